@@ -1,0 +1,195 @@
+//! What an operation knows about its surroundings.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use pulumi_proto::pulumirpc::LogSeverity;
+use serde::Serialize;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::redact::Guard;
+use crate::value::PropertyMap;
+
+/// How long an operation may go on after a cancel, to finish the request that is on its way. The engine waits for
+/// it, and a user who pressed Ctrl-C expects the prompt back within seconds.
+pub(crate) const GRACE: Duration = Duration::from_secs(3);
+
+/// One operation on one resource: whose it is, where to report, and when to stop.
+pub struct Context<P> {
+    provider: Arc<P>,
+    urn: String,
+    name: String,
+    operation: &'static str,
+    preview: bool,
+    engine: Engine,
+    cancel: CancellationToken,
+    deadline: Option<(Instant, Duration)>,
+    checkpoint: Mutex<Option<Checkpoint>>,
+    secrets: Mutex<Guard>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Checkpoint {
+    pub(crate) id: String,
+    pub(crate) state: PropertyMap,
+}
+
+pub(crate) struct Setting {
+    pub(crate) urn: String,
+    pub(crate) name: String,
+    pub(crate) operation: &'static str,
+    pub(crate) preview: bool,
+    pub(crate) engine: Engine,
+    pub(crate) cancel: CancellationToken,
+    /// Seconds; 0 for none.
+    pub(crate) timeout: f64,
+}
+
+impl<P> Context<P> {
+    pub(crate) fn new(provider: Arc<P>, setting: Setting, secrets: Guard) -> Self {
+        let limit = Duration::try_from_secs_f64(setting.timeout).unwrap_or_default();
+        Self {
+            provider,
+            urn: setting.urn,
+            name: setting.name,
+            operation: setting.operation,
+            preview: setting.preview,
+            engine: setting.engine,
+            cancel: setting.cancel,
+            deadline: (!limit.is_zero()).then(|| (Instant::now() + limit, limit)),
+            checkpoint: Mutex::default(),
+            secrets: Mutex::new(secrets),
+        }
+    }
+
+    /// The configured provider.
+    #[must_use]
+    pub fn provider(&self) -> &P {
+        &self.provider
+    }
+
+    /// The configured provider, to be kept beyond this operation.
+    #[must_use]
+    pub fn provider_arc(&self) -> Arc<P> {
+        self.provider.clone()
+    }
+
+    /// The resource's URN.
+    #[must_use]
+    pub fn urn(&self) -> &str {
+        &self.urn
+    }
+
+    /// The resource's name in the program.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether this is a preview: nothing may be written anywhere.
+    #[must_use]
+    pub fn preview(&self) -> bool {
+        self.preview
+    }
+
+    /// A line for the user, kept in the run's output.
+    pub async fn info(&self, message: impl AsRef<str>) {
+        self.engine.log(LogSeverity::Info, &self.urn, message.as_ref(), false).await;
+    }
+
+    /// Something the user should look at, although the operation goes on.
+    pub async fn warn(&self, message: impl AsRef<str>) {
+        self.engine.log(LogSeverity::Warning, &self.urn, message.as_ref(), false).await;
+    }
+
+    /// Progress: shown beside the resource while it lasts, and not kept.
+    pub async fn status(&self, message: impl AsRef<str>) {
+        self.engine.log(LogSeverity::Info, &self.urn, message.as_ref(), true).await;
+    }
+
+    /// Detail for those who run with `--debug`.
+    pub async fn debug(&self, message: impl AsRef<str>) {
+        self.engine.log(LogSeverity::Debug, &self.urn, message.as_ref(), false).await;
+    }
+
+    /// Keeps a text out of logs and errors until the operation ends. Secret inputs are covered without it.
+    pub fn protect(&self, text: &str) {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).add(text);
+    }
+
+    /// Records what exists by now. Should the operation fail, time out or be cancelled afterwards, this is what goes
+    /// into the state, so that nothing that was made is forgotten and the next update continues from it.
+    ///
+    /// To be called after the write that made the resource, and again whenever more became true.
+    pub fn checkpoint(&self, id: &str, state: &impl Serialize) {
+        match crate::ser::to_properties(state) {
+            Ok(state) => {
+                *self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Some(Checkpoint { id: id.to_owned(), state });
+            }
+            Err(error) => tracing::error!(urn = %self.urn, %error, "a checkpoint could not be recorded"),
+        }
+    }
+
+    pub(crate) fn last_checkpoint(&self) -> Option<Checkpoint> {
+        self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Fails when the run was cancelled or the time is up: to be asked before each write.
+    pub fn alive(&self) -> Result<(), Error> {
+        if self.cancel.is_cancelled() {
+            return Err(self.cancelled());
+        }
+        match self.deadline {
+            Some((at, limit)) if Instant::now() >= at => Err(self.timed_out(limit)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits, unless the run is cancelled or the time is up before.
+    pub async fn sleep(&self, duration: Duration) -> Result<(), Error> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(self.cancelled()),
+            limit = self.expired() => Err(self.timed_out(limit)),
+            () = tokio::time::sleep(duration) => Ok(()),
+        }
+    }
+
+    /// Completes when the run is cancelled.
+    pub async fn cancellation(&self) {
+        self.cancel.cancelled().await;
+    }
+
+    async fn expired(&self) -> Duration {
+        match self.deadline {
+            Some((at, limit)) => {
+                tokio::time::sleep_until(at).await;
+                limit
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Runs the operation to its end, or to the end of the user's patience.
+    pub(crate) async fn bound<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        tokio::select! {
+            biased;
+            result = work => result,
+            () = async { self.cancel.cancelled().await; tokio::time::sleep(GRACE).await } => Err(self.cancelled()),
+            limit = self.expired() => Err(self.timed_out(limit)),
+        }
+    }
+
+    fn cancelled(&self) -> Error {
+        Error::Cancelled { during: format!("{} {}", self.operation, self.name) }
+    }
+
+    fn timed_out(&self, limit: Duration) -> Error {
+        Error::TimedOut { during: format!("{} {}", self.operation, self.name), limit }
+    }
+}

@@ -1,0 +1,186 @@
+//! From property values to typed structs, through serde.
+
+use std::fmt;
+
+use serde::de::value::StrDeserializer;
+use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
+
+use crate::value::{PropertyMap, PropertyValue};
+use crate::wire::SIGNATURE;
+
+/// Why properties do not fit a type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{message}", prefix(path))]
+pub struct FitError {
+    path: Vec<String>,
+    message: String,
+}
+
+fn prefix(path: &[String]) -> String {
+    if path.is_empty() {
+        return String::new();
+    }
+    let mut text = String::new();
+    for part in path.iter().rev() {
+        if !text.is_empty() && !part.starts_with('[') {
+            text.push('.');
+        }
+        text.push_str(part);
+    }
+    format!("{text}: ")
+}
+
+impl FitError {
+    fn within(mut self, key: impl Into<String>) -> Self {
+        self.path.push(key.into());
+        self
+    }
+}
+
+impl de::Error for FitError {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self { path: Vec::new(), message: message.to_string() }
+    }
+}
+
+/// Reads a struct from properties. Secret marks and dependencies are looked through; an unknown anywhere is an error.
+pub fn from_properties<T: DeserializeOwned>(map: &PropertyMap) -> Result<T, FitError> {
+    T::deserialize(MapDe(map))
+}
+
+/// Reads any type from one value.
+pub fn from_value<T: DeserializeOwned>(value: &PropertyValue) -> Result<T, FitError> {
+    T::deserialize(ValueDe(value))
+}
+
+struct MapDe<'a>(&'a PropertyMap);
+struct ValueDe<'a>(&'a PropertyValue);
+
+impl<'de> de::Deserializer<'de> for MapDe<'de> {
+    type Error = FitError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FitError> {
+        visitor.visit_map(Entries { iter: self.0.iter(), value: None })
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+struct Entries<'a> {
+    iter: std::collections::btree_map::Iter<'a, String, PropertyValue>,
+    value: Option<(&'a str, &'a PropertyValue)>,
+}
+
+impl<'de> de::MapAccess<'de> for Entries<'de> {
+    type Error = FitError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, FitError> {
+        match self.iter.next() {
+            None => Ok(None),
+            Some((key, value)) => {
+                self.value = Some((key, value));
+                let key: StrDeserializer<'_, FitError> = key.as_str().into_deserializer();
+                seed.deserialize(key).map(Some)
+            }
+        }
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, FitError> {
+        let (key, value) = self.value.take().unwrap_or(("", &PropertyValue::Null));
+        seed.deserialize(ValueDe(value)).map_err(|e| e.within(key))
+    }
+}
+
+struct Items<'a>(std::iter::Enumerate<std::slice::Iter<'a, PropertyValue>>);
+
+impl<'de> de::SeqAccess<'de> for Items<'de> {
+    type Error = FitError;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, FitError> {
+        match self.0.next() {
+            None => Ok(None),
+            Some((i, value)) => {
+                seed.deserialize(ValueDe(value)).map(Some).map_err(|e| e.within(format!("[{i}]")))
+            }
+        }
+    }
+}
+
+/// Integers up to here survive a double.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+impl<'de> ValueDe<'de> {
+    fn bare(&self) -> Result<&'de PropertyValue, FitError> {
+        self.0.bare().ok_or_else(|| de::Error::custom("the value is not known yet"))
+    }
+}
+
+impl<'de> de::Deserializer<'de> for ValueDe<'de> {
+    type Error = FitError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FitError> {
+        match self.bare()? {
+            PropertyValue::Null => visitor.visit_unit(),
+            PropertyValue::Bool(v) => visitor.visit_bool(*v),
+            #[expect(clippy::cast_possible_truncation, reason = "checked to be a whole number in range")]
+            PropertyValue::Number(v) if v.fract() == 0.0 && v.abs() <= EXACT => {
+                visitor.visit_i64(*v as i64)
+            }
+            PropertyValue::Number(v) => visitor.visit_f64(*v),
+            PropertyValue::String(v) => visitor.visit_str(v),
+            PropertyValue::Bytes(v) => visitor.visit_bytes(v),
+            PropertyValue::List(v) => visitor.visit_seq(Items(v.iter().enumerate())),
+            PropertyValue::Map(v) => MapDe(v).deserialize_any(visitor),
+            PropertyValue::Asset(v) => {
+                let json = serde_json::to_value(v).map_err(de::Error::custom)?;
+                json.into_deserializer().deserialize_any(visitor).map_err(|e: serde_json::Error| de::Error::custom(e))
+            }
+            PropertyValue::Resource(v) => visitor.visit_str(&v.urn),
+            PropertyValue::Archive(_) => Err(de::Error::custom("an archive cannot be read as this type")),
+            PropertyValue::Secret(_) | PropertyValue::Unknown(_) | PropertyValue::Output(_) => {
+                Err(de::Error::custom(format!("unexpected {SIGNATURE} wrapper")))
+            }
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FitError> {
+        match self.bare()? {
+            PropertyValue::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, FitError> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, FitError> {
+        match self.bare()? {
+            PropertyValue::String(v) => visitor.visit_enum(v.as_str().into_deserializer()),
+            other => Err(de::Error::custom(format!("expected one of the allowed texts, got {}", other.kind()))),
+        }
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf unit unit_struct
+        seq tuple tuple_struct map struct identifier ignored_any
+    }
+}

@@ -1,0 +1,25 @@
+//! The process environment behind a trait, so that tests can hand in a map.
+
+use std::collections::BTreeMap;
+
+/// Where environment variables come from.
+pub trait Env: Send + Sync {
+    /// The variable's value, when it is set and valid text.
+    fn get(&self, name: &str) -> Option<String>;
+}
+
+/// The environment of this process.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ProcessEnv;
+
+impl Env for ProcessEnv {
+    fn get(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+}
+
+impl Env for BTreeMap<String, String> {
+    fn get(&self, name: &str) -> Option<String> {
+        self.get(name).cloned()
+    }
+}

@@ -1,0 +1,50 @@
+//! Write native Pulumi resource providers in Rust.
+//!
+//! A custom resource is one type with two structs: what the user says and what the cloud knows. Schema, check, diff and
+//! preview are derived from them; registering the resource is one line. See `examples/notes.rs` for a complete provider.
+
+#![forbid(unsafe_code)]
+
+mod calllog;
+mod check;
+mod component;
+mod context;
+mod de;
+mod diff;
+mod engine;
+mod env;
+mod erased;
+mod error;
+mod monitor;
+mod package;
+mod path;
+pub mod redact;
+mod resource;
+pub mod schema;
+mod secret;
+mod ser;
+mod serve;
+mod server;
+mod value;
+pub mod wire;
+
+pub use calllog::CALL_LOG_ENV;
+pub use check::{Autonaming, Checking, Failure, nearest};
+pub use component::Component;
+pub use context::Context;
+pub use de::{FitError, from_properties, from_value};
+pub use diff::{Change, Diff};
+pub use env::{Env, ProcessEnv};
+pub use error::{Error, RemoteError};
+pub use monitor::{Child, ChildOptions, Construction, Outputs, Registered};
+pub use package::Package;
+pub use path::{Path, Step};
+pub use resource::{
+    Created, Function, Observed, Prediction, Preview, Prior, Properties, Provider, Resource,
+};
+pub use secret::Secret;
+pub use ser::{UnfitError, to_properties, to_value};
+pub use serve::run;
+pub use value::{
+    Archive, Asset, OutputValue, PropertyMap, PropertyValue, ReferenceId, ResourceReference, Unknown,
+};

@@ -1,0 +1,441 @@
+//! Constructing components: the conversation with the engine's resource monitor.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use pulumi_proto::pulumirpc::register_resource_request as wire_request;
+use pulumi_proto::pulumirpc::resource_monitor_client::ResourceMonitorClient;
+use pulumi_proto::pulumirpc::{
+    ConstructRequest, LogSeverity, RegisterResourceOutputsRequest, RegisterResourceRequest,
+    RegisterResourceResponse, Result as Outcome, construct_request,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tonic::transport::Channel;
+
+use crate::engine::{Engine, MAX_MESSAGE, channel};
+use crate::error::Error;
+use crate::redact::scrub;
+use crate::resource::Resource;
+use crate::schema::ObjectSpec;
+use crate::value::{OutputValue, PropertyMap, PropertyValue};
+
+/// The outputs of a component, by name; values may be outputs of children.
+pub type Outputs = PropertyMap;
+
+/// What children of the provider's own package need to reach the same provider process.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Home {
+    pub(crate) package: String,
+    pub(crate) version: String,
+    pub(crate) download_url: String,
+}
+
+/// A component under construction.
+pub struct Construction<P> {
+    pub(crate) provider: Option<Arc<P>>,
+    pub(crate) engine: Engine,
+    monitor: ResourceMonitorClient<Channel>,
+    home: Home,
+    urn: String,
+    request: Arc<ConstructRequest>,
+    inputs: PropertyMap,
+}
+
+impl<P> Clone for Construction<P> {
+    fn clone(&self) -> Self {
+        Self {
+            provider: self.provider.clone(),
+            engine: self.engine.clone(),
+            monitor: self.monitor.clone(),
+            home: self.home.clone(),
+            urn: self.urn.clone(),
+            request: self.request.clone(),
+            inputs: self.inputs.clone(),
+        }
+    }
+}
+
+/// A child to be registered.
+#[derive(Debug, Clone)]
+pub struct Child {
+    type_token: String,
+    name: String,
+    inputs: PropertyMap,
+    custom: bool,
+    dependencies: BTreeSet<String>,
+    options: ChildOptions,
+}
+
+/// Options of a child. Whatever the component itself was given (protect, providers, aliases …) is inherited.
+#[derive(Debug, Clone, Default)]
+pub struct ChildOptions {
+    /// Refuse to delete it; `None` inherits.
+    pub protect: Option<bool>,
+    /// Forget it instead of deleting it; `None` inherits.
+    pub retain_on_delete: Option<bool>,
+    /// Property paths whose changes are ignored.
+    pub ignore_changes: Vec<String>,
+    /// Tokens or names it had before.
+    pub aliases: Vec<pulumi_proto::pulumirpc::Alias>,
+    /// The parent's URN where it is not the component itself.
+    pub parent: Option<String>,
+}
+
+impl Child {
+    /// A custom resource of this provider. Name it `<component>-<part>`: aliases of a renamed component then reach it.
+    #[must_use]
+    pub fn of<R: Resource>(name: impl Into<String>) -> Self {
+        Self {
+            type_token: R::TOKEN.to_owned(),
+            name: name.into(),
+            inputs: PropertyMap::new(),
+            custom: true,
+            dependencies: BTreeSet::new(),
+            options: ChildOptions::default(),
+        }
+    }
+
+    /// Sets an input; `None` and null leave it out.
+    #[must_use]
+    pub fn input(mut self, name: &str, value: impl Into<PropertyValue>) -> Self {
+        let value = value.into();
+        if value != PropertyValue::Null {
+            self.inputs.insert(name.to_owned(), value);
+        }
+        self
+    }
+
+    /// Sets an input from a typed value. A value that cannot be expressed is reported by the child's own check.
+    #[must_use]
+    pub fn typed(self, name: &str, value: &impl Serialize) -> Self {
+        let value = crate::ser::to_value(value).unwrap_or_default();
+        self.input(name, value)
+    }
+
+    /// Makes it wait for another resource beyond those its inputs come from.
+    #[must_use]
+    pub fn after(mut self, other: &Registered) -> Self {
+        self.dependencies.insert(other.urn.clone());
+        self
+    }
+
+    /// Sets options.
+    #[must_use]
+    pub fn options(mut self, options: ChildOptions) -> Self {
+        self.options = options;
+        self
+    }
+}
+
+/// A registered child.
+#[derive(Debug, Clone)]
+pub struct Registered {
+    urn: String,
+    id: Option<String>,
+    outputs: PropertyMap,
+    preview: bool,
+}
+
+impl Registered {
+    /// The child's URN.
+    #[must_use]
+    pub fn urn(&self) -> &str {
+        &self.urn
+    }
+
+    /// The child's id with its dependency; unknown while it is not created.
+    #[must_use]
+    pub fn id(&self) -> PropertyValue {
+        self.wrap(self.id.clone().map(PropertyValue::String), false)
+    }
+
+    /// An output of the child with its dependency. In a preview, what the child does not say is unknown.
+    #[must_use]
+    pub fn output(&self, name: &str) -> PropertyValue {
+        match self.outputs.get(name) {
+            None if self.preview => self.wrap(None, false),
+            None => self.wrap(Some(PropertyValue::Null), false),
+            Some(value) => {
+                let secret = value.has_secret();
+                let bare = (!value.has_unknown()).then(|| value.bare().cloned()).flatten();
+                self.wrap(bare, secret)
+            }
+        }
+    }
+
+    /// An output's value, when it is known and of that type.
+    #[must_use]
+    pub fn known<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        crate::de::from_value(self.outputs.get(name)?).ok()
+    }
+
+    fn wrap(&self, value: Option<PropertyValue>, secret: bool) -> PropertyValue {
+        let dependencies = vec![self.urn.clone()];
+        PropertyValue::Output(Box::new(OutputValue { value, secret, dependencies }))
+    }
+}
+
+/// All URNs that a value was computed from.
+fn dependencies(value: &PropertyValue, found: &mut BTreeSet<String>) {
+    match value {
+        PropertyValue::Output(output) => {
+            found.extend(output.dependencies.iter().cloned());
+            if let Some(value) = &output.value {
+                dependencies(value, found);
+            }
+        }
+        PropertyValue::Secret(inner) => dependencies(inner, found),
+        PropertyValue::List(items) => items.iter().for_each(|v| dependencies(v, found)),
+        PropertyValue::Map(map) => map.values().for_each(|v| dependencies(v, found)),
+        _ => {}
+    }
+}
+
+impl<P> Construction<P> {
+    /// Connects to the monitor and registers the component itself.
+    pub(crate) async fn begin(
+        provider: Option<Arc<P>>,
+        engine: Engine,
+        home: Home,
+        request: ConstructRequest,
+        inputs: PropertyMap,
+    ) -> Result<Self, Error> {
+        let channel = channel(&request.monitor_endpoint).map_err(|error| {
+            Error::Bug(format!("'{}' is not a monitor address: {error}", request.monitor_endpoint))
+        })?;
+        let monitor = ResourceMonitorClient::new(channel)
+            .max_decoding_message_size(MAX_MESSAGE)
+            .max_encoding_message_size(MAX_MESSAGE);
+        let mut this = Self {
+            provider,
+            engine,
+            monitor,
+            home,
+            urn: String::new(),
+            request: Arc::new(request),
+            inputs,
+        };
+        this.urn = this.send(this.component_request()).await?.urn;
+        Ok(this)
+    }
+
+    /// The component's URN.
+    #[must_use]
+    pub fn urn(&self) -> &str {
+        &self.urn
+    }
+
+    /// The component's name in the program.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.request.name
+    }
+
+    /// Whether this is a preview.
+    #[must_use]
+    pub fn preview(&self) -> bool {
+        self.request.dry_run
+    }
+
+    /// The configured provider; `None` in a preview whose provider configuration is not known yet.
+    #[must_use]
+    pub fn provider(&self) -> Option<&P> {
+        self.provider.as_deref()
+    }
+
+    /// The inputs as a struct, when everything in them is known.
+    pub fn args<T: DeserializeOwned>(&self) -> Option<T> {
+        crate::de::from_properties(&self.inputs).ok()
+    }
+
+    /// An input with its secrets and dependencies, to be handed on to a child. Null where it is absent.
+    #[must_use]
+    pub fn input(&self, name: &str) -> PropertyValue {
+        self.inputs.get(name).cloned().unwrap_or_default()
+    }
+
+    /// An input that is given, known and of that type.
+    #[must_use]
+    pub fn known<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        crate::de::from_value(self.inputs.get(name)?).ok()
+    }
+
+    /// A line for the user, kept in the run's output.
+    pub async fn info(&self, message: impl AsRef<str>) {
+        self.engine.log(LogSeverity::Info, &self.urn, message.as_ref(), false).await;
+    }
+
+    /// Something the user should look at, although the construction goes on.
+    pub async fn warn(&self, message: impl AsRef<str>) {
+        self.engine.log(LogSeverity::Warning, &self.urn, message.as_ref(), false).await;
+    }
+
+    /// Registers a child and waits until the engine is done with it. Children may be registered at the same time.
+    pub async fn register(&self, child: Child) -> Result<Registered, Error> {
+        let name = child.name.clone();
+        let response = self.send(self.child_request(child)).await?;
+        match Outcome::try_from(response.result).unwrap_or_default() {
+            Outcome::Success => {}
+            Outcome::Fail => return Err(child_failed(&name, "failed; its own error says why")),
+            Outcome::Skip => return Err(child_failed(&name, "was skipped")),
+        }
+        let outputs = crate::wire::decode(response.object.as_ref())
+            .map_err(|error| Error::Bug(format!("outputs of {name}: {error}")))?;
+        let known = !response.id.is_empty() && crate::wire::sentinel_of(&response.id).is_none();
+        Ok(Registered {
+            urn: response.urn,
+            id: (known && !response.unknown).then_some(response.id),
+            outputs: if response.unknown { PropertyMap::new() } else { outputs },
+            preview: self.request.dry_run || response.unknown,
+        })
+    }
+
+    /// Tells the engine the outputs; afterwards nothing can be registered.
+    pub(crate) async fn finish(&self, outputs: &Outputs) -> Result<(), Error> {
+        let request = RegisterResourceOutputsRequest {
+            urn: self.urn.clone(),
+            outputs: Some(crate::wire::encode(outputs)),
+        };
+        let mut monitor = self.monitor.clone();
+        monitor.register_resource_outputs(request).await.map_err(|status| self.monitor_error(&status))?;
+        Ok(())
+    }
+
+    async fn send(&self, request: RegisterResourceRequest) -> Result<RegisterResourceResponse, Error> {
+        let mut monitor = self.monitor.clone();
+        let response =
+            monitor.register_resource(request).await.map_err(|status| self.monitor_error(&status))?;
+        Ok(response.into_inner())
+    }
+
+    fn monitor_error(&self, status: &tonic::Status) -> Error {
+        let gone = status.code() == tonic::Code::Unavailable
+            || status.message().contains("resource monitor shut down");
+        if gone {
+            return Error::Cancelled { during: format!("constructing {}", self.request.name) };
+        }
+        Error::Refused { what: scrub(status.message()), next: None }
+    }
+
+    fn component_request(&self) -> RegisterResourceRequest {
+        let from = &self.request;
+        let all: BTreeSet<String> = from.dependencies.iter().cloned().collect();
+        RegisterResourceRequest {
+            r#type: from.r#type.clone(),
+            name: from.name.clone(),
+            parent: from.parent.clone(),
+            object: Some(crate::wire::encode(&self.inputs)),
+            protect: from.protect,
+            dependencies: all.into_iter().collect(),
+            aliases: from.aliases.clone(),
+            providers: from.providers.clone(),
+            deleted_with: from.deleted_with.clone(),
+            retain_on_delete: from.retain_on_delete,
+            replace_with: from.replace_with.clone(),
+            replacement_trigger: from.replacement_trigger.clone(),
+            custom_timeouts: from.custom_timeouts.as_ref().map(timeouts),
+            ignore_changes: from.ignore_changes.clone(),
+            replace_on_changes: from.replace_on_changes.clone(),
+            additional_secret_outputs: from.additional_secret_outputs.clone(),
+            hooks: from.resource_hooks.as_ref().map(|h| wire_request::ResourceHooksBinding {
+                before_create: h.before_create.clone(),
+                after_create: h.after_create.clone(),
+                before_update: h.before_update.clone(),
+                after_update: h.after_update.clone(),
+                before_delete: h.before_delete.clone(),
+                after_delete: h.after_delete.clone(),
+                on_error: h.on_error.clone(),
+            }),
+            ..self.common()
+        }
+    }
+
+    fn child_request(&self, child: Child) -> RegisterResourceRequest {
+        let mut all = child.dependencies;
+        for value in child.inputs.values() {
+            dependencies(value, &mut all);
+        }
+        let provider = self.request.providers.get(&self.home.package).cloned().unwrap_or_default();
+        // The engine applies these to custom resources only; they reach the children whose properties they name.
+        let concerns = |pattern: &&String| {
+            let path = crate::Path::parse(pattern);
+            path.top().is_some_and(|top| child.inputs.contains_key(top))
+        };
+        let mut ignore_changes = child.options.ignore_changes;
+        ignore_changes.extend(self.request.ignore_changes.iter().filter(concerns).cloned());
+        let replace_on_changes =
+            self.request.replace_on_changes.iter().filter(concerns).cloned().collect();
+        RegisterResourceRequest {
+            r#type: child.type_token,
+            name: child.name,
+            parent: child.options.parent.unwrap_or_else(|| self.urn.clone()),
+            custom: child.custom,
+            object: Some(crate::wire::encode(&child.inputs)),
+            protect: child.options.protect,
+            retain_on_delete: child.options.retain_on_delete,
+            dependencies: all.into_iter().collect(),
+            version: if provider.is_empty() { self.home.version.clone() } else { String::new() },
+            plugin_download_url: if provider.is_empty() {
+                self.home.download_url.clone()
+            } else {
+                String::new()
+            },
+            provider,
+            aliases: child.options.aliases,
+            custom_timeouts: self.request.custom_timeouts.as_ref().map(timeouts),
+            additional_secret_outputs: self.request.additional_secret_outputs.clone(),
+            ignore_changes,
+            replace_on_changes,
+            delete_before_replace: self.request.delete_before_replace.unwrap_or_default(),
+            delete_before_replace_defined: self.request.delete_before_replace.is_some(),
+            ..self.common()
+        }
+    }
+
+    fn common(&self) -> RegisterResourceRequest {
+        RegisterResourceRequest {
+            accept_secrets: true,
+            accept_resources: true,
+            supports_partial_values: true,
+            supports_result_reporting: true,
+            alias_specs: true,
+            parent_stack_trace_handle: self.request.stack_trace_handle.clone(),
+            ..RegisterResourceRequest::default()
+        }
+    }
+}
+
+fn timeouts(from: &construct_request::CustomTimeouts) -> wire_request::CustomTimeouts {
+    wire_request::CustomTimeouts {
+        create: from.create.clone(),
+        update: from.update.clone(),
+        delete: from.delete.clone(),
+        read: from.read.clone(),
+    }
+}
+
+fn child_failed(name: &str, how: &str) -> Error {
+    Error::Refused { what: format!("child resource '{name}' {how}"), next: None }
+}
+
+/// Inputs of a component as its own check sees them: known values stand by themselves, the rest stays wrapped.
+pub(crate) fn with_dependencies(mut inputs: PropertyMap, request: &ConstructRequest, spec: &ObjectSpec) -> PropertyMap {
+    for (name, value) in &mut inputs {
+        let Some(deps) = request.input_dependencies.get(name).filter(|d| !d.urns.is_empty()) else {
+            continue;
+        };
+        if matches!(value, PropertyValue::Output(_)) || spec.get(name).is_none() {
+            continue;
+        }
+        // Older engines send dependencies beside the inputs instead of inside them.
+        let secret = value.has_secret();
+        let bare = (!value.is_unknown()).then(|| value.bare().cloned()).flatten();
+        *value = PropertyValue::Output(Box::new(OutputValue {
+            value: bare,
+            secret,
+            dependencies: deps.urns.clone(),
+        }));
+    }
+    inputs
+}

@@ -1,0 +1,303 @@
+//! A package: everything a provider offers, and the schema that is derived from it.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use crate::component::{AnyComponent, Component, TypedComponent};
+use crate::erased::{AnyFunction, AnyResource, Typed, TypedFunction};
+use crate::resource::{Function, Provider, Resource};
+use crate::schema::{ObjectSpec, SchemaError, Types};
+
+/// A provider in the making: metadata, then one line for each resource, component and function.
+pub struct Package<P: Provider> {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    metadata: Map<String, Value>,
+    language: Map<String, Value>,
+    pub(crate) types: Types,
+    pub(crate) config: ObjectSpec,
+    pub(crate) resources: BTreeMap<String, Arc<dyn AnyResource<P>>>,
+    pub(crate) functions: BTreeMap<String, Arc<dyn AnyFunction<P>>>,
+    pub(crate) components: BTreeMap<String, Arc<dyn AnyComponent<P>>>,
+    errors: Vec<SchemaError>,
+}
+
+/// The module part of a token: `aws` of `ptd:aws:StateBucket`.
+fn module(token: &str) -> &str {
+    token.split(':').nth(1).unwrap_or("index")
+}
+
+impl<P: Provider> Package<P> {
+    /// A package of that name and (strict semantic) version.
+    #[must_use]
+    pub fn new(name: &str, version: &str) -> Self {
+        let mut package = Self {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            metadata: Map::new(),
+            language: Map::new(),
+            types: Types::default(),
+            config: ObjectSpec::default(),
+            resources: BTreeMap::new(),
+            functions: BTreeMap::new(),
+            components: BTreeMap::new(),
+            errors: Vec::new(),
+        };
+        package.config = package.object::<P::Config>("index");
+        package
+    }
+
+    /// A top-level entry of the schema, such as `displayName`, `description`, `publisher` or `keywords`.
+    #[must_use]
+    pub fn metadata(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.metadata.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Settings for one language's SDK generator.
+    #[must_use]
+    pub fn language(mut self, language: &str, settings: Value) -> Self {
+        self.language.insert(language.to_owned(), settings);
+        self
+    }
+
+    fn object<T: schemars::JsonSchema>(&mut self, module: &str) -> ObjectSpec {
+        self.types.read::<T>(module).unwrap_or_else(|error| {
+            self.errors.push(error);
+            ObjectSpec::default()
+        })
+    }
+
+    fn token(&mut self, token: &str) -> String {
+        if token.split(':').next() != Some(self.name.as_str()) || token.split(':').count() != 3 {
+            let problem = format!("is not a token of package {}", self.name);
+            self.errors.push(SchemaError { at: token.to_owned(), problem });
+        }
+        token.to_owned()
+    }
+
+    /// Adds a custom resource.
+    #[must_use]
+    pub fn resource<R: Resource<Provider = P>>(mut self) -> Self {
+        let token = self.token(R::TOKEN);
+        let inputs = self.object::<R::Args>(module(R::TOKEN));
+        let state = self.object::<R::State>(module(R::TOKEN));
+        let typed = Typed::<R> { inputs, state, of: PhantomData };
+        self.resources.insert(token, Arc::new(typed));
+        self
+    }
+
+    /// Adds a function.
+    #[must_use]
+    pub fn function<F: Function<Provider = P>>(mut self) -> Self {
+        let token = self.token(F::TOKEN);
+        let args = self.object::<F::Args>(module(F::TOKEN));
+        let result = self.object::<F::Return>(module(F::TOKEN));
+        let typed = TypedFunction::<F> { args, result, of: PhantomData };
+        self.functions.insert(token, Arc::new(typed));
+        self
+    }
+
+    /// Adds a component resource.
+    #[must_use]
+    pub fn component<C: Component<Provider = P>>(mut self) -> Self {
+        let token = self.token(C::TOKEN);
+        let inputs = self.object::<C::Args>(module(C::TOKEN));
+        let outputs = self.object::<C::Outputs>(module(C::TOKEN));
+        let typed = TypedComponent::<C> { inputs, outputs, of: PhantomData };
+        self.components.insert(token, Arc::new(typed));
+        self
+    }
+
+    /// The package's types as they are, or what is wrong with them.
+    pub(crate) fn settled(mut self) -> Result<Settled<P>, SchemaError> {
+        if let Some(error) = self.errors.pop() {
+            return Err(error);
+        }
+        self.types.settle_all();
+        let types = self.types.clone();
+        let settle = |spec: &ObjectSpec| {
+            let mut spec = spec.clone();
+            types.settle(&mut spec);
+            spec
+        };
+        let config = settle(&self.config);
+        let resources = self
+            .resources
+            .iter()
+            .map(|(token, r)| {
+                let kind = ResourceKind {
+                    resource: r.clone(),
+                    inputs: settle(r.inputs()),
+                    state: settle(r.state()),
+                };
+                (token.clone(), kind)
+            })
+            .collect();
+        let functions = self
+            .functions
+            .iter()
+            .map(|(token, f)| {
+                let kind = FunctionKind {
+                    function: f.clone(),
+                    args: settle(f.args()),
+                    result: settle(f.result()),
+                };
+                (token.clone(), kind)
+            })
+            .collect();
+        let components = self
+            .components
+            .iter()
+            .map(|(token, c)| {
+                let kind = ComponentKind {
+                    component: c.clone(),
+                    inputs: settle(c.inputs()),
+                    outputs: settle(c.outputs()),
+                };
+                (token.clone(), kind)
+            })
+            .collect();
+        Ok(Settled {
+            name: self.name,
+            version: self.version,
+            metadata: self.metadata,
+            language: self.language,
+            types: self.types,
+            config,
+            resources,
+            functions,
+            components,
+        })
+    }
+
+    /// The package's schema, as the SDK generators and the registry read it.
+    pub fn schema(self) -> Result<Value, SchemaError> {
+        Ok(self.settled()?.schema())
+    }
+}
+
+pub(crate) struct ResourceKind<P> {
+    pub(crate) resource: Arc<dyn AnyResource<P>>,
+    pub(crate) inputs: ObjectSpec,
+    pub(crate) state: ObjectSpec,
+}
+
+pub(crate) struct FunctionKind<P> {
+    pub(crate) function: Arc<dyn AnyFunction<P>>,
+    pub(crate) args: ObjectSpec,
+    pub(crate) result: ObjectSpec,
+}
+
+pub(crate) struct ComponentKind<P> {
+    pub(crate) component: Arc<dyn AnyComponent<P>>,
+    pub(crate) inputs: ObjectSpec,
+    pub(crate) outputs: ObjectSpec,
+}
+
+/// A package whose types are all known and consistent.
+pub(crate) struct Settled<P: Provider> {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    metadata: Map<String, Value>,
+    language: Map<String, Value>,
+    pub(crate) types: Types,
+    pub(crate) config: ObjectSpec,
+    pub(crate) resources: BTreeMap<String, ResourceKind<P>>,
+    pub(crate) functions: BTreeMap<String, FunctionKind<P>>,
+    pub(crate) components: BTreeMap<String, ComponentKind<P>>,
+}
+
+impl<P: Provider> Settled<P> {
+    /// Where the engine may download the plugin, as SDKs send it along.
+    pub(crate) fn download_url(&self) -> String {
+        self.metadata.get("pluginDownloadURL").and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
+
+    pub(crate) fn schema(&self) -> Value {
+        let mut schema = Map::new();
+        schema.insert("name".into(), self.name.clone().into());
+        schema.insert("version".into(), self.version.clone().into());
+        schema.extend(self.metadata.clone());
+        if !self.language.is_empty() {
+            schema.insert("language".into(), self.language.clone().into());
+        }
+        let variables = self.types.publish_properties(&self.name, &self.config, true);
+        let required = self.config.required();
+        schema.insert("config".into(), json!({ "variables": variables, "defaults": required }));
+        let mut provider = Map::new();
+        if !self.config.description.is_empty() {
+            provider.insert("description".into(), self.config.description.clone().into());
+        }
+        provider.insert("inputProperties".into(), variables.into());
+        if !required.is_empty() {
+            provider.insert("requiredInputs".into(), required.into());
+        }
+        schema.insert("provider".into(), provider.into());
+        schema.insert("types".into(), self.types.publish(&self.name).into());
+        let mut resources = Map::new();
+        for (token, kind) in &self.resources {
+            let aliases = kind.resource.aliases();
+            let body = self.publish(&kind.inputs, &kind.state, aliases, false);
+            resources.insert(token.clone(), body);
+        }
+        for (token, kind) in &self.components {
+            resources.insert(token.clone(), self.publish(&kind.inputs, &kind.outputs, &[], true));
+        }
+        resources.sort_keys();
+        schema.insert("resources".into(), resources.into());
+        let functions: Map<String, Value> = self
+            .functions
+            .iter()
+            .map(|(token, kind)| {
+                let mut body = Map::new();
+                if !kind.args.description.is_empty() {
+                    body.insert("description".into(), kind.args.description.clone().into());
+                }
+                body.insert("inputs".into(), self.types.publish_object(&self.name, &kind.args, true).into());
+                body.insert("outputs".into(), self.types.publish_object(&self.name, &kind.result, false).into());
+                (token.clone(), body.into())
+            })
+            .collect();
+        schema.insert("functions".into(), functions.into());
+        schema.into()
+    }
+
+    fn publish(&self, inputs: &ObjectSpec, state: &ObjectSpec, aliases: &[&str], component: bool) -> Value {
+        // A component's outputs stand for themselves; a custom resource gives its inputs back as well.
+        let mut outputs = if component { state.clone() } else { inputs.joined(state) };
+        outputs.description.clone_from(&inputs.description);
+        if component {
+            for (_, property) in &mut outputs.properties {
+                property.replace = false;
+            }
+        }
+        let mut body = self.types.publish_object(&self.name, &outputs, false);
+        if component {
+            body.insert("isComponent".into(), true.into());
+        }
+        // What has a default is always there once checked.
+        let mut required = outputs.required();
+        required.extend(
+            outputs.properties.iter().filter(|(_, p)| p.default.is_some() || p.autoname).map(|(n, _)| n.clone()),
+        );
+        required.sort();
+        body.remove("required");
+        if !required.is_empty() {
+            body.insert("required".into(), required.into());
+        }
+        body.insert("inputProperties".into(), self.types.publish_properties(&self.name, inputs, true).into());
+        let required = inputs.required();
+        if !required.is_empty() {
+            body.insert("requiredInputs".into(), required.into());
+        }
+        if !aliases.is_empty() {
+            let aliases: Vec<Value> = aliases.iter().map(|a| json!({ "type": a })).collect();
+            body.insert("aliases".into(), aliases.into());
+        }
+        body.into()
+    }
+}

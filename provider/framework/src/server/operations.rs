@@ -1,0 +1,213 @@
+//! Create, Read, Update, Delete and Invoke.
+
+use pulumi_proto::pulumirpc as rpc;
+use tonic::Status;
+
+use super::plan::failures;
+use super::status::{init_failed, to_status};
+use super::{Server, decode, kind, name_of, type_of};
+use crate::check::{Autonaming, Checking};
+use crate::context::{Context, Setting};
+use crate::erased::{Stored, outputs};
+use crate::error::Error;
+use crate::package::ResourceKind;
+use crate::redact::Guard;
+use crate::resource::{Prediction, Provider};
+use crate::value::{PropertyMap, PropertyValue};
+
+impl<P: Provider> Server<P> {
+    fn context(
+        &self,
+        operation: &'static str,
+        urn: &str,
+        name: &str,
+        preview: bool,
+        timeout: f64,
+        guard: Guard,
+    ) -> Result<Context<P>, Status> {
+        let setting = Setting {
+            urn: urn.to_owned(),
+            name: name_of(urn, name).to_owned(),
+            operation,
+            preview,
+            engine: self.shared.engine.clone(),
+            cancel: self.shared.cancellation(),
+            timeout,
+        };
+        Ok(Context::new(self.shared.configured()?, setting, guard))
+    }
+
+    fn resource_kind(&self, urn: &str, token: &str) -> Result<&ResourceKind<P>, Status> {
+        kind(&self.shared.package.resources, type_of(urn, token), "resource type")
+    }
+
+    pub(super) async fn create_(&self, request: &rpc::CreateRequest) -> Result<rpc::CreateResponse, Status> {
+        let kind = self.resource_kind(&request.urn, &request.r#type)?;
+        let mut guard = Guard::default();
+        let inputs = decode(request.properties.as_ref(), &mut guard)?;
+        let (urn, name) = (&request.urn, &request.name);
+        let cx = self.context("creating", urn, name, request.preview, request.timeout, guard)?;
+        if request.preview {
+            let properties = predict(kind, &cx, inputs, None).await?;
+            let properties = Some(crate::wire::encode(&properties));
+            return Ok(rpc::CreateResponse { id: String::new(), properties, refresh_before_update: false });
+        }
+        match cx.bound(kind.resource.create(&cx, inputs.clone())).await {
+            Ok((id, state)) => Ok(rpc::CreateResponse {
+                id,
+                properties: Some(crate::wire::encode(&finish(kind, &inputs, state))),
+                refresh_before_update: false,
+            }),
+            Err(error) => Err(match cx.last_checkpoint() {
+                Some(made) => {
+                    let properties = finish(kind, &inputs, made.state);
+                    init_failed(&error, made.id, &properties, None, vec![error.to_string()])
+                }
+                None => to_status(&error),
+            }),
+        }
+    }
+
+    pub(super) async fn read_(&self, request: &rpc::ReadRequest) -> Result<rpc::ReadResponse, Status> {
+        let kind = self.resource_kind(&request.urn, &request.r#type)?;
+        let mut guard = Guard::default();
+        // Both unset: an import, of which nothing is known but the id.
+        let import = request.properties.is_none() && request.inputs.is_none();
+        let outputs = decode(request.properties.as_ref(), &mut guard)?;
+        let inputs = decode(request.inputs.as_ref(), &mut guard)?;
+        let cx = self.context("reading", &request.urn, &request.name, false, request.timeout, guard)?;
+        let old = (!import).then_some(Stored { inputs, outputs });
+        let found = cx.bound(kind.resource.read(&cx, &request.id, old)).await.map_err(|e| to_status(&e))?;
+        let Some(found) = found else {
+            return Ok(rpc::ReadResponse::default());
+        };
+        let id = found.id.unwrap_or_else(|| request.id.clone());
+        if !found.problems.is_empty() {
+            let unhealthy = Error::Refused { what: found.problems.join("; "), next: None };
+            let inputs = Some(&found.inputs);
+            return Err(init_failed(&unhealthy, id, &found.outputs, inputs, found.problems));
+        }
+        Ok(rpc::ReadResponse {
+            id,
+            properties: Some(crate::wire::encode(&found.outputs)),
+            inputs: Some(crate::wire::encode(&found.inputs)),
+            refresh_before_update: false,
+        })
+    }
+
+    pub(super) async fn update_(&self, request: &rpc::UpdateRequest) -> Result<rpc::UpdateResponse, Status> {
+        let kind = self.resource_kind(&request.urn, &request.r#type)?;
+        let mut guard = Guard::default();
+        let inputs = decode(request.news.as_ref(), &mut guard)?;
+        let stored = Stored {
+            outputs: decode(request.olds.as_ref(), &mut guard)?,
+            inputs: decode(request.old_inputs.as_ref(), &mut guard)?,
+        };
+        let (urn, name) = (&request.urn, &request.name);
+        let cx = self.context("updating", urn, name, request.preview, request.timeout, guard)?;
+        if request.preview {
+            let old = Some((request.id.clone(), stored));
+            let properties = predict(kind, &cx, inputs, old).await?;
+            let properties = Some(crate::wire::encode(&properties));
+            return Ok(rpc::UpdateResponse { properties, refresh_before_update: false });
+        }
+        match cx.bound(kind.resource.update(&cx, &request.id, stored, inputs.clone())).await {
+            Ok(state) => Ok(rpc::UpdateResponse {
+                properties: Some(crate::wire::encode(&finish(kind, &inputs, state))),
+                refresh_before_update: false,
+            }),
+            Err(error) => Err(match cx.last_checkpoint() {
+                Some(made) => {
+                    let properties = finish(kind, &inputs, made.state);
+                    init_failed(&error, made.id, &properties, None, vec![error.to_string()])
+                }
+                None => to_status(&error),
+            }),
+        }
+    }
+
+    pub(super) async fn delete_(&self, request: &rpc::DeleteRequest) -> Result<(), Status> {
+        let kind = self.resource_kind(&request.urn, &request.r#type)?;
+        let mut guard = Guard::default();
+        let stored = Stored {
+            outputs: decode(request.properties.as_ref(), &mut guard)?,
+            inputs: decode(request.old_inputs.as_ref(), &mut guard)?,
+        };
+        let cx = self.context("deleting", &request.urn, &request.name, false, request.timeout, guard)?;
+        cx.bound(kind.resource.delete(&cx, &request.id, stored)).await.map_err(|e| to_status(&e))
+    }
+
+    pub(super) async fn invoke_(&self, request: &rpc::InvokeRequest) -> Result<rpc::InvokeResponse, Status> {
+        let shared = &self.shared;
+        let kind = kind(&shared.package.functions, &request.tok, "function")?;
+        let mut guard = Guard::default();
+        let mut checking = Checking {
+            types: &shared.package.types,
+            spec: &kind.args,
+            env: shared.env.as_ref(),
+            olds: PropertyMap::new(),
+            inputs: decode(request.args.as_ref(), &mut guard)?,
+            failures: Vec::new(),
+            name: request.tok.clone(),
+            autonaming: Autonaming::Default,
+            seed: Vec::new(),
+        };
+        checking.run();
+        if !checking.is_ok() {
+            let failures = failures(checking.failures, &checking.inputs, &kind.args);
+            return Ok(rpc::InvokeResponse { r#return: None, failures });
+        }
+        let inputs = checking.inputs;
+        let cx = self.context("calling", "", &request.tok, request.preview, 0.0, guard)?;
+        match cx.bound(kind.function.invoke(&cx, inputs.clone())).await {
+            Ok(result) => {
+                let result = mark(result, &kind.result);
+                Ok(rpc::InvokeResponse { r#return: Some(crate::wire::encode(&result)), failures: Vec::new() })
+            }
+            Err(Error::Input(list)) => {
+                let failures = failures(list, &inputs, &kind.args);
+                Ok(rpc::InvokeResponse { r#return: None, failures })
+            }
+            Err(error) => Err(to_status(&error)),
+        }
+    }
+}
+
+/// Outputs whose type says that they are secret are sent as such.
+fn mark(mut map: PropertyMap, spec: &crate::schema::ObjectSpec) -> PropertyMap {
+    for (name, value) in &mut map {
+        if spec.get(name).is_some_and(|p| p.secret) && !value.has_secret() {
+            *value = std::mem::take(value).into_secret();
+        }
+    }
+    map
+}
+
+fn finish<P>(kind: &ResourceKind<P>, inputs: &PropertyMap, state: PropertyMap) -> PropertyMap {
+    outputs(inputs, mark(state, &kind.state))
+}
+
+/// The outputs a preview can promise: the inputs, and of the rest what an update leaves alone or the resource knows.
+async fn predict<P>(
+    kind: &ResourceKind<P>,
+    cx: &Context<P>,
+    inputs: PropertyMap,
+    old: Option<(String, Stored)>,
+) -> Result<PropertyMap, Status> {
+    let mut prediction = Prediction { outputs: inputs.clone(), problem: None };
+    for (name, property) in &kind.state.properties {
+        let kept = old.as_ref().filter(|_| property.stable).and_then(|(_, stored)| stored.outputs.get(name));
+        let value = match kept {
+            Some(value) => value.clone(),
+            None if property.secret => PropertyValue::UNKNOWN.into_secret(),
+            None => PropertyValue::UNKNOWN,
+        };
+        prediction.outputs.insert(name.clone(), value);
+    }
+    let work = kind.resource.preview(cx, inputs, old, &mut prediction);
+    cx.bound(work).await.map_err(|e| to_status(&e))?;
+    match prediction.problem {
+        Some(problem) => Err(to_status(&Error::Bug(problem))),
+        None => Ok(prediction.outputs),
+    }
+}
