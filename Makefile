@@ -1,0 +1,92 @@
+# Needs Rust, Go and Python 3. Everything else is fetched by name, pinned, into this checkout
+# (.tools, .venv, target) or into the cache of the language's own package manager.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+CARGO ?= cargo
+# What `make demo` runs; examples/aws-bootstrap-yaml, say.
+EXAMPLE ?= examples/aws-bootstrap
+# Which tests, and how: make pytest PYTEST="tests/test_bootstrap.py -k import"
+PYTEST ?= -n 2 --dist worksteal tests
+
+DENY := .tools/bin/cargo-deny
+DENY_VERSION := 0.20.2
+PLUGIN := target/debug/pulumi-resource-ptd
+VENV := .venv/.installed
+
+.PHONY: help build tools venv lint deny schema sdk check-generated cargo-test pytest test demo demo-down clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | awk -F '\t' '{ printf "make %-16s %s\n", $$1, $$2 }'
+
+build: ## the plugin, with debug profile
+	@$(CARGO) build --quiet --locked -p ptd --bin pulumi-resource-ptd
+
+tools: ## the Pulumi CLI (unless one on PATH will do) and the SDK generator, into .tools
+	@tools/build.sh
+
+venv: $(VENV) ## the Python environment of the tests and the demo
+
+$(VENV): tests/requirements.txt tests/constraints.txt
+	@echo "installing the Python environment into .venv"
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+lint: ## formatting, clippy and documentation, all warnings denied
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --quiet --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --locked --workspace --no-deps
+
+deny: $(DENY) ## licences, duplicates and sources of dependencies; advisories when their database is there
+	$(DENY) --log-level error check licenses bans sources
+	@if $(DENY) --log-level off fetch db 2>/dev/null; then \
+		$(DENY) --log-level error check --disable-fetch advisories; \
+	else echo "advisories: not checked, their database cannot be reached"; fi
+
+$(DENY): Makefile
+	@if ! $(DENY) --version 2>/dev/null | grep -q " $(DENY_VERSION)$$"; then \
+		echo "building cargo-deny (two minutes)"; \
+		$(CARGO) install --quiet --locked --debug cargo-deny@$(DENY_VERSION) --root .tools --target-dir .tools/build; \
+		rm -rf .tools/build; fi
+	@touch $@
+
+schema: build ## schema.json, from the plugin
+	@$(PLUGIN) schema >.schema.json.new && mv .schema.json.new schema.json
+
+sdk: schema tools ## the SDKs, from schema.json
+	@.tools/bin/gensdk -schema schema.json -out sdk python
+
+check-generated: build tools
+	@$(PLUGIN) schema | diff -u schema.json - || { echo "schema.json is stale: run make sdk"; exit 1; }
+	@.tools/bin/gensdk -check -schema schema.json -out sdk python
+	@found=$$(PATH="$(CURDIR)/.tools/bin:$$PATH" PULUMI_HOME="$(CURDIR)/.tools/home" PULUMI_SKIP_UPDATE_CHECK=true \
+		pulumi schema check schema.json 2>&1); [ -z "$$found" ] || { echo "$$found"; exit 1; }
+
+cargo-test:
+	$(CARGO) test --quiet --locked --workspace
+
+pytest: build tools venv ## the end-to-end tests alone
+	.venv/bin/python -m pytest -c tests/pytest.ini --rootdir . $(PYTEST)
+
+test: ## everything CI runs
+	@$(MAKE) lint
+	@$(MAKE) deny
+	@$(MAKE) cargo-test
+	@$(MAKE) check-generated
+	@$(MAKE) pytest
+
+demo: build tools venv ## a real `pulumi up` of the bootstrap example against an emulated AWS
+	@tools/demo.sh up $(EXAMPLE)
+
+demo-down: ## destroy the demo and stop its emulator
+	@tools/demo.sh down
+
+clean: demo-down ## remove everything built, fetched or started here
+	@rm -rf .tools .venv .demo .pytest_cache .mypy_cache
+	@$(CARGO) clean --quiet
