@@ -1,0 +1,21 @@
+//! AWS: what every AWS resource stands on.
+//!
+//! [`AwsClients`] holds lazily built SDK clients for one provider configuration ([`AwsConfig`]); [`call`] turns any SDK request
+//! into a `Result` with an [`AwsError`] that says what was attempted and what to do next. The other modules hold no I/O.
+
+pub mod admin_document;
+pub mod clients;
+pub mod config;
+pub mod credentials;
+pub mod error;
+pub mod generate;
+mod http;
+pub mod names;
+pub mod retry;
+pub mod tags;
+
+pub use clients::{AwsClients, RegionClients};
+pub use config::{AwsConfig, Env, ProcessEnv};
+pub use credentials::Caller;
+pub use error::{AwsError, Kind, call};
+pub use tags::{TagPolicy, Tags};

@@ -1,0 +1,74 @@
+//! The `ptd` provider: bootstrap and run Posit Team Dedicated platforms as one Pulumi program.
+
+#![forbid(unsafe_code)]
+
+pub mod aws;
+pub mod get_target;
+pub mod target;
+
+use pulumi_provider::{Checking, Error, Package, Path, Provider};
+use serde_json::json;
+
+use aws::clients::AwsClients;
+use aws::config::AwsConfig;
+
+/// The configured provider. Nothing remote is called before a resource needs it.
+#[derive(Debug)]
+pub struct Ptd {
+    /// AWS.
+    pub aws: AwsClients,
+}
+
+impl Provider for Ptd {
+    type Config = AwsConfig;
+
+    fn check(checking: &mut Checking<'_>) {
+        let Some(config) = checking.args::<AwsConfig>() else { return };
+        for problem in config.validate() {
+            checking.fail(Path::parse(&problem.path), problem.problem);
+        }
+    }
+
+    fn configure(config: AwsConfig) -> Result<Self, Error> {
+        Ok(Self { aws: AwsClients::new(config) })
+    }
+}
+
+/// The version of the provider, its schema and its SDKs.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Everything the provider offers.
+#[must_use]
+pub fn package() -> Package<Ptd> {
+    let repository = env!("CARGO_PKG_REPOSITORY");
+    Package::new("ptd", VERSION)
+        .metadata("displayName", "Posit Team Dedicated")
+        .metadata("description", env!("CARGO_PKG_DESCRIPTION"))
+        .metadata("keywords", json!(["ptd", "posit", "bootstrap", "pipeline", "category/infrastructure", "kind/native"]))
+        .metadata("homepage", repository)
+        .metadata("repository", repository)
+        .metadata("license", env!("CARGO_PKG_LICENSE"))
+        .metadata("publisher", "Posit")
+        .language(
+            "python",
+            json!({
+                "packageName": "pulumi_ptd",
+                "requires": { "pulumi": ">=3.231.0,<4.0.0" },
+                "pyproject": { "enabled": true },
+                "respectSchemaVersion": true,
+            }),
+        )
+        .language("nodejs", json!({ "packageName": "@posit-dev/pulumi-ptd", "respectSchemaVersion": true }))
+        .language(
+            "go",
+            json!({
+                "importBasePath": "github.com/posit-dev/pulumi-ptd/sdk/go/ptd",
+                "modulePath": "github.com/posit-dev/pulumi-ptd/sdk/go/ptd",
+                "generateResourceContainerTypes": true,
+                "respectSchemaVersion": true,
+            }),
+        )
+        .language("csharp", json!({ "rootNamespace": "PositDev", "respectSchemaVersion": true }))
+        .language("java", json!({ "basePackage": "dev.posit", "buildFiles": "gradle" }))
+        .function::<get_target::GetTarget>()
+}
