@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// Where environment variables come from.
 pub trait Env: Send + Sync {
-    /// The variable's value, when it is set and valid text.
+    /// The variable's value; none where it is not set, empty, or not valid text.
     fn get(&self, name: &str) -> Option<String>;
 }
 
@@ -14,12 +14,12 @@ pub struct ProcessEnv;
 
 impl Env for ProcessEnv {
     fn get(&self, name: &str) -> Option<String> {
-        std::env::var(name).ok()
+        std::env::var(name).ok().filter(|value| !value.is_empty())
     }
 }
 
 impl Env for BTreeMap<String, String> {
     fn get(&self, name: &str) -> Option<String> {
-        self.get(name).cloned()
+        self.get(name).filter(|value| !value.is_empty()).cloned()
     }
 }

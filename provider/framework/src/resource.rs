@@ -205,7 +205,7 @@ pub trait Function: Send + Sync + 'static {
     /// The arguments. The doc comment is the function's description.
     type Args: Properties;
     /// The result.
-    type Return: Properties;
+    type Return: Serialize + JsonSchema + Send + Sync + 'static;
 
     /// The token, such as `ptd:index:getTarget`.
     const TOKEN: &'static str;

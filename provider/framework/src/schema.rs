@@ -428,11 +428,18 @@ fn object(name: &str, schema: &Json) -> Result<ObjectSpec, SchemaError> {
 }
 
 fn property(at: &str, value: &Value, required: bool) -> Result<PropertySpec, SchemaError> {
-    let empty = Json::new();
-    let schema = value.as_object().unwrap_or(&empty);
+    let nothing = Json::new();
+    let schema = value.as_object().unwrap_or(&nothing);
     let (schema_type, inner, optional) = type_of(at, value)?;
     let flag = |key: &str| schema.get(key).or_else(|| inner.get(key)) == Some(&Value::Bool(true));
-    let default = schema.get("default").filter(|v| !v.is_null()).cloned();
+    // An empty list or map as default says no more than that the property may be absent.
+    let empty = |v: &Value| match v {
+        Value::Null => true,
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        _ => false,
+    };
+    let default = schema.get("default").filter(|v| !empty(v)).cloned();
     Ok(PropertySpec {
         ty: schema_type,
         description: description(schema),

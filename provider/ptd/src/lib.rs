@@ -23,14 +23,18 @@ impl Provider for Ptd {
     type Config = AwsConfig;
 
     fn check(checking: &mut Checking<'_>) {
-        let Some(config) = checking.args::<AwsConfig>() else { return };
+        let Some(config) = checking.args::<AwsConfig>() else {
+            return;
+        };
         for problem in config.validate() {
             checking.fail(Path::parse(&problem.path), problem.problem);
         }
     }
 
     fn configure(config: AwsConfig) -> Result<Self, Error> {
-        Ok(Self { aws: AwsClients::new(config) })
+        Ok(Self {
+            aws: AwsClients::new(config),
+        })
     }
 }
 
@@ -44,7 +48,17 @@ pub fn package() -> Package<Ptd> {
     Package::new("ptd", VERSION)
         .metadata("displayName", "Posit Team Dedicated")
         .metadata("description", env!("CARGO_PKG_DESCRIPTION"))
-        .metadata("keywords", json!(["ptd", "posit", "bootstrap", "pipeline", "category/infrastructure", "kind/native"]))
+        .metadata(
+            "keywords",
+            json!([
+                "ptd",
+                "posit",
+                "bootstrap",
+                "pipeline",
+                "category/infrastructure",
+                "kind/native"
+            ]),
+        )
         .metadata("homepage", repository)
         .metadata("repository", repository)
         .metadata("license", env!("CARGO_PKG_LICENSE"))
@@ -58,7 +72,10 @@ pub fn package() -> Package<Ptd> {
                 "respectSchemaVersion": true,
             }),
         )
-        .language("nodejs", json!({ "packageName": "@posit-dev/pulumi-ptd", "respectSchemaVersion": true }))
+        .language(
+            "nodejs",
+            json!({ "packageName": "@posit-dev/pulumi-ptd", "respectSchemaVersion": true }),
+        )
         .language(
             "go",
             json!({
@@ -68,7 +85,13 @@ pub fn package() -> Package<Ptd> {
                 "respectSchemaVersion": true,
             }),
         )
-        .language("csharp", json!({ "rootNamespace": "PositDev", "respectSchemaVersion": true }))
-        .language("java", json!({ "basePackage": "dev.posit", "buildFiles": "gradle" }))
+        .language(
+            "csharp",
+            json!({ "rootNamespace": "PositDev", "respectSchemaVersion": true }),
+        )
+        .language(
+            "java",
+            json!({ "basePackage": "dev.posit", "buildFiles": "gradle" }),
+        )
         .function::<get_target::GetTarget>()
 }

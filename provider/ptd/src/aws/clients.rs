@@ -19,11 +19,12 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::{RetryConfig, RetryMode};
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::service_config::ServiceConfigKey;
-use tokio::sync::OnceCell;
+use pulumi_provider::{Env, ProcessEnv};
+use tokio::sync::{OnceCell, Semaphore};
 
 use super::config::{
     AwsConfig, DEFAULT_CONNECT_TIMEOUT_SECONDS, DEFAULT_MAX_RETRIES,
-    DEFAULT_REQUEST_TIMEOUT_SECONDS, Env, ProcessEnv,
+    DEFAULT_REQUEST_TIMEOUT_SECONDS,
 };
 use super::credentials::{self, Caller};
 use super::error::{self, AwsError, Kind};
@@ -36,6 +37,10 @@ const INITIAL_BACKOFF: Duration = Duration::from_millis(250);
 /// The longest pause between attempts. Ten attempts then last about fifteen seconds, which is also how long an endpoint that
 /// refuses connections goes unreported.
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
+
+/// How many requests may be under way at once. The engine bounds what it asks for by its own parallelism; a thousand resources
+/// at a time would otherwise cost a connection each.
+const MAX_IN_FLIGHT: usize = 128;
 
 /// How long before their expiry credentials are renewed.
 const RENEW_BEFORE: Duration = Duration::from_mins(2);
@@ -54,6 +59,7 @@ pub struct AwsClients {
     base: OnceCell<SdkConfig>,
     caller: OnceCell<Caller>,
     regions: Mutex<HashMap<String, Arc<RegionClients>>>,
+    in_flight: Arc<Semaphore>,
 }
 
 impl fmt::Debug for AwsClients {
@@ -80,6 +86,7 @@ impl AwsClients {
             base: OnceCell::new(),
             caller: OnceCell::new(),
             regions: Mutex::default(),
+            in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
         }
     }
 
@@ -110,9 +117,14 @@ impl AwsClients {
         };
         let base = self.base().await?;
         let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
-        let clients = regions
-            .entry(region)
-            .or_insert_with_key(|region| Arc::new(RegionClients::new(base, region, &self.config)));
+        let clients = regions.entry(region).or_insert_with_key(|region| {
+            Arc::new(RegionClients::new(
+                base,
+                region,
+                &self.config,
+                self.in_flight.clone(),
+            ))
+        });
         Ok(Arc::clone(clients))
     }
 
@@ -251,6 +263,7 @@ impl AwsClients {
 /// The clients of one region. Each is made at its first use and shared after that; the clones handed out are handles.
 pub struct RegionClients {
     region: String,
+    in_flight: Arc<Semaphore>,
     profile: Option<String>,
     shared: SdkConfig,
     s3_path_style: bool,
@@ -289,13 +302,14 @@ macro_rules! client {
 }
 
 impl RegionClients {
-    fn new(base: &SdkConfig, region: &str, config: &AwsConfig) -> Self {
+    fn new(base: &SdkConfig, region: &str, config: &AwsConfig, in_flight: Arc<Semaphore>) -> Self {
         let endpoints = config.endpoints.clone().unwrap_or_default();
         let overridden = endpoints.s3.is_some()
             || base.endpoint_url().is_some()
             || configured(base, "endpoint_url", "AWS_ENDPOINT_URL", "s3").is_some();
         Self {
             region: region.to_owned(),
+            in_flight,
             profile: config.profile.clone(),
             shared: base
                 .clone()
@@ -369,6 +383,8 @@ impl RegionClients {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
+        // Closing is the only way to fail, and nobody closes it.
+        let _permit = self.in_flight.acquire().await.ok();
         error::call(operation, subject, request)
             .await
             .map_err(|error| {
@@ -475,9 +491,11 @@ fn identity_cache() -> aws_sdk_s3::config::SharedIdentityCache {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
-    fn env(entries: &[(&str, &str)]) -> HashMap<String, String> {
+    fn env(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
         entries
             .iter()
             .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))

@@ -1,8 +1,6 @@
 //! The provider configuration for AWS, and where the environment is read.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fmt::Debug;
-use std::hash::BuildHasher;
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -341,31 +339,6 @@ fn endpoint_url(url: &str) -> Result<(), String> {
         return Err(format!("must not have a query or fragment, got {url:?}"));
     }
     Ok(())
-}
-
-/// Where environment variables are read.
-///
-/// The AWS SDK reads its own standard variables from the process; what this crate reads itself goes through here, so that
-/// tests hand in a map.
-pub trait Env: Debug + Send + Sync {
-    /// The value of a variable; none where it is not set or empty.
-    fn get(&self, name: &str) -> Option<String>;
-}
-
-/// The environment of the process.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ProcessEnv;
-
-impl Env for ProcessEnv {
-    fn get(&self, name: &str) -> Option<String> {
-        std::env::var(name).ok().filter(|value| !value.is_empty())
-    }
-}
-
-impl<S: BuildHasher + Send + Sync> Env for HashMap<String, String, S> {
-    fn get(&self, name: &str) -> Option<String> {
-        self.get(name).filter(|value| !value.is_empty()).cloned()
-    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,9 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
-use super::config::{AssumeRole, Env};
+use pulumi_provider::Env;
+
+use super::config::AssumeRole;
 use super::error::{AwsError, Kind};
 
 /// What session names made here end with, as those of earlier PTD tools do.

@@ -28,7 +28,11 @@ pub fn random_alphanumeric(length: usize) -> Result<Zeroizing<String>, GenerateE
     let mut pool = Zeroizing::new([0_u8; 64]);
     while text.len() < length {
         getrandom::fill(&mut *pool)?;
-        for byte in pool.iter().filter(|byte| **byte < FAIR_BELOW).take(length - text.len()) {
+        for byte in pool
+            .iter()
+            .filter(|byte| **byte < FAIR_BELOW)
+            .take(length - text.len())
+        {
             text.push(char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()]));
         }
     }
@@ -56,7 +60,8 @@ pub fn encode_rskey(key: &[u8; RSKEY_BYTES]) -> Zeroizing<String> {
 }
 
 /// The alphabet of bcrypt's own base64.
-const BCRYPT_ALPHABET: &[u8; 64] = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+const BCRYPT_ALPHABET: &[u8; 64] =
+    b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 /// A salt for bcrypt with the cost 12: `$2b$12$` and 16 random bytes as 22 characters.
 pub fn bcrypt_salt() -> Result<Zeroizing<String>, GenerateError> {
@@ -89,7 +94,10 @@ mod tests {
         assert!(digits.bytes().all(|b| BCRYPT_ALPHABET.contains(&b)));
         // 16 bytes leave two bits in the last character.
         assert!(digits.ends_with(['.', 'O', 'e', 'u']), "{digits}");
-        assert_ne!(*salt, *bcrypt_salt().expect("the system has random numbers"));
+        assert_ne!(
+            *salt,
+            *bcrypt_salt().expect("the system has random numbers")
+        );
     }
     use sha2::{Digest, Sha256};
 
@@ -101,7 +109,10 @@ mod tests {
     fn rskey_of_known_keys() {
         let zeros = encode_rskey(&[0; RSKEY_BYTES]);
         assert_eq!(&zeros[..24], "df636fa07ad4df6925bedf63");
-        assert_eq!(digest(&zeros), "756a36245f49ce1079d8b3a4267a292a857184a336b28b1429094042279cc71d");
+        assert_eq!(
+            digest(&zeros),
+            "756a36245f49ce1079d8b3a4267a292a857184a336b28b1429094042279cc71d"
+        );
 
         let mut counting = [0_u8; RSKEY_BYTES];
         for (value, byte) in (0..=255).cycle().zip(counting.iter_mut()) {
@@ -109,7 +120,10 @@ mod tests {
         }
         let counting = encode_rskey(&counting);
         assert_eq!(&counting[..32], "df626da37ed1d96e2db7d56863ad74db");
-        assert_eq!(digest(&counting), "dabdb3e1d7ee9422465ea0ef000d2358ef8fe31478931a690179e39a419acb45");
+        assert_eq!(
+            digest(&counting),
+            "dabdb3e1d7ee9422465ea0ef000d2358ef8fe31478931a690179e39a419acb45"
+        );
     }
 
     #[test]
@@ -117,7 +131,10 @@ mod tests {
         let one = rskey().expect("random source");
         let two = rskey().expect("random source");
         assert_eq!(one.len(), 1024);
-        assert!(one.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)));
+        assert!(
+            one.bytes()
+                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        );
         assert_ne!(*one, *two);
 
         for length in [0, 1, 30, 64, 1000] {

@@ -23,8 +23,8 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::config::Env;
 use super::error::{self, AwsError, Kind};
+use pulumi_provider::Env;
 
 /// The file of additional certificate authorities, as for the AWS CLI. `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the
 /// system's own store and are read along with it.
@@ -261,9 +261,11 @@ fn is_hopeless(cause: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
-    fn env(entries: &[(&str, &str)]) -> HashMap<String, String> {
+    fn env(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
         entries
             .iter()
             .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))

@@ -15,7 +15,7 @@ pub mod retry;
 pub mod tags;
 
 pub use clients::{AwsClients, RegionClients};
-pub use config::{AwsConfig, Env, ProcessEnv};
+pub use config::AwsConfig;
 pub use credentials::Caller;
 pub use error::{AwsError, Kind, call};
 pub use tags::{TagPolicy, Tags};
