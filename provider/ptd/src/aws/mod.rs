@@ -5,6 +5,7 @@
 
 pub mod admin_document;
 pub mod clients;
+mod common;
 pub mod config;
 pub mod credentials;
 pub mod error;
@@ -12,9 +13,13 @@ pub mod generate;
 mod http;
 pub mod names;
 pub mod retry;
+pub mod secret;
+pub mod secret_fields;
+mod secret_write;
 pub mod tags;
 
 pub use clients::{AwsClients, RegionClients};
+pub use common::{Hardening, HardeningStatus};
 pub use config::AwsConfig;
 pub use credentials::Caller;
 pub use error::{AwsError, Kind, call};
