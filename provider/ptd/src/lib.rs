@@ -93,6 +93,7 @@ pub fn package() -> Package<Ptd> {
             "java",
             json!({ "basePackage": "dev.posit", "buildFiles": "gradle" }),
         )
+        .resource::<aws::state_bucket::StateBucket>()
         .resource::<aws::secret::Secret>()
         .resource::<aws::secret_fields::SecretFields>()
         .function::<get_target::GetTarget>()

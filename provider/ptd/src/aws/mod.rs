@@ -16,6 +16,7 @@ pub mod retry;
 pub mod secret;
 pub mod secret_fields;
 mod secret_write;
+pub mod state_bucket;
 pub mod tags;
 
 pub use clients::{AwsClients, RegionClients};

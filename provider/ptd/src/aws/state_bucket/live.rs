@@ -1,0 +1,450 @@
+//! The settings of a real bucket, and the calls that bring them to what they should be.
+
+use aws_sdk_s3::types::{
+    BucketLifecycleConfiguration, BucketVersioningStatus, ExpirationStatus, LifecycleRule, LifecycleRuleFilter,
+    NoncurrentVersionExpiration, ObjectOwnership as WireOwnership, OwnershipControls, OwnershipControlsRule,
+    PublicAccessBlockConfiguration, ServerSideEncryption, ServerSideEncryptionByDefault,
+    ServerSideEncryptionConfiguration, ServerSideEncryptionRule, Tag, Tagging, VersioningConfiguration,
+};
+use pulumi_provider::{Context, Error};
+use serde_json::{Value, json};
+
+use super::{BucketEncryption, EncryptionAlgorithm, ObjectOwnership, StateBucketArgs, subject};
+use crate::Ptd;
+use crate::aws::admin_document::canonical_statement;
+use crate::aws::common::{Hardening, Session, harden};
+use crate::aws::error::AwsError;
+use crate::aws::tags::Tags;
+
+/// The one statement of the bucket policy that is ours.
+const SID: &str = "PtdDenyInsecureTransport";
+
+/// The one lifecycle rule that is ours.
+const RULE: &str = "ptd-noncurrent-versions";
+
+/// What a look at a bucket finds.
+pub(super) struct Live {
+    pub(super) versioning: bool,
+    /// `None` where the service does not say, which means `AES256`.
+    encryption: Option<BucketEncryption>,
+    pub(super) public_access_blocked: bool,
+    policy: Option<Value>,
+    pub(super) ownership: Option<ObjectOwnership>,
+    pub(super) expiration_days: Option<i64>,
+    rules: Vec<LifecycleRule>,
+    pub(super) tags: Tags,
+    /// Just made: what its creation did not set has to be set, whatever the service may say.
+    fresh: bool,
+}
+
+/// Nothing configured is an answer, not an error.
+fn optional<T>(result: Result<T, AwsError>) -> Result<Option<T>, AwsError> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+macro_rules! get {
+    ($session:expr, $bucket:expr, $operation:literal, $method:ident) => {
+        async {
+            let owner = $session.account();
+            let request = $session.clients.s3().$method().bucket($bucket).expected_bucket_owner(owner).send();
+            optional($session.clients.call($operation, subject($bucket), request).await)
+        }
+    };
+}
+
+impl Live {
+    /// A bucket that was just made by us.
+    pub(super) fn fresh() -> Self {
+        Self {
+            versioning: false,
+            encryption: None,
+            public_access_blocked: false,
+            policy: None,
+            ownership: Some(ObjectOwnership::BucketOwnerEnforced),
+            expiration_days: None,
+            rules: Vec::new(),
+            tags: Tags::new(),
+            fresh: true,
+        }
+    }
+
+    /// Asks for all settings at once.
+    pub(super) async fn look(session: &Session, bucket: &str) -> Result<Self, Error> {
+        let (versioning, encryption, block, policy, ownership, lifecycle, tags) = futures::try_join!(
+            get!(session, bucket, "s3:GetBucketVersioning", get_bucket_versioning),
+            get!(session, bucket, "s3:GetEncryptionConfiguration", get_bucket_encryption),
+            get!(session, bucket, "s3:GetBucketPublicAccessBlock", get_public_access_block),
+            get!(session, bucket, "s3:GetBucketPolicy", get_bucket_policy),
+            get!(session, bucket, "s3:GetBucketOwnershipControls", get_bucket_ownership_controls),
+            get!(session, bucket, "s3:GetLifecycleConfiguration", get_bucket_lifecycle_configuration),
+            get!(session, bucket, "s3:GetBucketTagging", get_bucket_tagging),
+        )?;
+        let policy = match policy.as_ref().and_then(|p| p.policy()) {
+            None => None,
+            Some(text) => Some(serde_json::from_str::<Value>(text).map_err(|error| {
+                Error::refused(
+                    format!("the policy of bucket {bucket} is not JSON: {error}"),
+                    "Correct it in S3; it is not overwritten",
+                )
+            })?),
+        };
+        let rules = lifecycle.map(|l| l.rules().to_vec()).unwrap_or_default();
+        let expiration_days = rules
+            .iter()
+            .find(|r| r.id() == Some(RULE) && *r.status() == ExpirationStatus::Enabled)
+            .and_then(|r| r.noncurrent_version_expiration()?.noncurrent_days())
+            .map(i64::from);
+        Ok(Self {
+            versioning: versioning
+                .is_some_and(|v| v.status() == Some(&BucketVersioningStatus::Enabled)),
+            encryption: encryption.as_ref().and_then(|e| {
+                let rule = e.server_side_encryption_configuration()?.rules().first()?;
+                let by_default = rule.apply_server_side_encryption_by_default()?;
+                let kms = *by_default.sse_algorithm() == ServerSideEncryption::AwsKms;
+                Some(BucketEncryption {
+                    algorithm: if kms { EncryptionAlgorithm::Kms } else { EncryptionAlgorithm::Aes256 },
+                    kms_key_id: by_default.kms_master_key_id().map(str::to_owned),
+                    bucket_key: rule.bucket_key_enabled().filter(|on| *on),
+                })
+            }),
+            public_access_blocked: block
+                .as_ref()
+                .and_then(|b| b.public_access_block_configuration())
+                .is_some_and(|b| {
+                    [b.block_public_acls(), b.ignore_public_acls(), b.block_public_policy(), b.restrict_public_buckets()]
+                        .iter()
+                        .all(|flag| *flag == Some(true))
+                }),
+            policy,
+            ownership: ownership
+                .as_ref()
+                .and_then(|o| o.ownership_controls()?.rules().first())
+                .and_then(|rule| match rule.object_ownership() {
+                    WireOwnership::BucketOwnerEnforced => Some(ObjectOwnership::BucketOwnerEnforced),
+                    WireOwnership::BucketOwnerPreferred => Some(ObjectOwnership::BucketOwnerPreferred),
+                    WireOwnership::ObjectWriter => Some(ObjectOwnership::ObjectWriter),
+                    _ => None,
+                }),
+            expiration_days,
+            rules,
+            tags: tags
+                .map(|t| t.tag_set().iter().map(|t| (t.key().to_owned(), t.value().to_owned())).collect())
+                .unwrap_or_default(),
+            fresh: false,
+        })
+    }
+
+    /// Whether access without TLS is denied, by our statement.
+    pub(super) fn tls_only(&self, session: &Session, bucket: &str) -> bool {
+        let ours = canonical_statement(statement(session, bucket));
+        self.statements().iter().any(|s| canonical_statement(s.clone()) == ours)
+    }
+
+    fn statements(&self) -> Vec<Value> {
+        match self.policy.as_ref().and_then(|p| p.get("Statement")) {
+            Some(Value::Array(list)) => list.clone(),
+            Some(one) => vec![one.clone()],
+            None => Vec::new(),
+        }
+    }
+
+    /// The `encryption` input that stands for what is there.
+    pub(super) fn encryption_input(&self, said: Option<&BucketEncryption>) -> Option<BucketEncryption> {
+        let actual = self.encryption.clone().unwrap_or(BucketEncryption::DEFAULT);
+        match said {
+            None if actual.algorithm == EncryptionAlgorithm::Aes256 => None,
+            Some(said) if same_encryption(said, &actual) => Some(said.clone()),
+            _ => Some(actual),
+        }
+    }
+
+    /// The inputs that would change something.
+    pub(super) fn pending(&self, session: &Session, args: &StateBucketArgs) -> Vec<&'static str> {
+        let encryption = args.encryption.clone().unwrap_or(BucketEncryption::DEFAULT);
+        let actual = self.encryption.clone().unwrap_or(BucketEncryption::DEFAULT);
+        let ownership = args.object_ownership.unwrap_or(ObjectOwnership::BucketOwnerEnforced);
+        let all = [
+            ("versioning", args.versioning.unwrap_or(true) != self.versioning),
+            ("encryption", !same_encryption(&encryption, &actual)),
+            ("blockPublicAccess", args.block_public_access.unwrap_or(true) != self.public_access_blocked),
+            ("tlsOnly", args.tls_only.unwrap_or(true) != self.tls_only(session, &args.bucket)),
+            ("objectOwnership", self.ownership != Some(ownership)),
+            (
+                "noncurrentVersionExpirationDays",
+                args.noncurrent_version_expiration_days != self.expiration_days,
+            ),
+            ("tags", !session.tag_change(&self.tags, args.tags.as_ref()).is_empty()),
+        ];
+        all.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+    }
+
+    /// Changes what differs; gives what is in force afterwards.
+    pub(super) async fn converge(
+        &self,
+        cx: &Context<Ptd>,
+        session: &Session,
+        args: &StateBucketArgs,
+    ) -> Result<(Hardening, Tags), Error> {
+        let pending = self.pending(session, args);
+        let due = |name: &str| pending.contains(&name);
+        let put = Put { session, bucket: &args.bucket };
+        cx.alive()?;
+        // Independent of one another, so all at once; only policies and public access get in each other's way.
+        let (versioning, encryption, (block, tls), ownership, lifecycle, tags) = futures::join!(
+            put.versioning(due("versioning"), args.versioning.unwrap_or(true)),
+            put.encryption(
+                due("encryption") || self.fresh,
+                args.encryption.as_ref().unwrap_or(&BucketEncryption::DEFAULT)
+            ),
+            async {
+                let block =
+                    put.public_access(due("blockPublicAccess"), args.block_public_access.unwrap_or(true)).await;
+                let policy = self.policy_with(session, &args.bucket, args.tls_only.unwrap_or(true));
+                (block, put.policy(due("tlsOnly"), policy).await)
+            },
+            put.ownership(
+                due("objectOwnership"),
+                args.object_ownership.unwrap_or(ObjectOwnership::BucketOwnerEnforced)
+            ),
+            put.lifecycle(
+                due("noncurrentVersionExpirationDays"),
+                &self.rules,
+                args.noncurrent_version_expiration_days
+            ),
+            self.tags(&put, due("tags"), args),
+        );
+        let mut hardening = Hardening::new();
+        let explicit = |on: bool| on.then_some(true);
+        harden(cx, &mut hardening, "versioning", args.versioning, versioning).await?;
+        harden(cx, &mut hardening, "encryption", explicit(args.encryption.is_some()), encryption).await?;
+        harden(cx, &mut hardening, "blockPublicAccess", args.block_public_access, block).await?;
+        harden(cx, &mut hardening, "tlsOnly", args.tls_only, tls).await?;
+        let stated = explicit(args.object_ownership.is_some());
+        harden(cx, &mut hardening, "objectOwnership", stated, ownership).await?;
+        lifecycle?;
+        Ok((hardening, tags?))
+    }
+
+    async fn tags(&self, put: &Put<'_>, due: bool, args: &StateBucketArgs) -> Result<Tags, AwsError> {
+        if !due {
+            return Ok(self.tags.clone());
+        }
+        let change = put.session.tag_change(&self.tags, args.tags.as_ref());
+        let mut all = self.tags.clone();
+        all.retain(|key, _| !change.remove.contains(key));
+        all.extend(change.set);
+        put.tags(&all).await?;
+        Ok(all)
+    }
+
+    /// The policy with or without our statement and with everybody else's.
+    fn policy_with(&self, session: &Session, bucket: &str, tls_only: bool) -> Option<Value> {
+        let mut statements: Vec<Value> =
+            self.statements().into_iter().filter(|s| s.get("Sid").and_then(Value::as_str) != Some(SID)).collect();
+        if tls_only {
+            statements.push(statement(session, bucket));
+        }
+        if statements.is_empty() {
+            return None;
+        }
+        let mut policy = self.policy.clone().unwrap_or_else(|| json!({ "Version": "2012-10-17" }));
+        policy["Statement"] = Value::Array(statements);
+        Some(policy)
+    }
+}
+
+fn statement(session: &Session, bucket: &str) -> Value {
+    let arn = format!("arn:{}:s3:::{bucket}", session.partition());
+    json!({
+        "Sid": SID,
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [arn.clone(), format!("{arn}/*")],
+        "Condition": { "Bool": { "aws:SecureTransport": "false" } },
+    })
+}
+
+/// Whether two encryptions are the same; the service may give a key back by ARN.
+fn same_encryption(one: &BucketEncryption, other: &BucketEncryption) -> bool {
+    let key = match (&one.kms_key_id, &other.kms_key_id) {
+        (Some(a), Some(b)) => a == b || a.ends_with(&format!("/{b}")) || b.ends_with(&format!("/{a}")),
+        (None, None) => true,
+        _ => false,
+    };
+    one.algorithm == other.algorithm
+        && key
+        && one.bucket_key.unwrap_or_default() == other.bucket_key.unwrap_or_default()
+}
+
+/// The writes, each made only when it is due.
+struct Put<'a> {
+    session: &'a Session,
+    bucket: &'a str,
+}
+
+macro_rules! put {
+    ($self:ident, $operation:literal, $method:ident $(, $set:ident($value:expr))*) => {{
+        let request = $self
+            .session
+            .clients
+            .s3()
+            .$method()
+            .bucket($self.bucket)
+            .expected_bucket_owner($self.session.account())
+            $(.$set($value))*
+            .send();
+        $self.session.clients.call($operation, subject($self.bucket), request).await.map(|_| ())
+    }};
+}
+
+/// A request that cannot be built is a mistake of ours; the service's refusal is the clearest report there is.
+fn unbuildable(error: impl std::fmt::Display, operation: &str, bucket: &str) -> AwsError {
+    AwsError::new(crate::aws::error::Kind::InvalidInput, operation, subject(bucket), error.to_string())
+}
+
+impl Put<'_> {
+    async fn versioning(&self, due: bool, on: bool) -> Result<(), AwsError> {
+        if !due {
+            return Ok(());
+        }
+        let status = if on { BucketVersioningStatus::Enabled } else { BucketVersioningStatus::Suspended };
+        let configuration = VersioningConfiguration::builder().status(status).build();
+        put!(self, "s3:PutBucketVersioning", put_bucket_versioning, versioning_configuration(configuration))
+    }
+
+    async fn encryption(&self, due: bool, wanted: &BucketEncryption) -> Result<(), AwsError> {
+        const OPERATION: &str = "s3:PutEncryptionConfiguration";
+        if !due {
+            return Ok(());
+        }
+        let algorithm = match wanted.algorithm {
+            EncryptionAlgorithm::Aes256 => ServerSideEncryption::Aes256,
+            EncryptionAlgorithm::Kms => ServerSideEncryption::AwsKms,
+        };
+        let by_default = ServerSideEncryptionByDefault::builder()
+            .sse_algorithm(algorithm)
+            .set_kms_master_key_id(wanted.kms_key_id.clone())
+            .build()
+            .map_err(|e| unbuildable(e, OPERATION, self.bucket))?;
+        let rule = ServerSideEncryptionRule::builder()
+            .apply_server_side_encryption_by_default(by_default)
+            .set_bucket_key_enabled(wanted.bucket_key)
+            .build();
+        let configuration = ServerSideEncryptionConfiguration::builder()
+            .rules(rule)
+            .build()
+            .map_err(|e| unbuildable(e, OPERATION, self.bucket))?;
+        put!(
+            self,
+            "s3:PutEncryptionConfiguration",
+            put_bucket_encryption,
+            server_side_encryption_configuration(configuration)
+        )
+    }
+
+    async fn public_access(&self, due: bool, on: bool) -> Result<(), AwsError> {
+        if !due {
+            return Ok(());
+        }
+        let configuration = PublicAccessBlockConfiguration::builder()
+            .block_public_acls(on)
+            .ignore_public_acls(on)
+            .block_public_policy(on)
+            .restrict_public_buckets(on)
+            .build();
+        put!(
+            self,
+            "s3:PutBucketPublicAccessBlock",
+            put_public_access_block,
+            public_access_block_configuration(configuration)
+        )
+    }
+
+    async fn policy(&self, due: bool, policy: Option<Value>) -> Result<(), AwsError> {
+        if !due {
+            return Ok(());
+        }
+        match policy {
+            Some(policy) => put!(self, "s3:PutBucketPolicy", put_bucket_policy, policy(policy.to_string())),
+            None => put!(self, "s3:DeleteBucketPolicy", delete_bucket_policy),
+        }
+    }
+
+    async fn ownership(&self, due: bool, wanted: ObjectOwnership) -> Result<(), AwsError> {
+        const OPERATION: &str = "s3:PutBucketOwnershipControls";
+        if !due {
+            return Ok(());
+        }
+        let rule = OwnershipControlsRule::builder()
+            .object_ownership(wanted.wire())
+            .build()
+            .map_err(|e| unbuildable(e, OPERATION, self.bucket))?;
+        let controls = OwnershipControls::builder()
+            .rules(rule)
+            .build()
+            .map_err(|e| unbuildable(e, OPERATION, self.bucket))?;
+        put!(
+            self,
+            "s3:PutBucketOwnershipControls",
+            put_bucket_ownership_controls,
+            ownership_controls(controls)
+        )
+    }
+
+    async fn lifecycle(&self, due: bool, rules: &[LifecycleRule], days: Option<i64>) -> Result<(), AwsError> {
+        const OPERATION: &str = "s3:PutLifecycleConfiguration";
+        if !due {
+            return Ok(());
+        }
+        let mut all: Vec<LifecycleRule> = rules.iter().filter(|r| r.id() != Some(RULE)).cloned().collect();
+        if let Some(days) = days {
+            let expiration = NoncurrentVersionExpiration::builder()
+                .noncurrent_days(i32::try_from(days).unwrap_or(i32::MAX))
+                .build();
+            let rule = LifecycleRule::builder()
+                .id(RULE)
+                .status(ExpirationStatus::Enabled)
+                .filter(LifecycleRuleFilter::builder().prefix("").build())
+                .noncurrent_version_expiration(expiration)
+                .build()
+                .map_err(|e| unbuildable(e, OPERATION, self.bucket))?;
+            all.push(rule);
+        }
+        if all.is_empty() {
+            return put!(self, "s3:PutLifecycleConfiguration", delete_bucket_lifecycle);
+        }
+        let configuration = BucketLifecycleConfiguration::builder()
+            .set_rules(Some(all))
+            .build()
+            .map_err(|e| unbuildable(e, OPERATION, self.bucket))?;
+        put!(
+            self,
+            "s3:PutLifecycleConfiguration",
+            put_bucket_lifecycle_configuration,
+            lifecycle_configuration(configuration)
+        )
+    }
+
+    async fn tags(&self, all: &Tags) -> Result<(), AwsError> {
+        const OPERATION: &str = "s3:PutBucketTagging";
+        if all.is_empty() {
+            return put!(self, "s3:PutBucketTagging", delete_bucket_tagging);
+        }
+        let mut tagging = Tagging::builder();
+        for (key, value) in all {
+            let tag = Tag::builder()
+                .key(key)
+                .value(value)
+                .build()
+                .map_err(|e| unbuildable(e, OPERATION, self.bucket))?;
+            tagging = tagging.tag_set(tag);
+        }
+        let tagging = tagging.build().map_err(|e| unbuildable(e, OPERATION, self.bucket))?;
+        put!(self, "s3:PutBucketTagging", put_bucket_tagging, tagging(tagging))
+    }
+}
