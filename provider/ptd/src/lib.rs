@@ -94,6 +94,7 @@ pub fn package() -> Package<Ptd> {
             json!({ "basePackage": "dev.posit", "buildFiles": "gradle" }),
         )
         .resource::<aws::state_bucket::StateBucket>()
+        .resource::<aws::admin_policy::AdminPolicy>()
         .resource::<aws::secret::Secret>()
         .resource::<aws::secret_fields::SecretFields>()
         .function::<get_target::GetTarget>()

@@ -4,6 +4,7 @@
 //! into a `Result` with an [`AwsError`] that says what was attempted and what to do next. The other modules hold no I/O.
 
 pub mod admin_document;
+pub mod admin_policy;
 pub mod clients;
 mod common;
 pub mod config;

@@ -1,0 +1,490 @@
+//! `ptd:aws:AdminPolicy`: the admin policy that roles have as their permissions boundary.
+
+use aws_sdk_iam::types::{PolicyUsageType, PolicyVersion, Tag};
+use pulumi_provider::{
+    Checking, Context, Created, Diff, Error, Observed, Path, Prediction, Preview, Prior, PropertyMap, Resource,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::admin_document::{
+    ADMIN_POLICY_DESCRIPTION, ADMIN_POLICY_NAME, admin_policy_document, decode_document, same_policy,
+};
+use super::common::{
+    HardeningStatus, Session, check_common, check_with, diff_default_tags, exists_already, harden, tell_adoption,
+};
+use super::names;
+use super::tags::Tags;
+use crate::Ptd;
+
+/// The managed IAM policy that every role of a Posit Team Dedicated workload has as its permissions boundary.
+///
+/// A policy of that name that exists is adopted and its document brought up to date, as a new version; the oldest version
+/// goes when there are five. Under the policy itself that is forbidden: unless the program states a document, it is then a
+/// warning, and the output `documentStatus` says `denied`.
+///
+/// Deleting needs `allowDelete` in the state, and is refused while the policy is attached or somebody's boundary.
+///
+/// Import id: the policy's ARN, or its name.
+///
+/// Permissions: `iam:CreatePolicy`, `GetPolicy`, `GetPolicyVersion`, `ListPolicyVersions`, `CreatePolicyVersion`,
+/// `DeletePolicyVersion`, `TagPolicy`, `UntagPolicy`, and to delete `ListEntitiesForPolicy` and `DeletePolicy`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AdminPolicyArgs {
+    /// The policy's name: 1 to 128 letters, digits and `+=,.@_-`. A change replaces the policy.
+    #[serde(default = "default_name")]
+    #[schemars(extend("replace" = true))]
+    pub name: String,
+    /// The policy's path. A change replaces the policy.
+    #[serde(default = "default_path")]
+    #[schemars(extend("replace" = true))]
+    pub path: String,
+    /// What the policy is for. IAM cannot change it: a change replaces the policy. Default: that of the policies made by
+    /// earlier tools, or what an existing policy has.
+    #[schemars(extend("replace" = true))]
+    pub description: Option<String>,
+    /// The policy document as JSON text, compared by meaning, at most 6144 characters without white space. Default: the
+    /// standard admin policy for the account.
+    #[schemars(extend("json" = true))]
+    pub document: Option<String>,
+    /// Whether the policy may be deleted. It counts once an update has put it into the state. Default `false`.
+    #[serde(default)]
+    pub allow_delete: bool,
+    /// Whether to take over a policy that exists already. Default `true`.
+    #[serde(default = "yes")]
+    pub adopt: bool,
+    /// The account the policy must be in, 12 digits. With credentials of another account nothing is touched. Default:
+    /// the credentials' account.
+    #[schemars(extend("replace" = true))]
+    pub account_id: Option<String>,
+    /// Tags, beside the provider's default tags.
+    pub tags: Option<Tags>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn default_name() -> String {
+    ADMIN_POLICY_NAME.to_owned()
+}
+
+fn default_path() -> String {
+    "/".to_owned()
+}
+
+/// What AWS knows about the policy.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AdminPolicyState {
+    /// The policy's ARN.
+    #[schemars(extend("stable" = true))]
+    pub arn: String,
+    /// The account the policy is in.
+    #[schemars(extend("stable" = true))]
+    pub account_id: String,
+    /// The version of the document that is in force.
+    pub default_version_id: String,
+    /// The document that is in force.
+    pub effective_document: String,
+    /// Whether the document in force is the wanted one: `applied`, or `denied` where the credentials may not change it.
+    pub document_status: Option<HardeningStatus>,
+    /// All tags, with the provider's default tags.
+    pub tags_all: Tags,
+}
+
+/// The resource `ptd:aws:AdminPolicy`.
+#[derive(Debug)]
+pub struct AdminPolicy;
+
+/// The most versions that IAM keeps.
+const MOST_VERSIONS: usize = 5;
+
+struct Live {
+    name: String,
+    path: String,
+    description: Option<String>,
+    version: String,
+    document: String,
+    tags: Tags,
+}
+
+async fn open(cx: &Context<Ptd>, account: Option<&str>) -> Result<Session, Error> {
+    // IAM is one service for all regions: it must not fail for want of one.
+    let region = cx.provider().aws.region().await.ok();
+    Session::open(cx, Some(region.as_deref().unwrap_or("us-east-1")), account).await
+}
+
+fn arn_of(session: &Session, path: &str, name: &str) -> String {
+    format!("arn:{}:iam::{}:policy{path}{name}", session.partition(), session.account())
+}
+
+fn subject(arn: &str) -> String {
+    format!("policy {arn}")
+}
+
+fn wire_tags(tags: &Tags) -> Result<Vec<Tag>, Error> {
+    tags.iter()
+        .map(|(k, v)| Tag::builder().key(k).value(v).build().map_err(|e| Error::Bug(e.to_string())))
+        .collect()
+}
+
+/// Looks the policy up; `None` when there is none.
+async fn look(session: &Session, arn: &str) -> Result<Option<Live>, Error> {
+    let request = session.clients.iam().get_policy().policy_arn(arn).send();
+    let found = match session.clients.call("iam:GetPolicy", subject(arn), request).await {
+        Ok(found) => found,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let Some(policy) = found.policy() else { return Ok(None) };
+    let version = policy.default_version_id().unwrap_or_default().to_owned();
+    let request = session.clients.iam().get_policy_version().policy_arn(arn).version_id(&version).send();
+    let detail = session.clients.call("iam:GetPolicyVersion", subject(arn), request).await?;
+    let encoded = detail.policy_version().and_then(|v| v.document()).unwrap_or_default();
+    let document = decode_document(encoded).map_err(|error| {
+        Error::refused(format!("the document of policy {arn} cannot be read: {error}"), "Correct it in IAM")
+    })?;
+    Ok(Some(Live {
+        name: policy.policy_name().unwrap_or_default().to_owned(),
+        path: policy.path().unwrap_or("/").to_owned(),
+        description: policy.description().filter(|d| !d.is_empty()).map(str::to_owned),
+        version,
+        document,
+        tags: policy.tags().iter().map(|t| (t.key().to_owned(), t.value().to_owned())).collect(),
+    }))
+}
+
+fn wanted(session: &Session, args: &AdminPolicyArgs) -> String {
+    args.document.clone().unwrap_or_else(|| admin_policy_document(session.partition(), session.account()))
+}
+
+fn same(one: &str, other: &str) -> bool {
+    same_policy(one, other).unwrap_or(false)
+}
+
+fn pending(session: &Session, args: &AdminPolicyArgs, live: &Live) -> Vec<&'static str> {
+    let mut changes = Vec::new();
+    if !same(&live.document, &wanted(session, args)) {
+        changes.push("document");
+    }
+    if !session.tag_change(&live.tags, args.tags.as_ref()).is_empty() {
+        changes.push("tags");
+    }
+    changes
+}
+
+fn state(session: &Session, arn: &str, live: &Live, status: HardeningStatus) -> AdminPolicyState {
+    AdminPolicyState {
+        arn: arn.to_owned(),
+        account_id: session.account().to_owned(),
+        default_version_id: live.version.clone(),
+        effective_document: live.document.clone(),
+        document_status: Some(status),
+        tags_all: session.all_tags(&live.tags),
+    }
+}
+
+async fn versions(session: &Session, arn: &str) -> Result<Vec<PolicyVersion>, Error> {
+    let request = session.clients.iam().list_policy_versions().policy_arn(arn).send();
+    let found = session.clients.call("iam:ListPolicyVersions", subject(arn), request).await?;
+    Ok(found.versions().to_vec())
+}
+
+async fn delete_version(session: &Session, arn: &str, version: &str) -> Result<(), Error> {
+    let request = session.clients.iam().delete_policy_version().policy_arn(arn).version_id(version).send();
+    match session.clients.call("iam:DeletePolicyVersion", subject(arn), request).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The number of a version: `v12` → 12. Versions are numbered in the order in which they were made.
+fn number(version: &PolicyVersion) -> u64 {
+    version.version_id().and_then(|v| v.trim_start_matches('v').parse().ok()).unwrap_or(0)
+}
+
+/// Puts a new version of the document in force. The outer error is ours, the inner one is for `harden` to judge.
+async fn put_document(
+    session: &Session,
+    arn: &str,
+    document: &str,
+) -> Result<Result<String, super::error::AwsError>, Error> {
+    let mut all = versions(session, arn).await?;
+    all.sort_by_key(number);
+    if all.len() >= MOST_VERSIONS
+        && let Some(oldest) = all.iter().find(|v| !v.is_default_version()).and_then(|v| v.version_id())
+    {
+        delete_version(session, arn, oldest).await?;
+    }
+    let request = session
+        .clients
+        .iam()
+        .create_policy_version()
+        .policy_arn(arn)
+        .policy_document(document)
+        .set_as_default(true)
+        .send();
+    let made = session.clients.call("iam:CreatePolicyVersion", subject(arn), request).await;
+    Ok(made.map(|m| m.policy_version().and_then(|v| v.version_id()).unwrap_or_default().to_owned()))
+}
+
+/// Brings an existing policy to what it should be.
+async fn converge(
+    cx: &Context<Ptd>,
+    session: &Session,
+    arn: &str,
+    args: &AdminPolicyArgs,
+    mut live: Live,
+) -> Result<AdminPolicyState, Error> {
+    let document = wanted(session, args);
+    let mut status = HardeningStatus::Applied;
+    cx.checkpoint(arn, &state(session, arn, &live, status));
+    if !same(&live.document, &document) {
+        cx.alive()?;
+        let put = put_document(session, arn, &document).await?;
+        let mut outcome = super::common::Hardening::new();
+        let explicit = args.document.is_some().then_some(true);
+        harden(cx, &mut outcome, "document", explicit, put.as_ref().map(|_| ()).map_err(Clone::clone)).await?;
+        match put {
+            Ok(version) => {
+                live.version = version;
+                live.document = document;
+            }
+            Err(_) => status = HardeningStatus::Denied,
+        }
+        cx.checkpoint(arn, &state(session, arn, &live, status));
+    }
+    let change = session.tag_change(&live.tags, args.tags.as_ref());
+    if !change.set.is_empty() {
+        cx.alive()?;
+        let tags = wire_tags(&change.set)?;
+        let request = session.clients.iam().tag_policy().policy_arn(arn).set_tags(Some(tags)).send();
+        session.clients.call("iam:TagPolicy", subject(arn), request).await?;
+    }
+    if !change.remove.is_empty() {
+        cx.alive()?;
+        let keys = change.remove.iter().cloned().collect();
+        let request = session.clients.iam().untag_policy().policy_arn(arn).set_tag_keys(Some(keys)).send();
+        session.clients.call("iam:UntagPolicy", subject(arn), request).await?;
+    }
+    live.tags.retain(|key, _| !change.remove.contains(key));
+    live.tags.extend(change.set);
+    Ok(state(session, arn, &live, status))
+}
+
+/// Who uses the policy, attached or as a boundary.
+async fn users(session: &Session, arn: &str) -> Result<Vec<String>, Error> {
+    let mut users = Vec::new();
+    for (usage, how) in [
+        (PolicyUsageType::PermissionsPolicy, "attached to"),
+        (PolicyUsageType::PermissionsBoundary, "the boundary of"),
+    ] {
+        let mut marker = None;
+        loop {
+            let request = session
+                .clients
+                .iam()
+                .list_entities_for_policy()
+                .policy_arn(arn)
+                .policy_usage_filter(usage.clone())
+                .set_marker(marker)
+                .send();
+            let page = session.clients.call("iam:ListEntitiesForPolicy", subject(arn), request).await?;
+            let roles = page.policy_roles().iter().filter_map(|r| r.role_name()).map(|n| format!("{how} role {n}"));
+            let people = page.policy_users().iter().filter_map(|u| u.user_name()).map(|n| format!("{how} user {n}"));
+            let groups =
+                page.policy_groups().iter().filter_map(|g| g.group_name()).map(|n| format!("{how} group {n}"));
+            users.extend(roles.chain(people).chain(groups));
+            marker = page.marker().map(str::to_owned).filter(|_| page.is_truncated());
+            if marker.is_none() {
+                break;
+            }
+        }
+    }
+    users.dedup();
+    Ok(users)
+}
+
+impl Resource for AdminPolicy {
+    type Provider = Ptd;
+    type Args = AdminPolicyArgs;
+    type State = AdminPolicyState;
+
+    const TOKEN: &'static str = "ptd:aws:AdminPolicy";
+
+    fn check(checking: &mut Checking<'_>, _provider: Option<&Ptd>) {
+        check_common(checking);
+        check_with(checking, "name", names::policy_name);
+        check_with(checking, "path", names::policy_path);
+        check_with(checking, "description", names::policy_description);
+        check_with(checking, "document", names::policy_document);
+    }
+
+    fn diff(diff: &mut Diff, old: &Prior<Self>, news: &PropertyMap, provider: Option<&Ptd>) {
+        let document = Path::root().key("document");
+        let new = news.get("document").and_then(|v| v.as_str());
+        if let (Some(old), Some(new)) = (old.args.as_ref().and_then(|a| a.document.as_deref()), new)
+            && same(old, new)
+        {
+            diff.ignore(&document);
+        }
+        // Saying nothing keeps whatever description there is.
+        if !news.contains_key("description") {
+            diff.ignore(&Path::root().key("description"));
+        }
+        let own = news.get("tags").and_then(|v| pulumi_provider::from_value(v).ok());
+        diff_default_tags(diff, provider, old.state.as_ref().map(|s| &s.tags_all), own);
+    }
+
+    async fn preview(
+        cx: &Context<Ptd>,
+        request: &Preview<Self>,
+        prediction: &mut Prediction,
+    ) -> Result<(), Error> {
+        let (Some(args), None) = (&request.args, &request.old) else { return Ok(()) };
+        let session = open(cx, args.account_id.as_deref()).await?;
+        let arn = arn_of(&session, &args.path, &args.name);
+        prediction.known("arn", &arn);
+        prediction.known("accountId", session.account());
+        if let Some(live) = look(&session, &arn).await? {
+            if !args.adopt {
+                return Err(exists_already(&subject(&arn), &arn));
+            }
+            tell_adoption(cx, &subject(&arn), &pending(&session, args, &live)).await;
+        }
+        Ok(())
+    }
+
+    async fn create(cx: &Context<Ptd>, args: AdminPolicyArgs) -> Result<Created<AdminPolicyState>, Error> {
+        let session = open(cx, args.account_id.as_deref()).await?;
+        let arn = arn_of(&session, &args.path, &args.name);
+        let document = wanted(&session, &args);
+        let tags = session.desired_tags(args.tags.as_ref());
+        let description = args.description.clone().unwrap_or_else(|| ADMIN_POLICY_DESCRIPTION.to_owned());
+        cx.alive()?;
+        let request = session
+            .clients
+            .iam()
+            .create_policy()
+            .policy_name(&args.name)
+            .path(&args.path)
+            .description(&description)
+            .policy_document(&document)
+            .set_tags((!tags.is_empty()).then(|| wire_tags(&tags)).transpose()?)
+            .send();
+        match session.clients.call("iam:CreatePolicy", subject(&arn), request).await {
+            Ok(made) => {
+                let version = made.policy().and_then(|p| p.default_version_id()).unwrap_or("v1").to_owned();
+                let live = Live {
+                    name: args.name,
+                    path: args.path,
+                    description: Some(description),
+                    version,
+                    document,
+                    tags,
+                };
+                let state = state(&session, &arn, &live, HardeningStatus::Applied);
+                Ok(Created { id: arn, state })
+            }
+            Err(error) if error.is_already_exists() || error.is_denied() => {
+                // Who may not create a policy may still find it there.
+                let Some(live) = look(&session, &arn).await.ok().flatten() else { return Err(error.into()) };
+                if !args.adopt {
+                    return Err(exists_already(&subject(&arn), &arn));
+                }
+                let changes = pending(&session, &args, &live);
+                let state = converge(cx, &session, &arn, &args, live).await?;
+                tell_adoption(cx, &subject(&arn), &changes).await;
+                Ok(Created { id: arn, state })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn read(
+        cx: &Context<Ptd>,
+        id: &str,
+        prior: Option<Prior<Self>>,
+    ) -> Result<Option<Observed<Self>>, Error> {
+        let args = prior.as_ref().and_then(|p| p.args.clone());
+        let old = prior.and_then(|p| p.state);
+        let session = open(cx, args.as_ref().and_then(|a| a.account_id.as_deref())).await?;
+        let arn = if id.starts_with("arn:") { id.to_owned() } else { arn_of(&session, "/", id) };
+        let Some(live) = look(&session, &arn).await? else { return Ok(None) };
+        let standard = admin_policy_document(session.partition(), session.account());
+        let denied = old.and_then(|s| s.document_status) == Some(HardeningStatus::Denied);
+        let said = args.as_ref().and_then(|a| a.document.clone());
+        let document = match said {
+            Some(said) if same(&said, &live.document) => Some(said),
+            None if denied || same(&standard, &live.document) => None,
+            _ => Some(live.document.clone()),
+        };
+        let drifted = denied && !same(&standard, &live.document);
+        let status = if drifted { HardeningStatus::Denied } else { HardeningStatus::Applied };
+        let state = state(&session, &arn, &live, status);
+        let observed = AdminPolicyArgs {
+            name: live.name,
+            path: live.path,
+            description: match &args {
+                Some(args) if args.description.is_none() => None,
+                _ => live.description,
+            },
+            document,
+            allow_delete: args.as_ref().is_some_and(|a| a.allow_delete),
+            adopt: args.as_ref().is_none_or(|a| a.adopt),
+            account_id: args.as_ref().and_then(|a| a.account_id.clone()),
+            tags: session.own_tags(&live.tags, args.as_ref().and_then(|a| a.tags.as_ref())),
+        };
+        Ok(Some(Observed { id: Some(arn), ..Observed::new(observed, state) }))
+    }
+
+    async fn update(
+        cx: &Context<Ptd>,
+        id: &str,
+        _old: Prior<Self>,
+        args: AdminPolicyArgs,
+    ) -> Result<AdminPolicyState, Error> {
+        let session = open(cx, args.account_id.as_deref()).await?;
+        let Some(live) = look(&session, id).await? else {
+            return Err(Error::refused(
+                format!("policy {id} is gone"),
+                "Run `pulumi refresh`, then `pulumi up` makes it again",
+            ));
+        };
+        converge(cx, &session, id, &args, live).await
+    }
+
+    async fn delete(cx: &Context<Ptd>, id: &str, old: Prior<Self>) -> Result<(), Error> {
+        let args = old.require_args()?;
+        if !args.allow_delete {
+            return Err(Error::refused(
+                format!("policy {id} is not deleted without consent"),
+                "Set allowDelete to true, run `pulumi up`, then delete it; or keep it with the option retainOnDelete",
+            ));
+        }
+        let session = open(cx, args.account_id.as_deref()).await?;
+        if look(&session, id).await?.is_none() {
+            return Ok(());
+        }
+        let users = users(&session, id).await?;
+        if !users.is_empty() {
+            return Err(Error::refused(
+                format!("policy {id} is in use: {}", users.join(", ")),
+                "Detach it and remove it as a boundary first",
+            ));
+        }
+        cx.alive()?;
+        for version in versions(&session, id).await?.iter().filter(|v| !v.is_default_version()) {
+            delete_version(&session, id, version.version_id().unwrap_or_default()).await?;
+        }
+        let request = session.clients.iam().delete_policy().policy_arn(id).send();
+        match session.clients.call("iam:DeletePolicy", subject(id), request).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_not_found() => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
