@@ -94,8 +94,10 @@ pub fn package() -> Package<Ptd> {
             json!({ "basePackage": "dev.posit", "buildFiles": "gradle" }),
         )
         .resource::<aws::state_bucket::StateBucket>()
+        .resource::<aws::encryption_key::EncryptionKey>()
         .resource::<aws::admin_policy::AdminPolicy>()
         .resource::<aws::secret::Secret>()
         .resource::<aws::secret_fields::SecretFields>()
+        .component::<aws::bootstrap::Bootstrap>()
         .function::<get_target::GetTarget>()
 }

@@ -273,6 +273,7 @@ pub struct RegionClients {
     iam: OnceLock<aws_sdk_iam::Client>,
     secrets: OnceLock<aws_sdk_secretsmanager::Client>,
     sts: OnceLock<aws_sdk_sts::Client>,
+    tagging: OnceLock<aws_sdk_resourcegroupstagging::Client>,
 }
 
 impl fmt::Debug for RegionClients {
@@ -323,6 +324,7 @@ impl RegionClients {
             iam: OnceLock::new(),
             secrets: OnceLock::new(),
             sts: OnceLock::new(),
+            tagging: OnceLock::new(),
         }
     }
 
@@ -371,6 +373,14 @@ impl RegionClients {
     #[must_use]
     pub fn sts(&self) -> aws_sdk_sts::Client {
         client!(self, sts, aws_sdk_sts, sts)
+    }
+
+    /// The tagging API, which finds things by their tags.
+    #[must_use]
+    pub fn tagging(&self) -> aws_sdk_resourcegroupstagging::Client {
+        self.tagging
+            .get_or_init(|| aws_sdk_resourcegroupstagging::Client::new(&self.shared))
+            .clone()
     }
 
     /// Sends one request like [`error::call`]; errors know the region and the profile as well.
