@@ -38,6 +38,11 @@ $(VENV): tests/requirements.txt tests/constraints.txt
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	@touch $@
 
+# Editable, so that the environment always has the SDK of this checkout.
+.venv/.sdk: $(VENV) sdk/python/pyproject.toml
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e sdk/python
+	@touch $@
+
 lint: ## formatting, clippy and documentation, all warnings denied
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --quiet --locked --workspace --all-targets -- -D warnings
@@ -71,7 +76,7 @@ check-generated: build tools
 cargo-test:
 	$(CARGO) test --quiet --locked --workspace
 
-pytest: build tools venv ## the end-to-end tests alone
+pytest: build tools venv .venv/.sdk ## the end-to-end tests alone
 	.venv/bin/python -m pytest -c tests/pytest.ini --rootdir . $(PYTEST)
 
 test: ## everything CI runs
@@ -81,7 +86,7 @@ test: ## everything CI runs
 	@$(MAKE) check-generated
 	@$(MAKE) pytest
 
-demo: build tools venv ## a real `pulumi up` of the bootstrap example against an emulated AWS
+demo: build tools venv .venv/.sdk ## a real `pulumi up` of the bootstrap example against an emulated AWS
 	@tools/demo.sh up $(EXAMPLE)
 
 demo-down: ## destroy the demo and stop its emulator

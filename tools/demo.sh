@@ -51,7 +51,7 @@ write_env() {
     cat >"$demo/env" <<EOF
 unset AWS_PROFILE AWS_SESSION_TOKEN PULUMI_ACCESS_TOKEN PULUMI_STACK
 export PATH="$root/.tools/bin:$root/.venv/bin:\$PATH"
-export PTD_TEST_PYTHON="$python" PYTHONPATH="$root/sdk/python" PYTHONDONTWRITEBYTECODE=1
+export PTD_TEST_PYTHON="$python" PYTHONDONTWRITEBYTECODE=1
 export PULUMI_HOME="$demo/home" PULUMI_BACKEND_URL="file://$demo/state" PULUMI_CONFIG_PASSPHRASE=demo
 export PULUMI_SKIP_UPDATE_CHECK=true PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=true
 export AWS_ENDPOINT_URL="$(cat "$demo/moto.url")" AWS_REGION=us-east-2 AWS_DEFAULT_REGION=us-east-2 AWS_EC2_METADATA_DISABLED=true

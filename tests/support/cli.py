@@ -41,7 +41,6 @@ def cli_env(home: Path, backend: Path, python: str) -> dict[str, str]:
     env = base_env()
     env |= {
         "PATH": os.pathsep.join([*map(str, path), env["PATH"]]),
-        "PYTHONPATH": str(ROOT / "sdk/python"),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PTD_TEST_PYTHON": python,
         "NO_PROXY": _LOCAL,

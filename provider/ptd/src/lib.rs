@@ -69,6 +69,8 @@ pub fn package() -> Package<Ptd> {
                 "packageName": "pulumi_ptd",
                 "requires": { "pulumi": ">=3.231.0,<4.0.0" },
                 "pyproject": { "enabled": true },
+                "readme": "Bootstrap and run Posit Team Dedicated platforms as one Pulumi program: the Python SDK of the ptd \
+                           provider.",
                 "respectSchemaVersion": true,
             }),
         )

@@ -44,7 +44,15 @@ var generators = map[string]func(*schema.Package) (map[string][]byte, error){
 		return nodejs.GeneratePackage(tool, pkg, nil, nil, false, noLoader{})
 	},
 	"python": func(pkg *schema.Package) (map[string][]byte, error) {
-		return python.GeneratePackage(tool, pkg, nil, noLoader{})
+		files, err := python.GeneratePackage(tool, pkg, nil, noLoader{})
+		// pyproject.toml names the README beside it; the generator puts it into the package.
+		for path, text := range files {
+			if folder, name, nested := strings.Cut(path, "/"); nested && name == "README.md" {
+				files[name] = text
+				delete(files, folder+"/"+name)
+			}
+		}
+		return files, err
 	},
 }
 

@@ -1,11 +1,13 @@
 //! The settings of a real bucket, and the calls that bring them to what they should be.
 
+use aws_sdk_s3::operation::get_bucket_versioning::GetBucketVersioningOutput;
 use aws_sdk_s3::types::{
     BucketLifecycleConfiguration, BucketVersioningStatus, ExpirationStatus, LifecycleRule, LifecycleRuleFilter,
     NoncurrentVersionExpiration, ObjectOwnership as WireOwnership, OwnershipControls, OwnershipControlsRule,
     PublicAccessBlockConfiguration, ServerSideEncryption, ServerSideEncryptionByDefault,
     ServerSideEncryptionConfiguration, ServerSideEncryptionRule, Tag, Tagging, VersioningConfiguration,
 };
+use aws_smithy_runtime_api::client::result::SdkError;
 use pulumi_provider::{Context, Error};
 use serde_json::{Value, json};
 
@@ -56,6 +58,30 @@ macro_rules! get {
     };
 }
 
+/// Asks for versioning. The SDK insists on the name of the answer's root element, which some implementations of S3 do not
+/// keep to; what is inside is the same.
+async fn versioning(session: &Session, bucket: &str) -> Result<Option<GetBucketVersioningOutput>, AwsError> {
+    let request = session
+        .clients
+        .s3()
+        .get_bucket_versioning()
+        .bucket(bucket)
+        .expected_bucket_owner(session.account())
+        .send();
+    let tolerant = async {
+        match request.await {
+            Err(SdkError::ServiceError(answer)) if answer.raw().status().is_success() => {
+                let body = answer.raw().body().bytes().unwrap_or_default();
+                let enabled = String::from_utf8_lossy(body).contains("<Status>Enabled</Status>");
+                let status = enabled.then_some(BucketVersioningStatus::Enabled);
+                Ok(GetBucketVersioningOutput::builder().set_status(status).build())
+            }
+            other => other,
+        }
+    };
+    session.clients.call("s3:GetBucketVersioning", subject(bucket), tolerant).await.map(Some)
+}
+
 impl Live {
     /// A bucket that was just made by us.
     pub(super) fn fresh() -> Self {
@@ -75,7 +101,7 @@ impl Live {
     /// Asks for all settings at once.
     pub(super) async fn look(session: &Session, bucket: &str) -> Result<Self, Error> {
         let (versioning, encryption, block, policy, ownership, lifecycle, tags) = futures::try_join!(
-            get!(session, bucket, "s3:GetBucketVersioning", get_bucket_versioning),
+            versioning(session, bucket),
             get!(session, bucket, "s3:GetEncryptionConfiguration", get_bucket_encryption),
             get!(session, bucket, "s3:GetBucketPublicAccessBlock", get_public_access_block),
             get!(session, bucket, "s3:GetBucketPolicy", get_bucket_policy),
