@@ -1,23 +1,34 @@
-//! One line of JSON for every call, for bug reports.
+//! One line of JSON for every call, with request and reply, for bug reports. Secrets are never written.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use prost_types::Struct;
+use pulumi_proto::pulumirpc as rpc;
+use serde_json::{Map, Value, json};
 use tonic::Status;
 
-/// Names the file that calls are logged to. Secrets are never written.
+use crate::redact::{map_to_json, scrub};
+
+/// Names the file that calls are logged to.
 pub const CALL_LOG_ENV: &str = "PULUMI_PROVIDER_CALL_LOG";
 
 /// Where calls are logged, if anywhere.
 #[derive(Clone, Default)]
 pub(crate) struct CallLog(Option<Arc<Mutex<File>>>);
 
+/// A call that is under way.
 pub(crate) struct Entry {
     method: &'static str,
-    subject: String,
+    request: Option<Value>,
     start: Instant,
+}
+
+/// A message as redacted JSON.
+pub(crate) trait Record {
+    fn record(&self) -> Value;
 }
 
 impl CallLog {
@@ -29,25 +40,104 @@ impl CallLog {
         Ok(Self(Some(Arc::new(Mutex::new(options.open(path)?)))))
     }
 
-    pub(crate) fn begin(&self, method: &'static str, subject: &str) -> Entry {
-        tracing::debug!(method, subject, "call");
-        Entry { method, subject: subject.to_owned(), start: Instant::now() }
+    pub(crate) fn begin(&self, method: &'static str, request: &impl Record) -> Entry {
+        let request = self.0.as_ref().map(|_| request.record());
+        Entry {
+            method,
+            request,
+            start: Instant::now(),
+        }
     }
 
-    pub(crate) fn end(&self, entry: Entry, error: Option<&Status>) {
+    pub(crate) fn end(&self, entry: &Entry, result: Result<&impl Record, &Status>) {
         let millis = entry.start.elapsed().as_secs_f64() * 1000.0;
-        tracing::debug!(method = entry.method, subject = entry.subject, millis, error = ?error.map(Status::code), "done");
+        let code = result.err().map(Status::code);
+        tracing::debug!(method = entry.method, millis, error = ?code, "call");
         let Some(file) = &self.0 else { return };
-        let line = serde_json::json!({
+        let line = json!({
             "method": entry.method,
-            "subject": entry.subject,
+            "request": entry.request,
             "milliseconds": (millis * 1000.0).round() / 1000.0,
-            "code": error.map(|s| format!("{:?}", s.code())),
-            "error": error.map(|s| crate::redact::scrub(s.message())),
+            "response": result.ok().map(Record::record),
+            "code": code.map(|c| format!("{c:?}")),
+            "error": result.err().map(|s| scrub(s.message())),
         });
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = writeln!(file, "{line}") {
             tracing::warn!(%error, "the call log cannot be written");
         }
+    }
+}
+
+fn properties(message: Option<&Struct>) -> Value {
+    let Some(message) = message else {
+        return Value::Null;
+    };
+    match crate::wire::decode(Some(message)) {
+        Ok(map) => map_to_json(&map),
+        Err(error) => Value::String(error.to_string()),
+    }
+}
+
+fn failures(list: &[rpc::CheckFailure]) -> Value {
+    list.iter()
+        .map(|f| json!({ "property": f.property, "reason": scrub(&f.reason) }))
+        .collect()
+}
+
+/// Says which fields of a message are written: texts and the like as they are, property maps with secrets hidden.
+macro_rules! record {
+    ($($message:ident { $($field:ident),* ; $($map:ident),* $(; $failures:ident)? })*) => {$(
+        impl Record for rpc::$message {
+            fn record(&self) -> Value {
+                let mut fields = Map::new();
+                $(fields.insert(name(stringify!($field)), json!(self.$field));)*
+                $(fields.insert(name(stringify!($map)), properties(self.$map.as_ref()));)*
+                $(fields.insert(name(stringify!($failures)), failures(&self.$failures));)?
+                fields.into()
+            }
+        }
+    )*};
+}
+
+fn name(field: &str) -> String {
+    field.trim_start_matches("r#").to_owned()
+}
+
+record! {
+    ProviderHandshakeRequest { configure_with_urn, supports_views, invoke_with_preview, accepts_byte_string ; }
+    ProviderHandshakeResponse { accept_secrets, accept_resources, accept_outputs ; }
+    GetSchemaRequest { version, subpackage_name, subpackage_version ; }
+    CheckRequest { urn, name, r#type ; olds, news }
+    CheckResponse { ; inputs ; failures }
+    DiffRequest { id, urn, name, r#type, ignore_changes ; olds, old_inputs, news }
+    DiffResponse { replaces, diffs, changes, delete_before_replace ; }
+    ConfigureRequest { ; args }
+    ConfigureResponse { accept_secrets, supports_preview ; }
+    InvokeRequest { tok, preview ; args }
+    InvokeResponse { ; r#return ; failures }
+    CreateRequest { urn, name, r#type, timeout, preview ; properties }
+    CreateResponse { id ; properties }
+    ReadRequest { id, urn, name, r#type, timeout ; properties, inputs }
+    ReadResponse { id ; properties, inputs }
+    UpdateRequest { id, urn, name, r#type, timeout, preview, ignore_changes ; olds, old_inputs, news }
+    UpdateResponse { ; properties }
+    DeleteRequest { id, urn, name, r#type, timeout ; properties, old_inputs }
+    ConstructRequest { project, stack, r#type, name, parent, dry_run, parallel, dependencies, ignore_changes ; inputs }
+    ConstructResponse { urn ; state }
+    PluginInfo { version ; }
+    PluginAttach { address ; }
+}
+
+impl Record for () {
+    fn record(&self) -> Value {
+        Value::Null
+    }
+}
+
+impl Record for rpc::GetSchemaResponse {
+    /// The schema itself is in every release; its size is what may go wrong.
+    fn record(&self) -> Value {
+        json!({ "bytes": self.schema.len() })
     }
 }

@@ -86,7 +86,10 @@ impl Checking<'_> {
 
     /// Reports a problem. The reason must not contain a secret value.
     pub fn fail(&mut self, path: Path, reason: impl Into<String>) {
-        self.failures.push(Failure { path, reason: reason.into() });
+        self.failures.push(Failure {
+            path,
+            reason: reason.into(),
+        });
     }
 
     /// Reports a problem with a top-level property.
@@ -108,7 +111,12 @@ impl Checking<'_> {
 
     pub(crate) fn run(&mut self) {
         self.inputs.retain(|_, v| *v != PropertyValue::Null);
-        let known: Vec<&str> = self.spec.properties.iter().map(|(n, _)| n.as_str()).collect();
+        let known: Vec<&str> = self
+            .spec
+            .properties
+            .iter()
+            .map(|(n, _)| n.as_str())
+            .collect();
         let strangers: Vec<String> = self
             .inputs
             .keys()
@@ -144,12 +152,15 @@ impl Checking<'_> {
             return;
         }
         let mut failures = Vec::new();
-        let shape = Shape { ty: &property.ty, limits: &property.limits };
-        Validator { types: self.types, failures: &mut failures }.value(
-            &Path::root().key(name),
-            value,
-            shape,
-        );
+        let shape = Shape {
+            ty: &property.ty,
+            limits: &property.limits,
+        };
+        Validator {
+            types: self.types,
+            failures: &mut failures,
+        }
+        .value(&Path::root().key(name), value, shape);
         self.failures.extend(failures);
         if property.secret && !value.has_secret() {
             let value = value.clone().into_secret();
@@ -174,7 +185,8 @@ impl Checking<'_> {
         let made = match &self.autonaming {
             Autonaming::Enforce(proposed) | Autonaming::Propose(proposed) => proposed.clone(),
             Autonaming::Disabled => {
-                let reason = format!("missing required property '{name}': automatic naming is disabled");
+                let reason =
+                    format!("missing required property '{name}': automatic naming is disabled");
                 return self.refuse(name, reason);
             }
             Autonaming::Default => {
@@ -198,7 +210,9 @@ pub(crate) fn from_text(ty: &TypeSpec, text: &str) -> PropertyValue {
             "false" | "0" => false.into(),
             _ => text.into(),
         },
-        _ => serde_json::from_str::<serde_json::Value>(text).map_or_else(|_| text.into(), Into::into),
+        _ => {
+            serde_json::from_str::<serde_json::Value>(text).map_or_else(|_| text.into(), Into::into)
+        }
     }
 }
 
@@ -212,7 +226,12 @@ pub(crate) fn unknown_property<'a>(given: &str, known: impl Iterator<Item = &'a 
 
 /// The candidate that a mistyped name most likely meant.
 pub fn nearest<'a>(given: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let plain = |s: &str| s.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
+    let plain = |s: &str| {
+        s.chars()
+            .filter(char::is_ascii_alphanumeric)
+            .collect::<String>()
+            .to_lowercase()
+    };
     let target = plain(given);
     candidates
         .map(|c| (strsim::damerau_levenshtein(&plain(c), &target), c))
@@ -234,19 +253,30 @@ struct Validator<'a> {
 
 impl Validator<'_> {
     fn fail(&mut self, path: &Path, reason: String) {
-        self.failures.push(Failure { path: path.clone(), reason });
+        self.failures.push(Failure {
+            path: path.clone(),
+            reason,
+        });
     }
 
     fn value(&mut self, path: &Path, value: &PropertyValue, shape: Shape<'_>) {
         let Some(value) = value.bare() else { return };
         match (shape.ty, value) {
-            (_, PropertyValue::Null) | (TypeSpec::Any, _) | (TypeSpec::Boolean, PropertyValue::Bool(_)) => {}
-            (TypeSpec::Integer, PropertyValue::Number(n)) if n.fract() == 0.0 => self.number(path, *n, shape.limits),
-            (TypeSpec::Integer, PropertyValue::Number(_)) => self.fail(path, "must be a whole number".into()),
+            // A resource stands for its id or URN where a text is asked for.
+            (_, PropertyValue::Null)
+            | (TypeSpec::Any, _)
+            | (TypeSpec::Boolean, PropertyValue::Bool(_))
+            | (TypeSpec::Asset, PropertyValue::Asset(_) | PropertyValue::Archive(_))
+            | (TypeSpec::String, PropertyValue::Resource(_)) => {}
+            (TypeSpec::Integer, PropertyValue::Number(n)) if n.fract() == 0.0 => {
+                self.number(path, *n, shape.limits);
+            }
+            (TypeSpec::Integer, PropertyValue::Number(_)) => {
+                self.fail(path, "must be a whole number".into());
+            }
             (TypeSpec::Number, PropertyValue::Number(n)) => self.number(path, *n, shape.limits),
             (TypeSpec::String, PropertyValue::String(s)) => self.text(path, s, shape.limits),
             (TypeSpec::Enum(name), PropertyValue::String(s)) => self.choice(path, s, name),
-            (TypeSpec::Asset, PropertyValue::Asset(_) | PropertyValue::Archive(_)) => {}
             (TypeSpec::Array(element), PropertyValue::List(items)) => {
                 self.count(path, items.len(), shape.limits);
                 for (i, item) in items.iter().enumerate() {
@@ -259,8 +289,6 @@ impl Validator<'_> {
                 }
             }
             (TypeSpec::Object(name), PropertyValue::Map(map)) => self.object(path, map, name),
-            // A resource stands for its id or URN where a text is asked for.
-            (TypeSpec::String, PropertyValue::Resource(_)) => {}
             (ty, value) => {
                 let reason = format!("must be {}, not {}", article(ty), value.kind());
                 self.fail(path, reason);
@@ -272,20 +300,35 @@ impl Validator<'_> {
         if value.is_null() {
             return self.fail(path, format!("must be {}, not null", article(&element.ty)));
         }
-        self.value(path, value, Shape { ty: &element.ty, limits: &element.limits });
+        self.value(
+            path,
+            value,
+            Shape {
+                ty: &element.ty,
+                limits: &element.limits,
+            },
+        );
     }
 
     fn object(&mut self, path: &Path, map: &PropertyMap, name: &str) {
         let types = self.types;
-        let Some(object) = types.object(name) else { return };
-        for key in map.keys().filter(|k| !k.starts_with("__") && object.get(k).is_none()) {
+        let Some(object) = types.object(name) else {
+            return;
+        };
+        for key in map
+            .keys()
+            .filter(|k| !k.starts_with("__") && object.get(k).is_none())
+        {
             let reason = unknown_property(key, object.properties.iter().map(|(n, _)| n.as_str()));
             self.fail(&path.key(key), reason);
         }
         for (key, property) in &object.properties {
             match map.get(key) {
                 Some(value) if !value.is_null() => {
-                    let shape = Shape { ty: &property.ty, limits: &property.limits };
+                    let shape = Shape {
+                        ty: &property.ty,
+                        limits: &property.limits,
+                    };
                     self.value(&path.key(key), value, shape);
                 }
                 _ if property.required => {
@@ -308,10 +351,16 @@ impl Validator<'_> {
         let length = text.chars().count() as u64;
         if limits.min_length.is_some_and(|min| length < min) {
             let min = limits.min_length.unwrap_or_default();
-            self.fail(path, format!("must have at least {min} characters, has {length}"));
+            self.fail(
+                path,
+                format!("must have at least {min} characters, has {length}"),
+            );
         } else if limits.max_length.is_some_and(|max| length > max) {
             let max = limits.max_length.unwrap_or_default();
-            self.fail(path, format!("must have at most {max} characters, has {length}"));
+            self.fail(
+                path,
+                format!("must have at most {max} characters, has {length}"),
+            );
         } else if let Some(pattern) = &limits.pattern
             && Regex::new(pattern).is_ok_and(|r| !r.is_match(text))
         {
@@ -322,14 +371,20 @@ impl Validator<'_> {
     fn count(&mut self, path: &Path, count: usize, limits: &Limits) {
         let count = count as u64;
         match (limits.min_items, limits.max_items) {
-            (Some(min), _) if count < min => self.fail(path, format!("must have at least {min} elements")),
-            (_, Some(max)) if count > max => self.fail(path, format!("must have at most {max} elements")),
+            (Some(min), _) if count < min => {
+                self.fail(path, format!("must have at least {min} elements"));
+            }
+            (_, Some(max)) if count > max => {
+                self.fail(path, format!("must have at most {max} elements"));
+            }
             _ => {}
         }
     }
 
     fn choice(&mut self, path: &Path, text: &str, name: &str) {
-        let Some(NamedType::Enum { values, .. }) = self.types.get(name) else { return };
+        let Some(NamedType::Enum { values, .. }) = self.types.get(name) else {
+            return;
+        };
         if values.iter().any(|v| v.value == text) {
             return;
         }

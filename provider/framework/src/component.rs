@@ -61,8 +61,10 @@ impl<C: Component> AnyComponent<C::Provider> for TypedComponent<C> {
         C::check(checking, provider);
     }
 
-    fn construct(&self, cx: Construction<C::Provider>) -> BoxFuture<'static, Result<Outputs, Error>> {
+    fn construct(
+        &self,
+        cx: Construction<C::Provider>,
+    ) -> BoxFuture<'static, Result<Outputs, Error>> {
         C::construct(cx).boxed()
     }
 }
-

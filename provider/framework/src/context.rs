@@ -98,27 +98,38 @@ impl<P> Context<P> {
 
     /// A line for the user, kept in the run's output.
     pub async fn info(&self, message: impl AsRef<str>) {
-        self.engine.log(LogSeverity::Info, &self.urn, message.as_ref(), false).await;
+        self.engine
+            .log(LogSeverity::Info, &self.urn, message.as_ref(), false)
+            .await;
     }
 
     /// Something the user should look at, although the operation goes on.
     pub async fn warn(&self, message: impl AsRef<str>) {
-        self.engine.log(LogSeverity::Warning, &self.urn, message.as_ref(), false).await;
+        self.engine
+            .log(LogSeverity::Warning, &self.urn, message.as_ref(), false)
+            .await;
     }
 
     /// Progress: shown beside the resource while it lasts, and not kept.
     pub async fn status(&self, message: impl AsRef<str>) {
-        self.engine.log(LogSeverity::Info, &self.urn, message.as_ref(), true).await;
+        self.engine
+            .log(LogSeverity::Info, &self.urn, message.as_ref(), true)
+            .await;
     }
 
     /// Detail for those who run with `--debug`.
     pub async fn debug(&self, message: impl AsRef<str>) {
-        self.engine.log(LogSeverity::Debug, &self.urn, message.as_ref(), false).await;
+        self.engine
+            .log(LogSeverity::Debug, &self.urn, message.as_ref(), false)
+            .await;
     }
 
     /// Keeps a text out of logs and errors until the operation ends. Secret inputs are covered without it.
     pub fn protect(&self, text: &str) {
-        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).add(text);
+        self.secrets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .add(text);
     }
 
     /// Records what exists by now. Should the operation fail, time out or be cancelled afterwards, this is what goes
@@ -128,15 +139,25 @@ impl<P> Context<P> {
     pub fn checkpoint(&self, id: &str, state: &impl Serialize) {
         match crate::ser::to_properties(state) {
             Ok(state) => {
-                *self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner) =
-                    Some(Checkpoint { id: id.to_owned(), state });
+                *self
+                    .checkpoint
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner) = Some(Checkpoint {
+                    id: id.to_owned(),
+                    state,
+                });
             }
-            Err(error) => tracing::error!(urn = %self.urn, %error, "a checkpoint could not be recorded"),
+            Err(error) => {
+                tracing::error!(urn = %self.urn, %error, "a checkpoint could not be recorded");
+            }
         }
     }
 
     pub(crate) fn last_checkpoint(&self) -> Option<Checkpoint> {
-        self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.checkpoint
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Fails when the run was cancelled or the time is up: to be asked before each write.
@@ -176,7 +197,10 @@ impl<P> Context<P> {
     }
 
     /// Runs the operation to its end, or to the end of the user's patience.
-    pub(crate) async fn bound<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    pub(crate) async fn bound<T>(
+        &self,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
         tokio::select! {
             biased;
             result = work => result,
@@ -186,10 +210,15 @@ impl<P> Context<P> {
     }
 
     fn cancelled(&self) -> Error {
-        Error::Cancelled { during: format!("{} {}", self.operation, self.name) }
+        Error::Cancelled {
+            during: format!("{} {}", self.operation, self.name),
+        }
     }
 
     fn timed_out(&self, limit: Duration) -> Error {
-        Error::TimedOut { during: format!("{} {}", self.operation, self.name), limit }
+        Error::TimedOut {
+            during: format!("{} {}", self.operation, self.name),
+            limit,
+        }
     }
 }

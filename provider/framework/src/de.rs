@@ -39,7 +39,10 @@ impl FitError {
 
 impl de::Error for FitError {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self { path: Vec::new(), message: message.to_string() }
+        Self {
+            path: Vec::new(),
+            message: message.to_string(),
+        }
     }
 }
 
@@ -60,7 +63,10 @@ impl<'de> de::Deserializer<'de> for MapDe<'de> {
     type Error = FitError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FitError> {
-        visitor.visit_map(Entries { iter: self.0.iter(), value: None })
+        visitor.visit_map(Entries {
+            iter: self.0.iter(),
+            value: None,
+        })
     }
 
     serde::forward_to_deserialize_any! {
@@ -108,9 +114,10 @@ impl<'de> de::SeqAccess<'de> for Items<'de> {
     ) -> Result<Option<S::Value>, FitError> {
         match self.0.next() {
             None => Ok(None),
-            Some((i, value)) => {
-                seed.deserialize(ValueDe(value)).map(Some).map_err(|e| e.within(format!("[{i}]")))
-            }
+            Some((i, value)) => seed
+                .deserialize(ValueDe(value))
+                .map(Some)
+                .map_err(|e| e.within(format!("[{i}]"))),
         }
     }
 }
@@ -120,7 +127,9 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 
 impl<'de> ValueDe<'de> {
     fn bare(&self) -> Result<&'de PropertyValue, FitError> {
-        self.0.bare().ok_or_else(|| de::Error::custom("the value is not known yet"))
+        self.0
+            .bare()
+            .ok_or_else(|| de::Error::custom("the value is not known yet"))
     }
 }
 
@@ -131,7 +140,10 @@ impl<'de> de::Deserializer<'de> for ValueDe<'de> {
         match self.bare()? {
             PropertyValue::Null => visitor.visit_unit(),
             PropertyValue::Bool(v) => visitor.visit_bool(*v),
-            #[expect(clippy::cast_possible_truncation, reason = "checked to be a whole number in range")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "checked to be a whole number in range"
+            )]
             PropertyValue::Number(v) if v.fract() == 0.0 && v.abs() <= EXACT => {
                 visitor.visit_i64(*v as i64)
             }
@@ -142,10 +154,14 @@ impl<'de> de::Deserializer<'de> for ValueDe<'de> {
             PropertyValue::Map(v) => MapDe(v).deserialize_any(visitor),
             PropertyValue::Asset(v) => {
                 let json = serde_json::to_value(v).map_err(de::Error::custom)?;
-                json.into_deserializer().deserialize_any(visitor).map_err(|e: serde_json::Error| de::Error::custom(e))
+                json.into_deserializer()
+                    .deserialize_any(visitor)
+                    .map_err(|e: serde_json::Error| de::Error::custom(e))
             }
             PropertyValue::Resource(v) => visitor.visit_str(&v.urn),
-            PropertyValue::Archive(_) => Err(de::Error::custom("an archive cannot be read as this type")),
+            PropertyValue::Archive(_) => {
+                Err(de::Error::custom("an archive cannot be read as this type"))
+            }
             PropertyValue::Secret(_) | PropertyValue::Unknown(_) | PropertyValue::Output(_) => {
                 Err(de::Error::custom(format!("unexpected {SIGNATURE} wrapper")))
             }
@@ -175,7 +191,10 @@ impl<'de> de::Deserializer<'de> for ValueDe<'de> {
     ) -> Result<V::Value, FitError> {
         match self.bare()? {
             PropertyValue::String(v) => visitor.visit_enum(v.as_str().into_deserializer()),
-            other => Err(de::Error::custom(format!("expected one of the allowed texts, got {}", other.kind()))),
+            other => Err(de::Error::custom(format!(
+                "expected one of the allowed texts, got {}",
+                other.kind()
+            ))),
         }
     }
 

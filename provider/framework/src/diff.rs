@@ -34,18 +34,28 @@ pub(crate) struct Entry {
 impl Diff {
     /// Adds or replaces a change.
     pub fn add(&mut self, path: Path, change: Change) {
-        self.entries.insert(path, Entry { change, replace: false });
+        self.entries.insert(
+            path,
+            Entry {
+                change,
+                replace: false,
+            },
+        );
     }
 
     /// Adds or turns a change into one that replaces the resource.
     pub fn replace(&mut self, path: Path) {
-        let entry = self.entries.entry(path).or_insert(Entry { change: Change::Update, replace: false });
+        let entry = self.entries.entry(path).or_insert(Entry {
+            change: Change::Update,
+            replace: false,
+        });
         entry.replace = true;
     }
 
     /// Forgets the changes at and below a path: they carry no meaning.
     pub fn ignore(&mut self, path: &Path) {
-        self.entries.retain(|p, _| !p.steps().starts_with(path.steps()));
+        self.entries
+            .retain(|p, _| !p.steps().starts_with(path.steps()));
     }
 
     /// Whether anything at or below a top-level property changed.
@@ -76,8 +86,16 @@ impl Diff {
     }
 
     /// The changes between two sets of checked inputs, as the schema understands them.
-    pub(crate) fn between(types: &Types, spec: &ObjectSpec, olds: &PropertyMap, news: &PropertyMap) -> Self {
-        let mut differ = Differ { types, diff: Self::default() };
+    pub(crate) fn between(
+        types: &Types,
+        spec: &ObjectSpec,
+        olds: &PropertyMap,
+        news: &PropertyMap,
+    ) -> Self {
+        let mut differ = Differ {
+            types,
+            diff: Self::default(),
+        };
         differ.object(&Path::root(), Some(spec), olds, news, false);
         differ.diff
     }
@@ -98,7 +116,9 @@ struct Rules<'a> {
 
 impl<'a> Differ<'a> {
     fn note(&mut self, path: &Path, change: Change, replace: bool) {
-        self.diff.entries.insert(path.clone(), Entry { change, replace });
+        self.diff
+            .entries
+            .insert(path.clone(), Entry { change, replace });
     }
 
     fn object(
@@ -121,14 +141,23 @@ impl<'a> Differ<'a> {
             if property.is_none() && path.steps().is_empty() && key == "version" {
                 continue;
             }
-            let rules = property.map_or(Rules { replace, ..Rules::default() }, |p| Rules {
-                ty: Some(&p.ty),
-                replace: replace || p.replace,
-                set: p.set,
-                json: p.json,
-            });
+            let rules = property.map_or(
+                Rules {
+                    replace,
+                    ..Rules::default()
+                },
+                |p| Rules {
+                    ty: Some(&p.ty),
+                    replace: replace || p.replace,
+                    set: p.set,
+                    json: p.json,
+                },
+            );
             let null = PropertyValue::Null;
-            let (old, new) = (olds.get(key).unwrap_or(&null), news.get(key).unwrap_or(&null));
+            let (old, new) = (
+                olds.get(key).unwrap_or(&null),
+                news.get(key).unwrap_or(&null),
+            );
             self.value(&path.key(key), rules, old, new);
         }
     }
@@ -152,16 +181,26 @@ impl<'a> Differ<'a> {
                 };
                 self.object(path, spec, old, new, replace);
             }
-            (PropertyValue::List(old), PropertyValue::List(new)) => self.list(path, rules, old, new),
-            (PropertyValue::String(old), PropertyValue::String(new)) if rules.json && same_json(old, new) => {}
+            (PropertyValue::List(old), PropertyValue::List(new)) => {
+                self.list(path, rules, old, new);
+            }
+            (PropertyValue::String(old), PropertyValue::String(new))
+                if rules.json && same_json(old, new) => {}
             (old, new) if old.same(new) => {}
             _ => self.note(path, Change::Update, replace),
         }
     }
 
-    fn list(&mut self, path: &Path, rules: Rules<'a>, old: &[PropertyValue], new: &[PropertyValue]) {
+    fn list(
+        &mut self,
+        path: &Path,
+        rules: Rules<'a>,
+        old: &[PropertyValue],
+        new: &[PropertyValue],
+    ) {
         if rules.set {
-            let missing = |from: &[PropertyValue], v: &PropertyValue| !from.iter().any(|o| o.same(v));
+            let missing =
+                |from: &[PropertyValue], v: &PropertyValue| !from.iter().any(|o| o.same(v));
             if old.iter().all(|v| !missing(new, v)) && new.iter().all(|v| !missing(old, v)) {
                 return;
             }
@@ -170,7 +209,12 @@ impl<'a> Differ<'a> {
             Some(TypeSpec::Array(element)) => Some(element.as_ref()),
             _ => None,
         };
-        let rules = Rules { ty: element.map(|Element { ty, .. }| ty), set: false, json: false, ..rules };
+        let rules = Rules {
+            ty: element.map(|Element { ty, .. }| ty),
+            set: false,
+            json: false,
+            ..rules
+        };
         for i in 0..old.len().max(new.len()) {
             let at = path.index(i);
             match (old.get(i), new.get(i)) {
@@ -194,7 +238,11 @@ pub(crate) fn ignored(path: &Path, patterns: &[String]) -> bool {
         let pattern = Path::parse(&pattern.replace("[*]", ".*"));
         let steps = path.steps();
         steps.len() >= pattern.steps().len()
-            && pattern.steps().iter().zip(steps).all(|(p, s)| p == s || *p == Step::Key("*".into()))
+            && pattern
+                .steps()
+                .iter()
+                .zip(steps)
+                .all(|(p, s)| p == s || *p == Step::Key("*".into()))
     })
 }
 

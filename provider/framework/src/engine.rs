@@ -43,10 +43,18 @@ impl Engine {
         }
     }
 
-    pub(crate) async fn log(&self, severity: LogSeverity, urn: &str, message: &str, ephemeral: bool) {
+    pub(crate) async fn log(
+        &self,
+        severity: LogSeverity,
+        urn: &str,
+        message: &str,
+        ephemeral: bool,
+    ) {
         let message = scrub(message);
         tracing::debug!(%urn, ?severity, "{message}");
-        let Some(mut client) = self.client.read().ok().and_then(|slot| slot.clone()) else { return };
+        let Some(mut client) = self.client.read().ok().and_then(|slot| slot.clone()) else {
+            return;
+        };
         let request = LogRequest {
             severity: severity.into(),
             message,

@@ -135,7 +135,13 @@ impl<R: Resource> AnyResource<R::Provider> for Typed<R> {
         R::check(checking, provider);
     }
 
-    fn diff(&self, diff: &mut Diff, old: Stored, news: &PropertyMap, provider: Option<&R::Provider>) {
+    fn diff(
+        &self,
+        diff: &mut Diff,
+        old: Stored,
+        news: &PropertyMap,
+        provider: Option<&R::Provider>,
+    ) {
         R::diff(diff, &self.prior(old), news, provider);
     }
 
@@ -164,7 +170,10 @@ impl<R: Resource> AnyResource<R::Provider> for Typed<R> {
             let args = from_properties(&inputs)?;
             let created = R::create(cx, args).await?;
             if created.id.is_empty() {
-                return Err(Error::Bug(format!("{} was created without an id", R::TOKEN)));
+                return Err(Error::Bug(format!(
+                    "{} was created without an id",
+                    R::TOKEN
+                )));
             }
             Ok((created.id, to_properties(&created.state)?))
         }
@@ -186,7 +195,12 @@ impl<R: Resource> AnyResource<R::Provider> for Typed<R> {
             let inputs = keep_marks(to_properties(&observed.args)?, &marks, &self.inputs);
             let state = to_properties(&observed.state)?;
             let outputs = outputs(&inputs, state);
-            Ok(Some(Found { id: observed.id, inputs, outputs, problems: observed.problems }))
+            Ok(Some(Found {
+                id: observed.id,
+                inputs,
+                outputs,
+                problems: observed.problems,
+            }))
         }
         .boxed()
     }

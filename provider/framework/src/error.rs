@@ -16,7 +16,7 @@ pub enum Error {
     #[error("{0}")]
     Remote(Box<RemoteError>),
     /// The provider will not do what was asked, although it could.
-    #[error("{what}{}", hint(.next))]
+    #[error("{what}{}", hint(.next.as_ref()))]
     Refused {
         /// What is refused, and why.
         what: String,
@@ -73,19 +73,25 @@ impl fmt::Display for RemoteError {
         if let Some(id) = &self.request_id {
             write!(f, " (request id {id})")?;
         }
-        f.write_str(&hint(&self.next))
+        f.write_str(&hint(self.next.as_ref()))
     }
 }
 
 impl Error {
     /// A refusal with the next step.
     pub fn refused(what: impl Into<String>, next: impl Into<String>) -> Self {
-        Self::Refused { what: what.into(), next: Some(next.into()) }
+        Self::Refused {
+            what: what.into(),
+            next: Some(next.into()),
+        }
     }
 
     /// A single wrong input.
     pub fn input(path: crate::Path, reason: impl Into<String>) -> Self {
-        Self::Input(vec![Failure { path, reason: reason.into() }])
+        Self::Input(vec![Failure {
+            path,
+            reason: reason.into(),
+        }])
     }
 
     pub(crate) fn code(&self) -> tonic::Code {
@@ -114,12 +120,14 @@ impl From<crate::de::FitError> for Error {
 
 impl From<crate::ser::UnfitError> for Error {
     fn from(error: crate::ser::UnfitError) -> Self {
-        Self::Bug(format!("a result cannot be expressed as properties: {error}"))
+        Self::Bug(format!(
+            "a result cannot be expressed as properties: {error}"
+        ))
     }
 }
 
-fn hint(next: &Option<String>) -> String {
-    next.as_ref().map_or_else(String::new, |next| format!(". {next}"))
+fn hint(next: Option<&String>) -> String {
+    next.map_or_else(String::new, |next| format!(". {next}"))
 }
 
 fn failures(list: &[Failure]) -> String {

@@ -46,5 +46,6 @@ pub use secret::Secret;
 pub use ser::{UnfitError, to_properties, to_value};
 pub use serve::run;
 pub use value::{
-    Archive, Asset, OutputValue, PropertyMap, PropertyValue, ReferenceId, ResourceReference, Unknown,
+    Archive, Asset, OutputValue, PropertyMap, PropertyValue, ReferenceId, ResourceReference,
+    Unknown,
 };

@@ -158,7 +158,9 @@ impl Registered {
             None => self.wrap(Some(PropertyValue::Null), false),
             Some(value) => {
                 let secret = value.has_secret();
-                let bare = (!value.has_unknown()).then(|| value.bare().cloned()).flatten();
+                let bare = (!value.has_unknown())
+                    .then(|| value.bare().cloned())
+                    .flatten();
                 self.wrap(bare, secret)
             }
         }
@@ -172,7 +174,11 @@ impl Registered {
 
     fn wrap(&self, value: Option<PropertyValue>, secret: bool) -> PropertyValue {
         let dependencies = vec![self.urn.clone()];
-        PropertyValue::Output(Box::new(OutputValue { value, secret, dependencies }))
+        PropertyValue::Output(Box::new(OutputValue {
+            value,
+            secret,
+            dependencies,
+        }))
     }
 }
 
@@ -202,7 +208,10 @@ impl<P> Construction<P> {
         inputs: PropertyMap,
     ) -> Result<Self, Error> {
         let channel = channel(&request.monitor_endpoint).map_err(|error| {
-            Error::Bug(format!("'{}' is not a monitor address: {error}", request.monitor_endpoint))
+            Error::Bug(format!(
+                "'{}' is not a monitor address: {error}",
+                request.monitor_endpoint
+            ))
         })?;
         let monitor = ResourceMonitorClient::new(channel)
             .max_decoding_message_size(MAX_MESSAGE)
@@ -263,12 +272,16 @@ impl<P> Construction<P> {
 
     /// A line for the user, kept in the run's output.
     pub async fn info(&self, message: impl AsRef<str>) {
-        self.engine.log(LogSeverity::Info, &self.urn, message.as_ref(), false).await;
+        self.engine
+            .log(LogSeverity::Info, &self.urn, message.as_ref(), false)
+            .await;
     }
 
     /// Something the user should look at, although the construction goes on.
     pub async fn warn(&self, message: impl AsRef<str>) {
-        self.engine.log(LogSeverity::Warning, &self.urn, message.as_ref(), false).await;
+        self.engine
+            .log(LogSeverity::Warning, &self.urn, message.as_ref(), false)
+            .await;
     }
 
     /// Registers a child and waits until the engine is done with it. Children may be registered at the same time.
@@ -286,7 +299,11 @@ impl<P> Construction<P> {
         Ok(Registered {
             urn: response.urn,
             id: (known && !response.unknown).then_some(response.id),
-            outputs: if response.unknown { PropertyMap::new() } else { outputs },
+            outputs: if response.unknown {
+                PropertyMap::new()
+            } else {
+                outputs
+            },
             preview: self.request.dry_run || response.unknown,
         })
     }
@@ -298,14 +315,22 @@ impl<P> Construction<P> {
             outputs: Some(crate::wire::encode(outputs)),
         };
         let mut monitor = self.monitor.clone();
-        monitor.register_resource_outputs(request).await.map_err(|status| self.monitor_error(&status))?;
+        monitor
+            .register_resource_outputs(request)
+            .await
+            .map_err(|status| self.monitor_error(&status))?;
         Ok(())
     }
 
-    async fn send(&self, request: RegisterResourceRequest) -> Result<RegisterResourceResponse, Error> {
+    async fn send(
+        &self,
+        request: RegisterResourceRequest,
+    ) -> Result<RegisterResourceResponse, Error> {
         let mut monitor = self.monitor.clone();
-        let response =
-            monitor.register_resource(request).await.map_err(|status| self.monitor_error(&status))?;
+        let response = monitor
+            .register_resource(request)
+            .await
+            .map_err(|status| self.monitor_error(&status))?;
         Ok(response.into_inner())
     }
 
@@ -313,9 +338,14 @@ impl<P> Construction<P> {
         let gone = status.code() == tonic::Code::Unavailable
             || status.message().contains("resource monitor shut down");
         if gone {
-            return Error::Cancelled { during: format!("constructing {}", self.request.name) };
+            return Error::Cancelled {
+                during: format!("constructing {}", self.request.name),
+            };
         }
-        Error::Refused { what: scrub(status.message()), next: None }
+        Error::Refused {
+            what: scrub(status.message()),
+            next: None,
+        }
     }
 
     fn component_request(&self) -> RegisterResourceRequest {
@@ -338,15 +368,18 @@ impl<P> Construction<P> {
             ignore_changes: from.ignore_changes.clone(),
             replace_on_changes: from.replace_on_changes.clone(),
             additional_secret_outputs: from.additional_secret_outputs.clone(),
-            hooks: from.resource_hooks.as_ref().map(|h| wire_request::ResourceHooksBinding {
-                before_create: h.before_create.clone(),
-                after_create: h.after_create.clone(),
-                before_update: h.before_update.clone(),
-                after_update: h.after_update.clone(),
-                before_delete: h.before_delete.clone(),
-                after_delete: h.after_delete.clone(),
-                on_error: h.on_error.clone(),
-            }),
+            hooks: from
+                .resource_hooks
+                .as_ref()
+                .map(|h| wire_request::ResourceHooksBinding {
+                    before_create: h.before_create.clone(),
+                    after_create: h.after_create.clone(),
+                    before_update: h.before_update.clone(),
+                    after_update: h.after_update.clone(),
+                    before_delete: h.before_delete.clone(),
+                    after_delete: h.after_delete.clone(),
+                    on_error: h.on_error.clone(),
+                }),
             ..self.common()
         }
     }
@@ -356,7 +389,12 @@ impl<P> Construction<P> {
         for value in child.inputs.values() {
             dependencies(value, &mut all);
         }
-        let provider = self.request.providers.get(&self.home.package).cloned().unwrap_or_default();
+        let provider = self
+            .request
+            .providers
+            .get(&self.home.package)
+            .cloned()
+            .unwrap_or_default();
         // The engine applies these to custom resources only; they reach the children whose properties they name.
         let concerns = |pattern: &&String| {
             let path = crate::Path::parse(pattern);
@@ -364,8 +402,13 @@ impl<P> Construction<P> {
         };
         let mut ignore_changes = child.options.ignore_changes;
         ignore_changes.extend(self.request.ignore_changes.iter().filter(concerns).cloned());
-        let replace_on_changes =
-            self.request.replace_on_changes.iter().filter(concerns).cloned().collect();
+        let replace_on_changes = self
+            .request
+            .replace_on_changes
+            .iter()
+            .filter(concerns)
+            .cloned()
+            .collect();
         RegisterResourceRequest {
             r#type: child.type_token,
             name: child.name,
@@ -375,7 +418,11 @@ impl<P> Construction<P> {
             protect: child.options.protect,
             retain_on_delete: child.options.retain_on_delete,
             dependencies: all.into_iter().collect(),
-            version: if provider.is_empty() { self.home.version.clone() } else { String::new() },
+            version: if provider.is_empty() {
+                self.home.version.clone()
+            } else {
+                String::new()
+            },
             plugin_download_url: if provider.is_empty() {
                 self.home.download_url.clone()
             } else {
@@ -416,13 +463,24 @@ fn timeouts(from: &construct_request::CustomTimeouts) -> wire_request::CustomTim
 }
 
 fn child_failed(name: &str, how: &str) -> Error {
-    Error::Refused { what: format!("child resource '{name}' {how}"), next: None }
+    Error::Refused {
+        what: format!("child resource '{name}' {how}"),
+        next: None,
+    }
 }
 
 /// Inputs of a component as its own check sees them: known values stand by themselves, the rest stays wrapped.
-pub(crate) fn with_dependencies(mut inputs: PropertyMap, request: &ConstructRequest, spec: &ObjectSpec) -> PropertyMap {
+pub(crate) fn with_dependencies(
+    mut inputs: PropertyMap,
+    request: &ConstructRequest,
+    spec: &ObjectSpec,
+) -> PropertyMap {
     for (name, value) in &mut inputs {
-        let Some(deps) = request.input_dependencies.get(name).filter(|d| !d.urns.is_empty()) else {
+        let Some(deps) = request
+            .input_dependencies
+            .get(name)
+            .filter(|d| !d.urns.is_empty())
+        else {
             continue;
         };
         if matches!(value, PropertyValue::Output(_)) || spec.get(name).is_none() {
@@ -430,7 +488,9 @@ pub(crate) fn with_dependencies(mut inputs: PropertyMap, request: &ConstructRequ
         }
         // Older engines send dependencies beside the inputs instead of inside them.
         let secret = value.has_secret();
-        let bare = (!value.is_unknown()).then(|| value.bare().cloned()).flatten();
+        let bare = (!value.is_unknown())
+            .then(|| value.bare().cloned())
+            .flatten();
         *value = PropertyValue::Output(Box::new(OutputValue {
             value: bare,
             secret,

@@ -74,7 +74,10 @@ impl<P: Provider> Package<P> {
     fn token(&mut self, token: &str) -> String {
         if token.split(':').next() != Some(self.name.as_str()) || token.split(':').count() != 3 {
             let problem = format!("is not a token of package {}", self.name);
-            self.errors.push(SchemaError { at: token.to_owned(), problem });
+            self.errors.push(SchemaError {
+                at: token.to_owned(),
+                problem,
+            });
         }
         token.to_owned()
     }
@@ -85,7 +88,11 @@ impl<P: Provider> Package<P> {
         let token = self.token(R::TOKEN);
         let inputs = self.object::<R::Args>(module(R::TOKEN));
         let state = self.object::<R::State>(module(R::TOKEN));
-        let typed = Typed::<R> { inputs, state, of: PhantomData };
+        let typed = Typed::<R> {
+            inputs,
+            state,
+            of: PhantomData,
+        };
         self.resources.insert(token, Arc::new(typed));
         self
     }
@@ -96,7 +103,11 @@ impl<P: Provider> Package<P> {
         let token = self.token(F::TOKEN);
         let args = self.object::<F::Args>(module(F::TOKEN));
         let result = self.object::<F::Return>(module(F::TOKEN));
-        let typed = TypedFunction::<F> { args, result, of: PhantomData };
+        let typed = TypedFunction::<F> {
+            args,
+            result,
+            of: PhantomData,
+        };
         self.functions.insert(token, Arc::new(typed));
         self
     }
@@ -107,7 +118,11 @@ impl<P: Provider> Package<P> {
         let token = self.token(C::TOKEN);
         let inputs = self.object::<C::Args>(module(C::TOKEN));
         let outputs = self.object::<C::Outputs>(module(C::TOKEN));
-        let typed = TypedComponent::<C> { inputs, outputs, of: PhantomData };
+        let typed = TypedComponent::<C> {
+            inputs,
+            outputs,
+            of: PhantomData,
+        };
         self.components.insert(token, Arc::new(typed));
         self
     }
@@ -214,7 +229,11 @@ pub(crate) struct Settled<P: Provider> {
 impl<P: Provider> Settled<P> {
     /// Where the engine may download the plugin, as SDKs send it along.
     pub(crate) fn download_url(&self) -> String {
-        self.metadata.get("pluginDownloadURL").and_then(Value::as_str).unwrap_or_default().to_owned()
+        self.metadata
+            .get("pluginDownloadURL")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
     }
 
     pub(crate) fn schema(&self) -> Value {
@@ -225,9 +244,14 @@ impl<P: Provider> Settled<P> {
         if !self.language.is_empty() {
             schema.insert("language".into(), self.language.clone().into());
         }
-        let variables = self.types.publish_properties(&self.name, &self.config, true);
+        let variables = self
+            .types
+            .publish_properties(&self.name, &self.config, true);
         let required = self.config.required();
-        schema.insert("config".into(), json!({ "variables": variables, "defaults": required }));
+        schema.insert(
+            "config".into(),
+            json!({ "variables": variables, "defaults": required }),
+        );
         let mut provider = Map::new();
         if !self.config.description.is_empty() {
             provider.insert("description".into(), self.config.description.clone().into());
@@ -245,7 +269,10 @@ impl<P: Provider> Settled<P> {
             resources.insert(token.clone(), body);
         }
         for (token, kind) in &self.components {
-            resources.insert(token.clone(), self.publish(&kind.inputs, &kind.outputs, &[], true));
+            resources.insert(
+                token.clone(),
+                self.publish(&kind.inputs, &kind.outputs, &[], true),
+            );
         }
         resources.sort_keys();
         schema.insert("resources".into(), resources.into());
@@ -257,8 +284,18 @@ impl<P: Provider> Settled<P> {
                 if !kind.args.description.is_empty() {
                     body.insert("description".into(), kind.args.description.clone().into());
                 }
-                body.insert("inputs".into(), self.types.publish_object(&self.name, &kind.args, true).into());
-                body.insert("outputs".into(), self.types.publish_object(&self.name, &kind.result, false).into());
+                body.insert(
+                    "inputs".into(),
+                    self.types
+                        .publish_object(&self.name, &kind.args, true)
+                        .into(),
+                );
+                body.insert(
+                    "outputs".into(),
+                    self.types
+                        .publish_object(&self.name, &kind.result, false)
+                        .into(),
+                );
                 (token.clone(), body.into())
             })
             .collect();
@@ -266,9 +303,19 @@ impl<P: Provider> Settled<P> {
         schema.into()
     }
 
-    fn publish(&self, inputs: &ObjectSpec, state: &ObjectSpec, aliases: &[&str], component: bool) -> Value {
+    fn publish(
+        &self,
+        inputs: &ObjectSpec,
+        state: &ObjectSpec,
+        aliases: &[&str],
+        component: bool,
+    ) -> Value {
         // A component's outputs stand for themselves; a custom resource gives its inputs back as well.
-        let mut outputs = if component { state.clone() } else { inputs.joined(state) };
+        let mut outputs = if component {
+            state.clone()
+        } else {
+            inputs.joined(state)
+        };
         outputs.description.clone_from(&inputs.description);
         if component {
             for (_, property) in &mut outputs.properties {
@@ -282,14 +329,23 @@ impl<P: Provider> Settled<P> {
         // What has a default is always there once checked.
         let mut required = outputs.required();
         required.extend(
-            outputs.properties.iter().filter(|(_, p)| p.default.is_some() || p.autoname).map(|(n, _)| n.clone()),
+            outputs
+                .properties
+                .iter()
+                .filter(|(_, p)| p.default.is_some() || p.autoname)
+                .map(|(n, _)| n.clone()),
         );
         required.sort();
         body.remove("required");
         if !required.is_empty() {
             body.insert("required".into(), required.into());
         }
-        body.insert("inputProperties".into(), self.types.publish_properties(&self.name, inputs, true).into());
+        body.insert(
+            "inputProperties".into(),
+            self.types
+                .publish_properties(&self.name, inputs, true)
+                .into(),
+        );
         let required = inputs.required();
         if !required.is_empty() {
             body.insert("requiredInputs".into(), required.into());

@@ -130,7 +130,14 @@ mod tests {
 
     #[test]
     fn prints_and_parses() {
-        for text in ["a", "a.b[0]", "a[\"x.y\"].c", "[\"a.b/c\"]", "[\"a.b\"][2].d", "a[\"q\\\"q\"]"] {
+        for text in [
+            "a",
+            "a.b[0]",
+            "a[\"x.y\"].c",
+            "[\"a.b/c\"]",
+            "[\"a.b\"][2].d",
+            "a[\"q\\\"q\"]",
+        ] {
             assert_eq!(Path::parse(text).to_string(), text);
         }
     }

@@ -23,7 +23,9 @@ impl Guard {
             return;
         }
         let Ok(mut known) = KNOWN.write() else { return };
-        let key: Arc<str> = known.get_key_value(text).map_or_else(|| text.into(), |(k, _)| k.clone());
+        let key: Arc<str> = known
+            .get_key_value(text)
+            .map_or_else(|| text.into(), |(k, _)| k.clone());
         *known.entry(key.clone()).or_default() += 1;
         self.0.push(key);
     }
@@ -90,7 +92,8 @@ pub(crate) struct Scrubbed<W>(pub(crate) W);
 
 impl<W: io::Write> io::Write for Scrubbed<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write_all(scrub(&String::from_utf8_lossy(bytes)).as_bytes())?;
+        self.0
+            .write_all(scrub(&String::from_utf8_lossy(bytes)).as_bytes())?;
         Ok(bytes.len())
     }
 

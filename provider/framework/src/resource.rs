@@ -60,7 +60,12 @@ pub trait Resource: Sized + Send + Sync + 'static {
     }
 
     /// Refines the changes that the schema found. No I/O.
-    fn diff(diff: &mut Diff, old: &Prior<Self>, news: &PropertyMap, provider: Option<&Self::Provider>) {
+    fn diff(
+        diff: &mut Diff,
+        old: &Prior<Self>,
+        news: &PropertyMap,
+        provider: Option<&Self::Provider>,
+    ) {
         let _ = (diff, old, news, provider);
     }
 
@@ -151,7 +156,12 @@ pub struct Observed<R: Resource> {
 impl<R: Resource> Observed<R> {
     /// A healthy resource under the id that was asked for.
     pub fn new(args: R::Args, state: R::State) -> Self {
-        Self { id: None, args, state, problems: Vec::new() }
+        Self {
+            id: None,
+            args,
+            state,
+            problems: Vec::new(),
+        }
     }
 }
 
@@ -185,7 +195,11 @@ impl Prediction {
     pub fn known(&mut self, name: &str, value: impl Serialize) {
         match (self.outputs.get_mut(name), crate::ser::to_value(&value)) {
             (Some(slot), Ok(value)) => {
-                *slot = if slot.has_secret() { value.into_secret() } else { value };
+                *slot = if slot.has_secret() {
+                    value.into_secret()
+                } else {
+                    value
+                };
             }
             (None, _) => self.problem = Some(format!("there is no output '{name}' to predict")),
             (_, Err(error)) => self.problem = Some(error.to_string()),

@@ -44,7 +44,10 @@ pub struct ObjectSpec {
 /// | `autoname` | `true` | generated from the resource's name where absent |
 /// | `deprecated` | text | what to use instead |
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::struct_excessive_bools, reason = "independent marks of a property, not a state machine")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent marks of a property, not a state machine"
+)]
 pub struct PropertySpec {
     /// The type.
     pub ty: TypeSpec,
@@ -180,8 +183,10 @@ impl Types {
         };
         if let Some(Value::Object(definitions)) = root.get("$defs") {
             for (name, definition) in definitions {
-                let Value::Object(definition) = definition else { continue };
-                let named = self.named_type(name, definition)?;
+                let Value::Object(definition) = definition else {
+                    continue;
+                };
+                let named = Self::named_type(name, definition)?;
                 if let Some((_, known)) = self.named.get(name) {
                     if *known != named {
                         return fail(name, "two different Rust types have this name");
@@ -196,9 +201,12 @@ impl Types {
         object(&name, &root)
     }
 
-    fn named_type(&self, name: &str, definition: &Json) -> Result<NamedType, SchemaError> {
+    fn named_type(name: &str, definition: &Json) -> Result<NamedType, SchemaError> {
         if let Some(values) = enum_values(definition) {
-            return Ok(NamedType::Enum { description: description(definition), values });
+            return Ok(NamedType::Enum {
+                description: description(definition),
+                values,
+            });
         }
         object(name, definition).map(NamedType::Object)
     }
@@ -214,7 +222,10 @@ impl Types {
                         body.insert("type".into(), "object".into());
                         body
                     }
-                    NamedType::Enum { description, values } => {
+                    NamedType::Enum {
+                        description,
+                        values,
+                    } => {
                         let values: Vec<Value> = values
                             .iter()
                             .map(|v| {
@@ -241,7 +252,10 @@ impl Types {
     pub(crate) fn publish_object(&self, package: &str, object: &ObjectSpec, inputs: bool) -> Json {
         let mut body = Json::new();
         put_text(&mut body, "description", &object.description);
-        body.insert("properties".into(), self.publish_properties(package, object, inputs).into());
+        body.insert(
+            "properties".into(),
+            self.publish_properties(package, object, inputs).into(),
+        );
         let required = object.required();
         if !required.is_empty() {
             body.insert("required".into(), required.into());
@@ -249,11 +263,21 @@ impl Types {
         body
     }
 
-    pub(crate) fn publish_properties(&self, package: &str, object: &ObjectSpec, inputs: bool) -> Json {
+    pub(crate) fn publish_properties(
+        &self,
+        package: &str,
+        object: &ObjectSpec,
+        inputs: bool,
+    ) -> Json {
         object
             .properties
             .iter()
-            .map(|(name, property)| (name.clone(), self.publish_property(package, property, inputs).into()))
+            .map(|(name, property)| {
+                (
+                    name.clone(),
+                    self.publish_property(package, property, inputs).into(),
+                )
+            })
             .collect()
     }
 
@@ -264,18 +288,21 @@ impl Types {
             body.insert("secret".into(), true.into());
         }
         if property.replace {
-            let key = if inputs { "willReplaceOnChanges" } else { "replaceOnChanges" };
+            let key = if inputs {
+                "willReplaceOnChanges"
+            } else {
+                "replaceOnChanges"
+            };
             body.insert(key.into(), true.into());
         }
         if let Some(instead) = &property.deprecated {
             body.insert("deprecationMessage".into(), instead.clone().into());
         }
         if inputs {
-            match &property.default {
-                Some(default @ (Value::Bool(_) | Value::Number(_) | Value::String(_))) => {
-                    body.insert("default".into(), default.clone());
-                }
-                _ => {}
+            if let Some(default @ (Value::Bool(_) | Value::Number(_) | Value::String(_))) =
+                &property.default
+            {
+                body.insert("default".into(), default.clone());
             }
             if !property.env.is_empty() {
                 body.insert("defaultInfo".into(), json!({ "environment": property.env }));
@@ -296,12 +323,18 @@ impl Types {
             TypeSpec::Asset => reference("pulumi.json#/Asset".into()),
             TypeSpec::Array(element) => {
                 let mut body = simple("array");
-                body.insert("items".into(), self.publish_element(package, element).into());
+                body.insert(
+                    "items".into(),
+                    self.publish_element(package, element).into(),
+                );
                 body
             }
             TypeSpec::Map(element) => {
                 let mut body = simple("object");
-                body.insert("additionalProperties".into(), self.publish_element(package, element).into());
+                body.insert(
+                    "additionalProperties".into(),
+                    self.publish_element(package, element).into(),
+                );
                 body
             }
             TypeSpec::Object(name) | TypeSpec::Enum(name) => {
@@ -324,7 +357,10 @@ impl Types {
                 element.secret || self.contains_secret(&element.ty)
             }
             TypeSpec::Object(name) => self.object(name).is_some_and(|object| {
-                object.properties.iter().any(|(_, p)| p.secret || self.contains_secret(&p.ty))
+                object
+                    .properties
+                    .iter()
+                    .any(|(_, p)| p.secret || self.contains_secret(&p.ty))
             }),
             _ => false,
         }
@@ -335,27 +371,44 @@ impl ObjectSpec {
     /// The property of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&PropertySpec> {
-        self.properties.iter().find(|(n, _)| n == name).map(|(_, p)| p)
+        self.properties
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, p)| p)
     }
 
     /// The names of the properties that must be there.
     #[must_use]
     pub fn required(&self) -> Vec<String> {
-        self.properties.iter().filter(|(_, p)| p.required).map(|(n, _)| n.clone()).collect()
+        self.properties
+            .iter()
+            .filter(|(_, p)| p.required)
+            .map(|(n, _)| n.clone())
+            .collect()
     }
 
     /// Inputs and outputs of a resource as one object: outputs win, so that they may refine an input's description.
     #[must_use]
     pub fn joined(&self, outputs: &Self) -> Self {
-        let mut properties: Vec<_> =
-            self.properties.iter().filter(|(n, _)| outputs.get(n).is_none()).cloned().collect();
+        let mut properties: Vec<_> = self
+            .properties
+            .iter()
+            .filter(|(n, _)| outputs.get(n).is_none())
+            .cloned()
+            .collect();
         properties.extend(outputs.properties.iter().cloned());
-        Self { description: self.description.clone(), properties }
+        Self {
+            description: self.description.clone(),
+            properties,
+        }
     }
 }
 
 fn fail<T>(at: &str, problem: impl Into<String>) -> Result<T, SchemaError> {
-    Err(SchemaError { at: at.to_owned(), problem: problem.into() })
+    Err(SchemaError {
+        at: at.to_owned(),
+        problem: problem.into(),
+    })
 }
 
 fn text(schema: &Json, key: &str) -> Option<String> {
@@ -377,7 +430,12 @@ fn pascal(text: &str) -> String {
     text.split(|c: char| !c.is_ascii_alphanumeric())
         .map(|word| {
             let mut chars = word.chars();
-            chars.next().map(|c| c.to_ascii_uppercase()).into_iter().chain(chars).collect::<String>()
+            chars
+                .next()
+                .map(|c| c.to_ascii_uppercase())
+                .into_iter()
+                .chain(chars)
+                .collect::<String>()
         })
         .collect()
 }
@@ -387,21 +445,30 @@ fn enum_values(schema: &Json) -> Option<Vec<EnumValue>> {
     let mut values = Vec::new();
     if let Some(Value::Array(list)) = schema.get("enum") {
         for v in list {
-            values.push(EnumValue { value: plain(v)?, description: String::new() });
+            values.push(EnumValue {
+                value: plain(v)?,
+                description: String::new(),
+            });
         }
     }
     if let Some(Value::Array(list)) = schema.get("oneOf") {
         for entry in list {
             let entry = entry.as_object()?;
             if let Some(value) = entry.get("const") {
-                values.push(EnumValue { value: plain(value)?, description: description(entry) });
+                values.push(EnumValue {
+                    value: plain(value)?,
+                    description: description(entry),
+                });
             } else {
                 values.extend(enum_values(entry)?);
             }
         }
     }
     if let Some(value) = schema.get("const") {
-        values.push(EnumValue { value: plain(value)?, description: description(schema) });
+        values.push(EnumValue {
+            value: plain(value)?,
+            description: description(schema),
+        });
     }
     (!values.is_empty()).then_some(values)
 }
@@ -416,7 +483,10 @@ fn object(name: &str, schema: &Json) -> Result<ObjectSpec, SchemaError> {
         Some(Value::Object(map)) => {
             for (key, value) in map {
                 let at = format!("{name}.{key}");
-                properties.push((key.clone(), property(&at, value, required.contains(&key.as_str()))?));
+                properties.push((
+                    key.clone(),
+                    property(&at, value, required.contains(&key.as_str()))?,
+                ));
             }
         }
         None if schema.get("type").and_then(Value::as_str) == Some("object") => {}
@@ -424,7 +494,10 @@ fn object(name: &str, schema: &Json) -> Result<ObjectSpec, SchemaError> {
         None if schema.get("type").and_then(Value::as_str) == Some("null") => {}
         _ => return fail(name, "is not an object with properties"),
     }
-    Ok(ObjectSpec { description: description(schema), properties })
+    Ok(ObjectSpec {
+        description: description(schema),
+        properties,
+    })
 }
 
 fn property(at: &str, value: &Value, required: bool) -> Result<PropertySpec, SchemaError> {
@@ -452,7 +525,11 @@ fn property(at: &str, value: &Value, required: bool) -> Result<PropertySpec, Sch
         autoname: flag("autoname"),
         default,
         env: match schema.get("env") {
-            Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            Some(Value::Array(names)) => names
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect(),
             Some(Value::String(name)) => vec![name.clone()],
             _ => Vec::new(),
         },
@@ -497,13 +574,17 @@ fn type_of(at: &str, value: &Value) -> Result<(TypeSpec, Json, bool), SchemaErro
         _ => return fail(at, "has no type"),
     };
     if let Some(Value::Array(choices)) = schema.get("anyOf") {
-        let (null, rest): (Vec<_>, Vec<_>) =
-            choices.iter().partition(|c| c.get("type").and_then(Value::as_str) == Some("null"));
+        let (null, rest): (Vec<_>, Vec<_>) = choices
+            .iter()
+            .partition(|c| c.get("type").and_then(Value::as_str) == Some("null"));
         if let ([choice], [_]) = (rest.as_slice(), null.as_slice()) {
             let (ty, inner, _) = type_of(at, choice)?;
             return Ok((ty, inner, true));
         }
-        return fail(at, "is one of several types, which no SDK can express; use an enum of texts or a struct");
+        return fail(
+            at,
+            "is one of several types, which no SDK can express; use an enum of texts or a struct",
+        );
     }
     if let Some(Value::String(reference)) = schema.get("$ref") {
         let Some(name) = reference.strip_prefix("#/$defs/") else {
@@ -520,7 +601,12 @@ fn type_of(at: &str, value: &Value) -> Result<(TypeSpec, Json, bool), SchemaErro
         Some(Value::String(kind)) => kind.as_str(),
         Some(Value::Array(kinds)) => {
             optional = true;
-            match kinds.iter().filter_map(Value::as_str).filter(|k| *k != "null").collect::<Vec<_>>()[..] {
+            match kinds
+                .iter()
+                .filter_map(Value::as_str)
+                .filter(|k| *k != "null")
+                .collect::<Vec<_>>()[..]
+            {
                 [kind] => kind,
                 _ => return fail(at, "has several types"),
             }
@@ -532,7 +618,11 @@ fn type_of(at: &str, value: &Value) -> Result<(TypeSpec, Json, bool), SchemaErro
         let (ty, inner, _) = type_of(&format!("{at}[]"), item)?;
         let own = item.as_object().cloned().unwrap_or_default();
         let secret = inner.get("secret").or_else(|| own.get("secret")) == Some(&Value::Bool(true));
-        Ok(Box::new(Element { ty, secret, limits: limits(&own).or(limits(&inner)) }))
+        Ok(Box::new(Element {
+            ty,
+            secret,
+            limits: limits(&own).or(limits(&inner)),
+        }))
     };
     let ty = match kind {
         "boolean" => TypeSpec::Boolean,

@@ -24,7 +24,10 @@ pub fn to_properties<T: Serialize + ?Sized>(value: &T) -> Result<PropertyMap, Un
     match to_value(value)? {
         PropertyValue::Map(map) => Ok(map),
         PropertyValue::Null => Ok(PropertyMap::new()),
-        other => Err(UnfitError(format!("expected an object, got {}", other.kind()))),
+        other => Err(UnfitError(format!(
+            "expected an object, got {}",
+            other.kind()
+        ))),
     }
 }
 
@@ -64,18 +67,28 @@ impl ser::Serializer for Ser {
         Ok(PropertyValue::Bool(v))
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "refused where it would lose digits")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "refused where it would lose digits"
+    )]
     fn serialize_i64(self, v: i64) -> R {
         if v.unsigned_abs() > EXACT {
-            return Err(UnfitError(format!("{v} has more digits than a number can carry; use a text")));
+            return Err(UnfitError(format!(
+                "{v} has more digits than a number can carry; use a text"
+            )));
         }
         Ok(PropertyValue::Number(v as f64))
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "refused where it would lose digits")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "refused where it would lose digits"
+    )]
     fn serialize_u64(self, v: u64) -> R {
         if v > EXACT {
-            return Err(UnfitError(format!("{v} has more digits than a number can carry; use a text")));
+            return Err(UnfitError(format!(
+                "{v} has more digits than a number can carry; use a text"
+            )));
         }
         Ok(PropertyValue::Number(v as f64))
     }
@@ -122,7 +135,11 @@ impl ser::Serializer for Ser {
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> R {
         let inner = value.serialize(self)?;
-        Ok(if name == MARKER { inner.into_secret() } else { inner })
+        Ok(if name == MARKER {
+            inner.into_secret()
+        } else {
+            inner
+        })
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -132,7 +149,9 @@ impl ser::Serializer for Ser {
         _variant: &'static str,
         _value: &T,
     ) -> R {
-        Err(UnfitError(format!("enum {name} carries data, which properties cannot express")))
+        Err(UnfitError(format!(
+            "enum {name} carries data, which properties cannot express"
+        )))
     }
 
     fn serialize_seq(self, len: Option<usize>) -> Result<List, UnfitError> {
@@ -154,11 +173,16 @@ impl ser::Serializer for Ser {
         _variant: &'static str,
         _len: usize,
     ) -> Result<Self::SerializeTupleVariant, UnfitError> {
-        Err(UnfitError(format!("enum {name} carries data, which properties cannot express")))
+        Err(UnfitError(format!(
+            "enum {name} carries data, which properties cannot express"
+        )))
     }
 
     fn serialize_map(self, _len: Option<usize>) -> Result<Object, UnfitError> {
-        Ok(Object { map: PropertyMap::new(), key: String::new() })
+        Ok(Object {
+            map: PropertyMap::new(),
+            key: String::new(),
+        })
     }
 
     fn serialize_struct(self, _name: &'static str, _len: usize) -> Result<Object, UnfitError> {
@@ -172,7 +196,9 @@ impl ser::Serializer for Ser {
         _variant: &'static str,
         _len: usize,
     ) -> Result<Self::SerializeStructVariant, UnfitError> {
-        Err(UnfitError(format!("enum {name} carries data, which properties cannot express")))
+        Err(UnfitError(format!(
+            "enum {name} carries data, which properties cannot express"
+        )))
     }
 }
 
@@ -191,7 +217,11 @@ macro_rules! list {
         }
     )*};
 }
-list!(SerializeSeq::serialize_element, SerializeTuple::serialize_element, SerializeTupleStruct::serialize_field);
+list!(
+    SerializeSeq::serialize_element,
+    SerializeTuple::serialize_element,
+    SerializeTupleStruct::serialize_field
+);
 
 struct Object {
     map: PropertyMap,
@@ -206,13 +236,19 @@ impl ser::SerializeMap for Object {
         match key.serialize(Ser)? {
             PropertyValue::String(key) => self.key = key,
             PropertyValue::Number(key) => self.key = key.to_string(),
-            other => return Err(UnfitError(format!("a map key must be text, got {}", other.kind()))),
+            other => {
+                return Err(UnfitError(format!(
+                    "a map key must be text, got {}",
+                    other.kind()
+                )));
+            }
         }
         Ok(())
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), UnfitError> {
-        self.map.insert(std::mem::take(&mut self.key), value.serialize(Ser)?);
+        self.map
+            .insert(std::mem::take(&mut self.key), value.serialize(Ser)?);
         Ok(())
     }
 

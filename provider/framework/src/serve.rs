@@ -78,7 +78,10 @@ pub fn run<P: Provider>(package: Package<P>) -> ExitCode {
         };
     }
     start_logging(arguments.verbosity);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return complain(&format!("no runtime: {error}")),
     };
@@ -128,7 +131,9 @@ async fn serve<P: Provider>(package: Package<P>, address: Option<&str>) -> Resul
     if let Some(address) = address {
         engine.connect(address);
     }
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(|e| e.to_string())?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .map_err(|e| e.to_string())?;
     let port = listener.local_addr().map_err(|e| e.to_string())?.port();
     let stop = CancellationToken::new();
     if let Some(address) = address {
@@ -139,13 +144,17 @@ async fn serve<P: Provider>(package: Package<P>, address: Option<&str>) -> Resul
     let service = ResourceProviderServer::new(Server::new(settled, Arc::new(env), engine, log))
         .max_decoding_message_size(MAX_MESSAGE)
         .max_encoding_message_size(MAX_MESSAGE);
-    let server = tonic::transport::Server::builder().add_service(service).serve_with_incoming_shutdown(
-        TcpListenerStream::new(listener),
-        stop.clone().cancelled_owned(),
-    );
+    let server = tonic::transport::Server::builder()
+        .add_service(service)
+        .serve_with_incoming_shutdown(
+            TcpListenerStream::new(listener),
+            stop.clone().cancelled_owned(),
+        );
     {
         let mut stdout = std::io::stdout();
-        writeln!(stdout, "{port}").and_then(|()| stdout.flush()).map_err(|e| e.to_string())?;
+        writeln!(stdout, "{port}")
+            .and_then(|()| stdout.flush())
+            .map_err(|e| e.to_string())?;
     }
     tokio::select! {
         result = server => result.map_err(|e| e.to_string()),
@@ -157,9 +166,10 @@ async fn watch_signals(stop: CancellationToken) {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        let (Ok(mut interrupt), Ok(mut terminate)) =
-            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-        else {
+        let (Ok(mut interrupt), Ok(mut terminate)) = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+        ) else {
             return;
         };
         tokio::select! {
@@ -225,7 +235,14 @@ mod tests {
 
     #[test]
     fn takes_the_address_and_tolerates_flags() {
-        let given = parse(&["--logtostderr", "-v=9", "--tracing", "x", "--new-flag", "127.0.0.1:5"]);
+        let given = parse(&[
+            "--logtostderr",
+            "-v=9",
+            "--tracing",
+            "x",
+            "--new-flag",
+            "127.0.0.1:5",
+        ]);
         assert_eq!(given.engine.as_deref(), Some("127.0.0.1:5"));
         assert_eq!(given.verbosity, 9);
         assert_eq!(parse(&[]).engine, None);

@@ -186,9 +186,10 @@ impl PropertyValue {
         match self {
             Self::List(items) => items.iter().any(|v| v.any(test)),
             Self::Map(map) => map.values().any(|v| v.any(test)),
-            Self::Archive(archive) => {
-                archive.assets.as_ref().is_some_and(|a| a.values().any(|v| v.any(test)))
-            }
+            Self::Archive(archive) => archive
+                .assets
+                .as_ref()
+                .is_some_and(|a| a.values().any(|v| v.any(test))),
             Self::Secret(inner) => inner.any(test),
             Self::Output(output) => output.value.as_ref().is_some_and(|v| v.any(test)),
             _ => false,
@@ -275,7 +276,9 @@ impl PropertyValue {
             }
             (Self::Map(a), Self::Map(b)) => a.keys().chain(b.keys()).all(|key| {
                 let null = Self::Null;
-                a.get(key).unwrap_or(&null).same(b.get(key).unwrap_or(&null))
+                a.get(key)
+                    .unwrap_or(&null)
+                    .same(b.get(key).unwrap_or(&null))
             }),
             (Self::Asset(a), Self::Asset(b)) if !a.hash.is_empty() && !b.hash.is_empty() => {
                 a.hash == b.hash

@@ -5,7 +5,8 @@ use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
 
 use crate::value::{
-    Archive, Asset, OutputValue, PropertyMap, PropertyValue, ReferenceId, ResourceReference, Unknown,
+    Archive, Asset, OutputValue, PropertyMap, PropertyValue, ReferenceId, ResourceReference,
+    Unknown,
 };
 
 /// The key whose presence makes an object a special value.
@@ -55,7 +56,10 @@ pub fn decode_value(message: &Value) -> Result<PropertyValue, WireError> {
 
 impl Decoder {
     fn fail<T>(&self, problem: impl Into<String>) -> Result<T, WireError> {
-        Err(WireError { path: self.path.join("."), problem: problem.into() })
+        Err(WireError {
+            path: self.path.join("."),
+            problem: problem.into(),
+        })
     }
 
     fn within<T>(
@@ -88,10 +92,11 @@ impl Decoder {
             None | Some(Kind::NullValue(_)) => PropertyValue::Null,
             Some(Kind::BoolValue(v)) => PropertyValue::Bool(*v),
             Some(Kind::NumberValue(v)) if v.is_finite() => PropertyValue::Number(*v),
-            Some(Kind::NumberValue(v)) => return self.fail(format!("{v} is not a storable number")),
-            Some(Kind::StringValue(v)) => {
-                sentinel_of(v).map_or_else(|| PropertyValue::String(v.clone()), PropertyValue::Unknown)
+            Some(Kind::NumberValue(v)) => {
+                return self.fail(format!("{v} is not a storable number"));
             }
+            Some(Kind::StringValue(v)) => sentinel_of(v)
+                .map_or_else(|| PropertyValue::String(v.clone()), PropertyValue::Unknown),
             Some(Kind::ListValue(list)) => PropertyValue::List(
                 list.values
                     .iter()
@@ -159,12 +164,19 @@ impl Decoder {
                     Some(Kind::BoolValue(true))
                 );
                 let dependencies = match field("dependencies").and_then(|v| v.kind.as_ref()) {
-                    Some(Kind::ListValue(list)) => {
-                        list.values.iter().filter_map(text).map(str::to_owned).collect()
-                    }
+                    Some(Kind::ListValue(list)) => list
+                        .values
+                        .iter()
+                        .filter_map(text)
+                        .map(str::to_owned)
+                        .collect(),
                     _ => Vec::new(),
                 };
-                PropertyValue::Output(Box::new(OutputValue { value, secret, dependencies }))
+                PropertyValue::Output(Box::new(OutputValue {
+                    value,
+                    secret,
+                    dependencies,
+                }))
             }
             BYTES => {
                 let encoded = string("value").unwrap_or_default();
@@ -192,33 +204,51 @@ fn text(value: &Value) -> Option<&str> {
 /// Encodes a property map.
 #[must_use]
 pub fn encode(map: &PropertyMap) -> Struct {
-    Struct { fields: map.iter().map(|(k, v)| (k.clone(), encode_value(v))).collect() }
+    Struct {
+        fields: map
+            .iter()
+            .map(|(k, v)| (k.clone(), encode_value(v)))
+            .collect(),
+    }
 }
 
 fn special(signature: &str, fields: impl IntoIterator<Item = (&'static str, Value)>) -> Kind {
     let mut all = vec![(SIGNATURE.to_owned(), string(signature))];
     all.extend(fields.into_iter().map(|(k, v)| (k.to_owned(), v)));
-    Kind::StructValue(Struct { fields: all.into_iter().collect() })
+    Kind::StructValue(Struct {
+        fields: all.into_iter().collect(),
+    })
 }
 
 fn string(value: &str) -> Value {
-    Value { kind: Some(Kind::StringValue(value.to_owned())) }
+    Value {
+        kind: Some(Kind::StringValue(value.to_owned())),
+    }
 }
 
 fn optional<'a>(
     fields: impl IntoIterator<Item = (&'static str, &'a Option<String>)>,
 ) -> Vec<(&'static str, Value)> {
-    fields.into_iter().filter_map(|(k, v)| v.as_ref().map(|v| (k, string(v)))).collect()
+    fields
+        .into_iter()
+        .filter_map(|(k, v)| v.as_ref().map(|v| (k, string(v))))
+        .collect()
 }
 
 /// The sentinel that stands for an unknown on the wire.
 pub(crate) fn sentinel(unknown: Unknown) -> &'static str {
-    UNKNOWNS.iter().find(|(_, u)| *u == unknown).map_or(UNKNOWNS[2].0, |(s, _)| s)
+    UNKNOWNS
+        .iter()
+        .find(|(_, u)| *u == unknown)
+        .map_or(UNKNOWNS[2].0, |(s, _)| s)
 }
 
 /// The unknown that a text stands for.
 pub(crate) fn sentinel_of(text: &str) -> Option<Unknown> {
-    UNKNOWNS.iter().find(|(sentinel, _)| *sentinel == text).map(|(_, unknown)| *unknown)
+    UNKNOWNS
+        .iter()
+        .find(|(sentinel, _)| *sentinel == text)
+        .map(|(_, unknown)| *unknown)
 }
 
 /// Encodes one value.
@@ -231,25 +261,34 @@ pub fn encode_value(value: &PropertyValue) -> Value {
         PropertyValue::String(v) => Kind::StringValue(v.clone()),
         PropertyValue::Bytes(v) => special(
             BYTES,
-            [("value", string(&base64::engine::general_purpose::STANDARD.encode(v)))],
+            [(
+                "value",
+                string(&base64::engine::general_purpose::STANDARD.encode(v)),
+            )],
         ),
         PropertyValue::Asset(v) => {
             let mut fields = vec![("hash", string(&v.hash))];
-            fields.extend(optional([("text", &v.text), ("path", &v.path), ("uri", &v.uri)]));
+            fields.extend(optional([
+                ("text", &v.text),
+                ("path", &v.path),
+                ("uri", &v.uri),
+            ]));
             special(ASSET, fields)
         }
         PropertyValue::Archive(v) => {
             let mut fields = vec![("hash", string(&v.hash))];
             if let Some(assets) = &v.assets {
-                let assets = Value { kind: Some(Kind::StructValue(encode(assets))) };
+                let assets = Value {
+                    kind: Some(Kind::StructValue(encode(assets))),
+                };
                 fields.push(("assets", assets));
             }
             fields.extend(optional([("path", &v.path), ("uri", &v.uri)]));
             special(ARCHIVE, fields)
         }
-        PropertyValue::List(v) => {
-            Kind::ListValue(ListValue { values: v.iter().map(encode_value).collect() })
-        }
+        PropertyValue::List(v) => Kind::ListValue(ListValue {
+            values: v.iter().map(encode_value).collect(),
+        }),
         PropertyValue::Map(v) => Kind::StructValue(encode(v)),
         PropertyValue::Secret(v) => special(SECRET, [("value", encode_value(v))]),
         PropertyValue::Unknown(v) => Kind::StringValue(sentinel(*v).to_owned()),
@@ -259,11 +298,21 @@ pub fn encode_value(value: &PropertyValue) -> Value {
                 fields.push(("value", encode_value(value)));
             }
             if v.secret {
-                fields.push(("secret", Value { kind: Some(Kind::BoolValue(true)) }));
+                fields.push((
+                    "secret",
+                    Value {
+                        kind: Some(Kind::BoolValue(true)),
+                    },
+                ));
             }
             if !v.dependencies.is_empty() {
                 let values = v.dependencies.iter().map(|d| string(d)).collect();
-                fields.push(("dependencies", Value { kind: Some(Kind::ListValue(ListValue { values })) }));
+                fields.push((
+                    "dependencies",
+                    Value {
+                        kind: Some(Kind::ListValue(ListValue { values })),
+                    },
+                ));
             }
             special(OUTPUT, fields)
         }
@@ -271,7 +320,9 @@ pub fn encode_value(value: &PropertyValue) -> Value {
             let mut fields = vec![("urn", string(&v.urn))];
             match &v.id {
                 Some(ReferenceId::Known(id)) => fields.push(("id", string(id))),
-                Some(ReferenceId::Unknown) => fields.push(("id", string(sentinel(Unknown::String)))),
+                Some(ReferenceId::Unknown) => {
+                    fields.push(("id", string(sentinel(Unknown::String))));
+                }
                 None => {}
             }
             fields.extend(optional([

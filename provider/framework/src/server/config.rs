@@ -31,7 +31,10 @@ fn structured(mut map: PropertyMap, spec: &ObjectSpec) -> PropertyMap {
 }
 
 impl<P: Provider> Server<P> {
-    pub(super) fn check_config_(&self, request: &rpc::CheckRequest) -> Result<rpc::CheckResponse, Status> {
+    pub(super) fn check_config_(
+        &self,
+        request: &rpc::CheckRequest,
+    ) -> Result<rpc::CheckResponse, Status> {
         let shared = &self.shared;
         let spec = &shared.package.config;
         let mut guard = Guard::default();
@@ -57,20 +60,32 @@ impl<P: Provider> Server<P> {
         // Every key goes back as it came, `version` too: what is left out here is lost to the engine.
         let mut inputs = checking.inputs;
         inputs.extend(given);
-        Ok(rpc::CheckResponse { inputs: Some(crate::wire::encode(&inputs)), failures })
+        Ok(rpc::CheckResponse {
+            inputs: Some(crate::wire::encode(&inputs)),
+            failures,
+        })
     }
 
-    pub(super) fn diff_config_(&self, request: &rpc::DiffRequest) -> Result<rpc::DiffResponse, Status> {
+    pub(super) fn diff_config_(
+        &self,
+        request: &rpc::DiffRequest,
+    ) -> Result<rpc::DiffResponse, Status> {
         let shared = &self.shared;
         let spec = &shared.package.config;
         let mut guard = Guard::default();
         let news = structured(decode(request.news.as_ref(), &mut guard)?, spec);
         let olds = request.old_inputs.as_ref().or(request.olds.as_ref());
         let olds = structured(decode(olds, &mut guard)?, spec);
-        Ok(diff_response(&Diff::between(&shared.package.types, spec, &olds, &news), false))
+        Ok(diff_response(
+            &Diff::between(&shared.package.types, spec, &olds, &news),
+            false,
+        ))
     }
 
-    pub(super) fn configure_(&self, request: &rpc::ConfigureRequest) -> Result<rpc::ConfigureResponse, Status> {
+    pub(super) fn configure_(
+        &self,
+        request: &rpc::ConfigureRequest,
+    ) -> Result<rpc::ConfigureResponse, Status> {
         let shared = &self.shared;
         let spec = &shared.package.config;
         let mut guard = Guard::default();
@@ -110,7 +125,10 @@ impl<P: Provider> Server<P> {
         let config = crate::de::from_properties(&checking.inputs)
             .map_err(|e| Status::invalid_argument(format!("provider configuration: {e}")))?;
         let provider = P::configure(config).map_err(|e| to_status(&e))?;
-        *shared.provider.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(provider));
+        *shared
+            .provider
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(provider));
         Ok(rpc::ConfigureResponse {
             accept_secrets: true,
             supports_preview: true,
@@ -127,7 +145,10 @@ impl<P: Provider> Server<P> {
             .variables
             .iter()
             .filter_map(|(key, value)| {
-                Some((key.strip_prefix(&prefix)?.to_owned(), PropertyValue::from(value.as_str())))
+                Some((
+                    key.strip_prefix(&prefix)?.to_owned(),
+                    PropertyValue::from(value.as_str()),
+                ))
             })
             .collect()
     }

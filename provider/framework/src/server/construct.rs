@@ -34,7 +34,8 @@ impl<P: Provider> Server<P> {
         };
         checking.run();
         if checking.is_ok() {
-            kind.component.check(&mut checking, shared.provider().as_deref());
+            kind.component
+                .check(&mut checking, shared.provider().as_deref());
         }
         let inputs = checking.inputs;
         if !checking.failures.is_empty() {
@@ -43,7 +44,11 @@ impl<P: Provider> Server<P> {
                 kind.inputs.get(top).is_some_and(|p| p.secret)
                     || inputs.get(top).is_some_and(PropertyValue::has_secret)
             };
-            return Err(input_errors(&format!("{token} '{}'", request.name), &checking.failures, hide));
+            return Err(input_errors(
+                &format!("{token} '{}'", request.name),
+                &checking.failures,
+                hide,
+            ));
         }
         let inputs = with_dependencies(inputs, &request, &kind.inputs);
         let home = Home {

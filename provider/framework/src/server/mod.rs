@@ -17,7 +17,7 @@ use pulumi_proto::pulumirpc::resource_provider_server::ResourceProvider;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use crate::calllog::CallLog;
+use crate::calllog::{CallLog, Record};
 use crate::engine::Engine;
 use crate::env::Env;
 use crate::error::Error;
@@ -46,7 +46,9 @@ pub(crate) struct Shared<P: Provider> {
 
 impl<P: Provider> Clone for Server<P> {
     fn clone(&self) -> Self {
-        Self { shared: self.shared.clone() }
+        Self {
+            shared: self.shared.clone(),
+        }
     }
 }
 
@@ -54,7 +56,12 @@ impl<P: Provider> Clone for Server<P> {
 type Reply<T> = Result<Response<T>, Status>;
 
 impl<P: Provider> Server<P> {
-    pub(crate) fn new(package: Settled<P>, env: Arc<dyn Env>, engine: Engine, log: CallLog) -> Self {
+    pub(crate) fn new(
+        package: Settled<P>,
+        env: Arc<dyn Env>,
+        engine: Engine,
+        log: CallLog,
+    ) -> Self {
         let shared = Shared {
             package,
             env,
@@ -63,15 +70,18 @@ impl<P: Provider> Server<P> {
             cancel: Mutex::default(),
             log,
         };
-        Self { shared: Arc::new(shared) }
+        Self {
+            shared: Arc::new(shared),
+        }
     }
 
     /// Runs a handler so that neither a panic nor a secret gets out, and logs the call.
-    async fn handle<T, F>(&self, method: &'static str, urn: &str, work: F) -> Reply<T>
+    async fn handle<T, F>(&self, method: &'static str, request: &impl Record, work: F) -> Reply<T>
     where
+        T: Record,
         F: Future<Output = Result<T, Status>>,
     {
-        let entry = self.shared.log.begin(method, urn);
+        let entry = self.shared.log.begin(method, request);
         let result = match AssertUnwindSafe(work).catch_unwind().await {
             Ok(result) => result,
             Err(panic) => {
@@ -80,19 +90,22 @@ impl<P: Provider> Server<P> {
                     .map(String::as_str)
                     .or_else(|| panic.downcast_ref::<&str>().copied())
                     .unwrap_or("no message");
-                tracing::error!(method, urn, "panic: {text}");
+                tracing::error!(method, "panic: {text}");
                 let bug = Error::Bug(format!("{method} panicked: {text}"));
                 Err(to_status(&bug))
             }
         };
-        self.shared.log.end(entry, result.as_ref().err());
+        self.shared.log.end(&entry, result.as_ref());
         result.map(Response::new)
     }
 }
 
 impl<P: Provider> Shared<P> {
     fn provider(&self) -> Option<Arc<P>> {
-        self.provider.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.provider
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn configured(&self) -> Result<Arc<P>, Status> {
@@ -101,7 +114,10 @@ impl<P: Provider> Shared<P> {
     }
 
     fn cancellation(&self) -> CancellationToken {
-        self.cancel.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.cancel
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Stops what runs now; what comes later runs under a fresh token, since one process may outlive several runs.
@@ -126,7 +142,7 @@ impl<P: Provider> ResourceProvider for Server<P> {
         request: Request<rpc::ProviderHandshakeRequest>,
     ) -> Reply<rpc::ProviderHandshakeResponse> {
         let request = request.into_inner();
-        self.handle("Handshake", "", async {
+        self.handle("Handshake", &request, async {
             if !request.engine_address.is_empty() {
                 self.shared.engine.connect(&request.engine_address);
             }
@@ -148,95 +164,123 @@ impl<P: Provider> ResourceProvider for Server<P> {
         Err(Status::unimplemented("this provider takes no parameters"))
     }
 
-    async fn get_schema(&self, request: Request<rpc::GetSchemaRequest>) -> Reply<rpc::GetSchemaResponse> {
+    async fn get_schema(
+        &self,
+        request: Request<rpc::GetSchemaRequest>,
+    ) -> Reply<rpc::GetSchemaResponse> {
         let request = request.into_inner();
-        self.handle("GetSchema", "", async {
+        self.handle("GetSchema", &request, async {
             if request.version != 0 {
-                let text = format!("schema version {} is not supported, only 0", request.version);
+                let text = format!(
+                    "schema version {} is not supported, only 0",
+                    request.version
+                );
                 return Err(Status::invalid_argument(text));
             }
             if !request.subpackage_name.is_empty() {
                 let text = format!("there is no subpackage '{}'", request.subpackage_name);
                 return Err(Status::invalid_argument(text));
             }
-            Ok(rpc::GetSchemaResponse { schema: self.shared.package.schema().to_string() })
+            Ok(rpc::GetSchemaResponse {
+                schema: self.shared.package.schema().to_string(),
+            })
         })
         .await
     }
 
     async fn check_config(&self, request: Request<rpc::CheckRequest>) -> Reply<rpc::CheckResponse> {
         let request = request.into_inner();
-        let urn = request.urn.clone();
-        self.handle("CheckConfig", &urn, async { self.check_config_(&request) }).await
+        self.handle("CheckConfig", &request, async {
+            self.check_config_(&request)
+        })
+        .await
     }
 
     async fn diff_config(&self, request: Request<rpc::DiffRequest>) -> Reply<rpc::DiffResponse> {
         let request = request.into_inner();
-        let urn = request.urn.clone();
-        self.handle("DiffConfig", &urn, async { self.diff_config_(&request) }).await
+        self.handle("DiffConfig", &request, async {
+            self.diff_config_(&request)
+        })
+        .await
     }
 
-    async fn configure(&self, request: Request<rpc::ConfigureRequest>) -> Reply<rpc::ConfigureResponse> {
+    async fn configure(
+        &self,
+        request: Request<rpc::ConfigureRequest>,
+    ) -> Reply<rpc::ConfigureResponse> {
         let request = request.into_inner();
-        self.handle("Configure", "", async { self.configure_(&request) }).await
+        self.handle("Configure", &request, async { self.configure_(&request) })
+            .await
     }
 
     async fn invoke(&self, request: Request<rpc::InvokeRequest>) -> Reply<rpc::InvokeResponse> {
         let request = request.into_inner();
-        self.handle("Invoke", &request.tok, self.invoke_(&request)).await
+        self.handle("Invoke", &request, self.invoke_(&request))
+            .await
     }
 
     async fn call(&self, request: Request<rpc::CallRequest>) -> Reply<rpc::CallResponse> {
         let tok = request.into_inner().tok;
-        Err(Status::invalid_argument(format!("there is no method '{tok}'")))
+        Err(Status::invalid_argument(format!(
+            "there is no method '{tok}'"
+        )))
     }
 
     async fn check(&self, request: Request<rpc::CheckRequest>) -> Reply<rpc::CheckResponse> {
         let request = request.into_inner();
-        let urn = request.urn.clone();
-        self.handle("Check", &urn, async { self.check_(&request) }).await
+        self.handle("Check", &request, async { self.check_(&request) })
+            .await
     }
 
     async fn diff(&self, request: Request<rpc::DiffRequest>) -> Reply<rpc::DiffResponse> {
         let request = request.into_inner();
-        let urn = request.urn.clone();
-        self.handle("Diff", &urn, async { self.diff_(&request) }).await
+        self.handle("Diff", &request, async { self.diff_(&request) })
+            .await
     }
 
     async fn create(&self, request: Request<rpc::CreateRequest>) -> Reply<rpc::CreateResponse> {
         let request = request.into_inner();
-        self.handle("Create", &request.urn, self.create_(&request)).await
+        self.handle("Create", &request, self.create_(&request))
+            .await
     }
 
     async fn read(&self, request: Request<rpc::ReadRequest>) -> Reply<rpc::ReadResponse> {
         let request = request.into_inner();
-        self.handle("Read", &request.urn, self.read_(&request)).await
+        self.handle("Read", &request, self.read_(&request)).await
     }
 
     type ListStream = Pin<Box<dyn Stream<Item = Result<rpc::ListResponse, Status>> + Send>>;
 
     async fn list(&self, _: Request<rpc::ListRequest>) -> Reply<Self::ListStream> {
-        Err(Status::unimplemented("this provider does not list resources"))
+        Err(Status::unimplemented(
+            "this provider does not list resources",
+        ))
     }
 
     async fn update(&self, request: Request<rpc::UpdateRequest>) -> Reply<rpc::UpdateResponse> {
         let request = request.into_inner();
-        self.handle("Update", &request.urn, self.update_(&request)).await
+        self.handle("Update", &request, self.update_(&request))
+            .await
     }
 
     async fn delete(&self, request: Request<rpc::DeleteRequest>) -> Reply<()> {
         let request = request.into_inner();
-        self.handle("Delete", &request.urn, self.delete_(&request)).await
+        self.handle("Delete", &request, self.delete_(&request))
+            .await
     }
 
-    async fn construct(&self, request: Request<rpc::ConstructRequest>) -> Reply<rpc::ConstructResponse> {
+    async fn construct(
+        &self,
+        request: Request<rpc::ConstructRequest>,
+    ) -> Reply<rpc::ConstructResponse> {
         let request = request.into_inner();
-        let name = format!("{} {}", request.r#type, request.name);
-        self.handle("Construct", &name, self.construct_(request)).await
+        // Boxed: the future of a construction is large, and most calls are none.
+        let work = Box::pin(self.construct_(request.clone()));
+        self.handle("Construct", &request, work).await
     }
 
     async fn cancel(&self, _: Request<()>) -> Reply<()> {
-        self.handle("Cancel", "", async {
+        self.handle("Cancel", &(), async {
             self.shared.cancel_running();
             Ok(())
         })
@@ -245,23 +289,32 @@ impl<P: Provider> ResourceProvider for Server<P> {
 
     async fn get_plugin_info(&self, _: Request<()>) -> Reply<rpc::PluginInfo> {
         let version = self.shared.package.version.clone();
-        self.handle("GetPluginInfo", "", async { Ok(rpc::PluginInfo { version }) }).await
+        self.handle("GetPluginInfo", &(), async {
+            Ok(rpc::PluginInfo { version })
+        })
+        .await
     }
 
     async fn attach(&self, request: Request<rpc::PluginAttach>) -> Reply<()> {
-        let address = request.into_inner().address;
-        self.handle("Attach", "", async {
-            self.shared.engine.connect(&address);
+        let request = request.into_inner();
+        self.handle("Attach", &request, async {
+            self.shared.engine.connect(&request.address);
             Ok(())
         })
         .await
     }
 
-    async fn get_mapping(&self, _: Request<rpc::GetMappingRequest>) -> Reply<rpc::GetMappingResponse> {
+    async fn get_mapping(
+        &self,
+        _: Request<rpc::GetMappingRequest>,
+    ) -> Reply<rpc::GetMappingResponse> {
         Ok(Response::new(rpc::GetMappingResponse::default()))
     }
 
-    async fn get_mappings(&self, _: Request<rpc::GetMappingsRequest>) -> Reply<rpc::GetMappingsResponse> {
+    async fn get_mappings(
+        &self,
+        _: Request<rpc::GetMappingsRequest>,
+    ) -> Reply<rpc::GetMappingsResponse> {
         Ok(Response::new(rpc::GetMappingsResponse::default()))
     }
 }

@@ -38,19 +38,37 @@ impl<P: Provider> Server<P> {
     }
 
     fn resource_kind(&self, urn: &str, token: &str) -> Result<&ResourceKind<P>, Status> {
-        kind(&self.shared.package.resources, type_of(urn, token), "resource type")
+        kind(
+            &self.shared.package.resources,
+            type_of(urn, token),
+            "resource type",
+        )
     }
 
-    pub(super) async fn create_(&self, request: &rpc::CreateRequest) -> Result<rpc::CreateResponse, Status> {
+    pub(super) async fn create_(
+        &self,
+        request: &rpc::CreateRequest,
+    ) -> Result<rpc::CreateResponse, Status> {
         let kind = self.resource_kind(&request.urn, &request.r#type)?;
         let mut guard = Guard::default();
         let inputs = decode(request.properties.as_ref(), &mut guard)?;
         let (urn, name) = (&request.urn, &request.name);
-        let cx = self.context("creating", urn, name, request.preview, request.timeout, guard)?;
+        let cx = self.context(
+            "creating",
+            urn,
+            name,
+            request.preview,
+            request.timeout,
+            guard,
+        )?;
         if request.preview {
             let properties = predict(kind, &cx, inputs, None).await?;
             let properties = Some(crate::wire::encode(&properties));
-            return Ok(rpc::CreateResponse { id: String::new(), properties, refresh_before_update: false });
+            return Ok(rpc::CreateResponse {
+                id: String::new(),
+                properties,
+                refresh_before_update: false,
+            });
         }
         match cx.bound(kind.resource.create(&cx, inputs.clone())).await {
             Ok((id, state)) => Ok(rpc::CreateResponse {
@@ -61,31 +79,53 @@ impl<P: Provider> Server<P> {
             Err(error) => Err(match cx.last_checkpoint() {
                 Some(made) => {
                     let properties = finish(kind, &inputs, made.state);
-                    init_failed(&error, made.id, &properties, None, vec![error.to_string()])
+                    init_failed(&error, made.id, &properties, None, &[error.to_string()])
                 }
                 None => to_status(&error),
             }),
         }
     }
 
-    pub(super) async fn read_(&self, request: &rpc::ReadRequest) -> Result<rpc::ReadResponse, Status> {
+    pub(super) async fn read_(
+        &self,
+        request: &rpc::ReadRequest,
+    ) -> Result<rpc::ReadResponse, Status> {
         let kind = self.resource_kind(&request.urn, &request.r#type)?;
         let mut guard = Guard::default();
         // Both unset: an import, of which nothing is known but the id.
         let import = request.properties.is_none() && request.inputs.is_none();
         let outputs = decode(request.properties.as_ref(), &mut guard)?;
         let inputs = decode(request.inputs.as_ref(), &mut guard)?;
-        let cx = self.context("reading", &request.urn, &request.name, false, request.timeout, guard)?;
+        let cx = self.context(
+            "reading",
+            &request.urn,
+            &request.name,
+            false,
+            request.timeout,
+            guard,
+        )?;
         let old = (!import).then_some(Stored { inputs, outputs });
-        let found = cx.bound(kind.resource.read(&cx, &request.id, old)).await.map_err(|e| to_status(&e))?;
+        let found = cx
+            .bound(kind.resource.read(&cx, &request.id, old))
+            .await
+            .map_err(|e| to_status(&e))?;
         let Some(found) = found else {
             return Ok(rpc::ReadResponse::default());
         };
         let id = found.id.unwrap_or_else(|| request.id.clone());
         if !found.problems.is_empty() {
-            let unhealthy = Error::Refused { what: found.problems.join("; "), next: None };
+            let unhealthy = Error::Refused {
+                what: found.problems.join("; "),
+                next: None,
+            };
             let inputs = Some(&found.inputs);
-            return Err(init_failed(&unhealthy, id, &found.outputs, inputs, found.problems));
+            return Err(init_failed(
+                &unhealthy,
+                id,
+                &found.outputs,
+                inputs,
+                &found.problems,
+            ));
         }
         Ok(rpc::ReadResponse {
             id,
@@ -95,7 +135,10 @@ impl<P: Provider> Server<P> {
         })
     }
 
-    pub(super) async fn update_(&self, request: &rpc::UpdateRequest) -> Result<rpc::UpdateResponse, Status> {
+    pub(super) async fn update_(
+        &self,
+        request: &rpc::UpdateRequest,
+    ) -> Result<rpc::UpdateResponse, Status> {
         let kind = self.resource_kind(&request.urn, &request.r#type)?;
         let mut guard = Guard::default();
         let inputs = decode(request.news.as_ref(), &mut guard)?;
@@ -104,14 +147,30 @@ impl<P: Provider> Server<P> {
             inputs: decode(request.old_inputs.as_ref(), &mut guard)?,
         };
         let (urn, name) = (&request.urn, &request.name);
-        let cx = self.context("updating", urn, name, request.preview, request.timeout, guard)?;
+        let cx = self.context(
+            "updating",
+            urn,
+            name,
+            request.preview,
+            request.timeout,
+            guard,
+        )?;
         if request.preview {
             let old = Some((request.id.clone(), stored));
             let properties = predict(kind, &cx, inputs, old).await?;
             let properties = Some(crate::wire::encode(&properties));
-            return Ok(rpc::UpdateResponse { properties, refresh_before_update: false });
+            return Ok(rpc::UpdateResponse {
+                properties,
+                refresh_before_update: false,
+            });
         }
-        match cx.bound(kind.resource.update(&cx, &request.id, stored, inputs.clone())).await {
+        match cx
+            .bound(
+                kind.resource
+                    .update(&cx, &request.id, stored, inputs.clone()),
+            )
+            .await
+        {
             Ok(state) => Ok(rpc::UpdateResponse {
                 properties: Some(crate::wire::encode(&finish(kind, &inputs, state))),
                 refresh_before_update: false,
@@ -119,7 +178,7 @@ impl<P: Provider> Server<P> {
             Err(error) => Err(match cx.last_checkpoint() {
                 Some(made) => {
                     let properties = finish(kind, &inputs, made.state);
-                    init_failed(&error, made.id, &properties, None, vec![error.to_string()])
+                    init_failed(&error, made.id, &properties, None, &[error.to_string()])
                 }
                 None => to_status(&error),
             }),
@@ -133,11 +192,23 @@ impl<P: Provider> Server<P> {
             outputs: decode(request.properties.as_ref(), &mut guard)?,
             inputs: decode(request.old_inputs.as_ref(), &mut guard)?,
         };
-        let cx = self.context("deleting", &request.urn, &request.name, false, request.timeout, guard)?;
-        cx.bound(kind.resource.delete(&cx, &request.id, stored)).await.map_err(|e| to_status(&e))
+        let cx = self.context(
+            "deleting",
+            &request.urn,
+            &request.name,
+            false,
+            request.timeout,
+            guard,
+        )?;
+        cx.bound(kind.resource.delete(&cx, &request.id, stored))
+            .await
+            .map_err(|e| to_status(&e))
     }
 
-    pub(super) async fn invoke_(&self, request: &rpc::InvokeRequest) -> Result<rpc::InvokeResponse, Status> {
+    pub(super) async fn invoke_(
+        &self,
+        request: &rpc::InvokeRequest,
+    ) -> Result<rpc::InvokeResponse, Status> {
         let shared = &self.shared;
         let kind = kind(&shared.package.functions, &request.tok, "function")?;
         let mut guard = Guard::default();
@@ -155,18 +226,27 @@ impl<P: Provider> Server<P> {
         checking.run();
         if !checking.is_ok() {
             let failures = failures(checking.failures, &checking.inputs, &kind.args);
-            return Ok(rpc::InvokeResponse { r#return: None, failures });
+            return Ok(rpc::InvokeResponse {
+                r#return: None,
+                failures,
+            });
         }
         let inputs = checking.inputs;
         let cx = self.context("calling", "", &request.tok, request.preview, 0.0, guard)?;
         match cx.bound(kind.function.invoke(&cx, inputs.clone())).await {
             Ok(result) => {
                 let result = mark(result, &kind.result);
-                Ok(rpc::InvokeResponse { r#return: Some(crate::wire::encode(&result)), failures: Vec::new() })
+                Ok(rpc::InvokeResponse {
+                    r#return: Some(crate::wire::encode(&result)),
+                    failures: Vec::new(),
+                })
             }
             Err(Error::Input(list)) => {
                 let failures = failures(list, &inputs, &kind.args);
-                Ok(rpc::InvokeResponse { r#return: None, failures })
+                Ok(rpc::InvokeResponse {
+                    r#return: None,
+                    failures,
+                })
             }
             Err(error) => Err(to_status(&error)),
         }
@@ -194,9 +274,15 @@ async fn predict<P>(
     inputs: PropertyMap,
     old: Option<(String, Stored)>,
 ) -> Result<PropertyMap, Status> {
-    let mut prediction = Prediction { outputs: inputs.clone(), problem: None };
+    let mut prediction = Prediction {
+        outputs: inputs.clone(),
+        problem: None,
+    };
     for (name, property) in &kind.state.properties {
-        let kept = old.as_ref().filter(|_| property.stable).and_then(|(_, stored)| stored.outputs.get(name));
+        let kept = old
+            .as_ref()
+            .filter(|_| property.stable)
+            .and_then(|(_, stored)| stored.outputs.get(name));
         let value = match kept {
             Some(value) => value.clone(),
             None if property.secret => PropertyValue::UNKNOWN.into_secret(),

@@ -16,7 +16,11 @@ use crate::value::{PropertyMap, PropertyValue};
 
 /// Failures as the engine shows them. It prints the value of the property that a failure names, so a property that
 /// holds a secret is named in the text instead.
-pub(super) fn failures(failures: Vec<Failure>, inputs: &PropertyMap, spec: &ObjectSpec) -> Vec<rpc::CheckFailure> {
+pub(super) fn failures(
+    failures: Vec<Failure>,
+    inputs: &PropertyMap,
+    spec: &ObjectSpec,
+) -> Vec<rpc::CheckFailure> {
     failures
         .into_iter()
         .map(|failure| {
@@ -29,7 +33,10 @@ pub(super) fn failures(failures: Vec<Failure>, inputs: &PropertyMap, spec: &Obje
             } else {
                 failure.reason
             };
-            rpc::CheckFailure { property: if secret { String::new() } else { top }, reason: scrub(&reason) }
+            rpc::CheckFailure {
+                property: if secret { String::new() } else { top },
+                reason: scrub(&reason),
+            }
         })
         .collect()
 }
@@ -37,7 +44,11 @@ pub(super) fn failures(failures: Vec<Failure>, inputs: &PropertyMap, spec: &Obje
 impl<P: Provider> Server<P> {
     pub(super) fn check_(&self, request: &rpc::CheckRequest) -> Result<rpc::CheckResponse, Status> {
         let shared = &self.shared;
-        let kind = kind(&shared.package.resources, type_of(&request.urn, &request.r#type), "resource type")?;
+        let kind = kind(
+            &shared.package.resources,
+            type_of(&request.urn, &request.r#type),
+            "resource type",
+        )?;
         let mut guard = Guard::default();
         let mut checking = Checking {
             types: &shared.package.types,
@@ -53,15 +64,23 @@ impl<P: Provider> Server<P> {
         checking.run();
         // The resource's own rules presume that each value has the right type.
         if checking.is_ok() {
-            kind.resource.check(&mut checking, shared.provider().as_deref());
+            kind.resource
+                .check(&mut checking, shared.provider().as_deref());
         }
         let failures = failures(checking.failures, &checking.inputs, &kind.inputs);
-        Ok(rpc::CheckResponse { inputs: Some(crate::wire::encode(&checking.inputs)), failures })
+        Ok(rpc::CheckResponse {
+            inputs: Some(crate::wire::encode(&checking.inputs)),
+            failures,
+        })
     }
 
     pub(super) fn diff_(&self, request: &rpc::DiffRequest) -> Result<rpc::DiffResponse, Status> {
         let shared = &self.shared;
-        let kind = kind(&shared.package.resources, type_of(&request.urn, &request.r#type), "resource type")?;
+        let kind = kind(
+            &shared.package.resources,
+            type_of(&request.urn, &request.r#type),
+            "resource type",
+        )?;
         let mut guard = Guard::default();
         let outputs = decode(request.olds.as_ref(), &mut guard)?;
         let news = decode(request.news.as_ref(), &mut guard)?;
@@ -75,7 +94,8 @@ impl<P: Provider> Server<P> {
         };
         let mut diff = Diff::between(&shared.package.types, &kind.inputs, &inputs, &news);
         let old = Stored { inputs, outputs };
-        kind.resource.diff(&mut diff, old, &news, shared.provider().as_deref());
+        kind.resource
+            .diff(&mut diff, old, &news, shared.provider().as_deref());
         let ignored: Vec<_> = diff
             .changes()
             .map(|(path, _)| path.clone())
@@ -91,7 +111,12 @@ impl<P: Provider> Server<P> {
 /// A diff on the wire: every list filled, so that each option of the engine finds what it looks for.
 pub(super) fn diff_response(diff: &Diff, immutable: bool) -> rpc::DiffResponse {
     let mut response = rpc::DiffResponse {
-        changes: if diff.is_empty() { DiffChanges::DiffNone } else { DiffChanges::DiffSome }.into(),
+        changes: if diff.is_empty() {
+            DiffChanges::DiffNone
+        } else {
+            DiffChanges::DiffSome
+        }
+        .into(),
         has_detailed_diff: true,
         delete_before_replace: diff.delete_before_replace,
         ..rpc::DiffResponse::default()
@@ -106,9 +131,13 @@ pub(super) fn diff_response(diff: &Diff, immutable: bool) -> rpc::DiffResponse {
             (Change::Update, false) => Kind::Update,
             (Change::Update, true) => Kind::UpdateReplace,
         };
-        response
-            .detailed_diff
-            .insert(path.to_string(), rpc::PropertyDiff { kind: kind.into(), input_diff: true });
+        response.detailed_diff.insert(
+            path.to_string(),
+            rpc::PropertyDiff {
+                kind: kind.into(),
+                input_diff: true,
+            },
+        );
         let top = path.top().unwrap_or_default().to_owned();
         if replace && !response.replaces.contains(&top) {
             response.replaces.push(top.clone());

@@ -35,7 +35,7 @@ pub(super) fn init_failed(
     id: String,
     properties: &PropertyMap,
     inputs: Option<&PropertyMap>,
-    reasons: Vec<String>,
+    reasons: &[String],
 ) -> Status {
     let code = match error.code() {
         code @ (Code::Cancelled | Code::DeadlineExceeded) => code,
@@ -59,29 +59,52 @@ pub(super) fn missing_keys(keys: Vec<(String, String)>) -> Status {
     let body = rpc::ConfigureErrorMissingKeys {
         missing_keys: keys
             .into_iter()
-            .map(|(name, description)| rpc::configure_error_missing_keys::MissingKey { name, description })
+            .map(
+                |(name, description)| rpc::configure_error_missing_keys::MissingKey {
+                    name,
+                    description,
+                },
+            )
             .collect(),
     };
-    detailed(Code::InvalidArgument, message, "ConfigureErrorMissingKeys", &body)
+    detailed(
+        Code::InvalidArgument,
+        message,
+        "ConfigureErrorMissingKeys",
+        &body,
+    )
 }
 
 /// Bad inputs of a component or method, which no Check has seen.
-pub(super) fn input_errors(what: &str, failures: &[Failure], hide: impl Fn(&Failure) -> bool) -> Status {
+pub(super) fn input_errors(
+    what: &str,
+    failures: &[Failure],
+    hide: impl Fn(&Failure) -> bool,
+) -> Status {
     let body = rpc::InputPropertiesError {
         errors: failures
             .iter()
             .map(|failure| {
                 // The engine prints the value that the path names.
                 let (property_path, reason) = if hide(failure) {
-                    (String::new(), format!("{}: {}", failure.path, failure.reason))
+                    (
+                        String::new(),
+                        format!("{}: {}", failure.path, failure.reason),
+                    )
                 } else {
                     (failure.path.to_string(), failure.reason.clone())
                 };
-                rpc::input_properties_error::PropertyError { property_path, reason: scrub(&reason) }
+                rpc::input_properties_error::PropertyError {
+                    property_path,
+                    reason: scrub(&reason),
+                }
             })
             .collect(),
     };
-    let all: Vec<String> = failures.iter().map(|f| format!("{}: {}", f.path, scrub(&f.reason))).collect();
+    let all: Vec<String> = failures
+        .iter()
+        .map(|f| format!("{}: {}", f.path, scrub(&f.reason)))
+        .collect();
     detailed(
         Code::InvalidArgument,
         format!("{what} has bad inputs: {}", all.join("; ")),

@@ -2,16 +2,19 @@
 
 use aws_sdk_iam::types::{PolicyUsageType, PolicyVersion, Tag};
 use pulumi_provider::{
-    Checking, Context, Created, Diff, Error, Observed, Path, Prediction, Preview, Prior, PropertyMap, Resource,
+    Checking, Context, Created, Diff, Error, Observed, Path, Prediction, Preview, Prior,
+    PropertyMap, Resource,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::admin_document::{
-    ADMIN_POLICY_DESCRIPTION, ADMIN_POLICY_NAME, admin_policy_document, decode_document, same_policy,
+    ADMIN_POLICY_DESCRIPTION, ADMIN_POLICY_NAME, admin_policy_document, decode_document,
+    same_policy,
 };
 use super::common::{
-    HardeningStatus, Session, check_common, check_with, diff_default_tags, exists_already, harden, tell_adoption,
+    HardeningStatus, Session, check_common, check_with, diff_default_tags, exists_already, harden,
+    tell_adoption,
 };
 use super::names;
 use super::tags::Tags;
@@ -117,7 +120,11 @@ async fn open(cx: &Context<Ptd>, account: Option<&str>) -> Result<Session, Error
 }
 
 fn arn_of(session: &Session, path: &str, name: &str) -> String {
-    format!("arn:{}:iam::{}:policy{path}{name}", session.partition(), session.account())
+    format!(
+        "arn:{}:iam::{}:policy{path}{name}",
+        session.partition(),
+        session.account()
+    )
 }
 
 fn subject(arn: &str) -> String {
@@ -126,38 +133,74 @@ fn subject(arn: &str) -> String {
 
 fn wire_tags(tags: &Tags) -> Result<Vec<Tag>, Error> {
     tags.iter()
-        .map(|(k, v)| Tag::builder().key(k).value(v).build().map_err(|e| Error::Bug(e.to_string())))
+        .map(|(k, v)| {
+            Tag::builder()
+                .key(k)
+                .value(v)
+                .build()
+                .map_err(|e| Error::Bug(e.to_string()))
+        })
         .collect()
 }
 
 /// Looks the policy up; `None` when there is none.
 async fn look(session: &Session, arn: &str) -> Result<Option<Live>, Error> {
     let request = session.clients.iam().get_policy().policy_arn(arn).send();
-    let found = match session.clients.call("iam:GetPolicy", subject(arn), request).await {
+    let found = match session
+        .clients
+        .call("iam:GetPolicy", subject(arn), request)
+        .await
+    {
         Ok(found) => found,
         Err(error) if error.is_not_found() => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let Some(policy) = found.policy() else { return Ok(None) };
+    let Some(policy) = found.policy() else {
+        return Ok(None);
+    };
     let version = policy.default_version_id().unwrap_or_default().to_owned();
-    let request = session.clients.iam().get_policy_version().policy_arn(arn).version_id(&version).send();
-    let detail = session.clients.call("iam:GetPolicyVersion", subject(arn), request).await?;
-    let encoded = detail.policy_version().and_then(|v| v.document()).unwrap_or_default();
+    let request = session
+        .clients
+        .iam()
+        .get_policy_version()
+        .policy_arn(arn)
+        .version_id(&version)
+        .send();
+    let detail = session
+        .clients
+        .call("iam:GetPolicyVersion", subject(arn), request)
+        .await?;
+    let encoded = detail
+        .policy_version()
+        .and_then(|v| v.document())
+        .unwrap_or_default();
     let document = decode_document(encoded).map_err(|error| {
-        Error::refused(format!("the document of policy {arn} cannot be read: {error}"), "Correct it in IAM")
+        Error::refused(
+            format!("the document of policy {arn} cannot be read: {error}"),
+            "Correct it in IAM",
+        )
     })?;
     Ok(Some(Live {
         name: policy.policy_name().unwrap_or_default().to_owned(),
         path: policy.path().unwrap_or("/").to_owned(),
-        description: policy.description().filter(|d| !d.is_empty()).map(str::to_owned),
+        description: policy
+            .description()
+            .filter(|d| !d.is_empty())
+            .map(str::to_owned),
         version,
         document,
-        tags: policy.tags().iter().map(|t| (t.key().to_owned(), t.value().to_owned())).collect(),
+        tags: policy
+            .tags()
+            .iter()
+            .map(|t| (t.key().to_owned(), t.value().to_owned()))
+            .collect(),
     }))
 }
 
 fn wanted(session: &Session, args: &AdminPolicyArgs) -> String {
-    args.document.clone().unwrap_or_else(|| admin_policy_document(session.partition(), session.account()))
+    args.document
+        .clone()
+        .unwrap_or_else(|| admin_policy_document(session.partition(), session.account()))
 }
 
 fn same(one: &str, other: &str) -> bool {
@@ -169,7 +212,10 @@ fn pending(session: &Session, args: &AdminPolicyArgs, live: &Live) -> Vec<&'stat
     if !same(&live.document, &wanted(session, args)) {
         changes.push("document");
     }
-    if !session.tag_change(&live.tags, args.tags.as_ref()).is_empty() {
+    if !session
+        .tag_change(&live.tags, args.tags.as_ref())
+        .is_empty()
+    {
         changes.push("tags");
     }
     changes
@@ -187,14 +233,32 @@ fn state(session: &Session, arn: &str, live: &Live, status: HardeningStatus) -> 
 }
 
 async fn versions(session: &Session, arn: &str) -> Result<Vec<PolicyVersion>, Error> {
-    let request = session.clients.iam().list_policy_versions().policy_arn(arn).send();
-    let found = session.clients.call("iam:ListPolicyVersions", subject(arn), request).await?;
+    let request = session
+        .clients
+        .iam()
+        .list_policy_versions()
+        .policy_arn(arn)
+        .send();
+    let found = session
+        .clients
+        .call("iam:ListPolicyVersions", subject(arn), request)
+        .await?;
     Ok(found.versions().to_vec())
 }
 
 async fn delete_version(session: &Session, arn: &str, version: &str) -> Result<(), Error> {
-    let request = session.clients.iam().delete_policy_version().policy_arn(arn).version_id(version).send();
-    match session.clients.call("iam:DeletePolicyVersion", subject(arn), request).await {
+    let request = session
+        .clients
+        .iam()
+        .delete_policy_version()
+        .policy_arn(arn)
+        .version_id(version)
+        .send();
+    match session
+        .clients
+        .call("iam:DeletePolicyVersion", subject(arn), request)
+        .await
+    {
         Ok(_) => Ok(()),
         Err(error) if error.is_not_found() => Ok(()),
         Err(error) => Err(error.into()),
@@ -203,7 +267,10 @@ async fn delete_version(session: &Session, arn: &str, version: &str) -> Result<(
 
 /// The number of a version: `v12` → 12. Versions are numbered in the order in which they were made.
 fn number(version: &PolicyVersion) -> u64 {
-    version.version_id().and_then(|v| v.trim_start_matches('v').parse().ok()).unwrap_or(0)
+    version
+        .version_id()
+        .and_then(|v| v.trim_start_matches('v').parse().ok())
+        .unwrap_or(0)
 }
 
 /// Puts a new version of the document in force. The outer error is ours, the inner one is for `harden` to judge.
@@ -215,7 +282,10 @@ async fn put_document(
     let mut all = versions(session, arn).await?;
     all.sort_by_key(number);
     if all.len() >= MOST_VERSIONS
-        && let Some(oldest) = all.iter().find(|v| !v.is_default_version()).and_then(|v| v.version_id())
+        && let Some(oldest) = all
+            .iter()
+            .find(|v| !v.is_default_version())
+            .and_then(|v| v.version_id())
     {
         delete_version(session, arn, oldest).await?;
     }
@@ -227,8 +297,16 @@ async fn put_document(
         .policy_document(document)
         .set_as_default(true)
         .send();
-    let made = session.clients.call("iam:CreatePolicyVersion", subject(arn), request).await;
-    Ok(made.map(|m| m.policy_version().and_then(|v| v.version_id()).unwrap_or_default().to_owned()))
+    let made = session
+        .clients
+        .call("iam:CreatePolicyVersion", subject(arn), request)
+        .await;
+    Ok(made.map(|m| {
+        m.policy_version()
+            .and_then(|v| v.version_id())
+            .unwrap_or_default()
+            .to_owned()
+    }))
 }
 
 /// Brings an existing policy to what it should be.
@@ -247,7 +325,14 @@ async fn converge(
         let put = put_document(session, arn, &document).await?;
         let mut outcome = super::common::Hardening::new();
         let explicit = args.document.is_some().then_some(true);
-        harden(cx, &mut outcome, "document", explicit, put.as_ref().map(|_| ()).map_err(Clone::clone)).await?;
+        harden(
+            cx,
+            &mut outcome,
+            "document",
+            explicit,
+            put.as_ref().map(|_| ()).map_err(Clone::clone),
+        )
+        .await?;
         match put {
             Ok(version) => {
                 live.version = version;
@@ -261,14 +346,32 @@ async fn converge(
     if !change.set.is_empty() {
         cx.alive()?;
         let tags = wire_tags(&change.set)?;
-        let request = session.clients.iam().tag_policy().policy_arn(arn).set_tags(Some(tags)).send();
-        session.clients.call("iam:TagPolicy", subject(arn), request).await?;
+        let request = session
+            .clients
+            .iam()
+            .tag_policy()
+            .policy_arn(arn)
+            .set_tags(Some(tags))
+            .send();
+        session
+            .clients
+            .call("iam:TagPolicy", subject(arn), request)
+            .await?;
     }
     if !change.remove.is_empty() {
         cx.alive()?;
         let keys = change.remove.iter().cloned().collect();
-        let request = session.clients.iam().untag_policy().policy_arn(arn).set_tag_keys(Some(keys)).send();
-        session.clients.call("iam:UntagPolicy", subject(arn), request).await?;
+        let request = session
+            .clients
+            .iam()
+            .untag_policy()
+            .policy_arn(arn)
+            .set_tag_keys(Some(keys))
+            .send();
+        session
+            .clients
+            .call("iam:UntagPolicy", subject(arn), request)
+            .await?;
     }
     live.tags.retain(|key, _| !change.remove.contains(key));
     live.tags.extend(change.set);
@@ -292,13 +395,30 @@ async fn users(session: &Session, arn: &str) -> Result<Vec<String>, Error> {
                 .policy_usage_filter(usage.clone())
                 .set_marker(marker)
                 .send();
-            let page = session.clients.call("iam:ListEntitiesForPolicy", subject(arn), request).await?;
-            let roles = page.policy_roles().iter().filter_map(|r| r.role_name()).map(|n| format!("{how} role {n}"));
-            let people = page.policy_users().iter().filter_map(|u| u.user_name()).map(|n| format!("{how} user {n}"));
-            let groups =
-                page.policy_groups().iter().filter_map(|g| g.group_name()).map(|n| format!("{how} group {n}"));
+            let page = session
+                .clients
+                .call("iam:ListEntitiesForPolicy", subject(arn), request)
+                .await?;
+            let roles = page
+                .policy_roles()
+                .iter()
+                .filter_map(|r| r.role_name())
+                .map(|n| format!("{how} role {n}"));
+            let people = page
+                .policy_users()
+                .iter()
+                .filter_map(|u| u.user_name())
+                .map(|n| format!("{how} user {n}"));
+            let groups = page
+                .policy_groups()
+                .iter()
+                .filter_map(|g| g.group_name())
+                .map(|n| format!("{how} group {n}"));
             users.extend(roles.chain(people).chain(groups));
-            marker = page.marker().map(str::to_owned).filter(|_| page.is_truncated());
+            marker = page
+                .marker()
+                .map(str::to_owned)
+                .filter(|_| page.is_truncated());
             if marker.is_none() {
                 break;
             }
@@ -335,7 +455,9 @@ impl Resource for AdminPolicy {
         if !news.contains_key("description") {
             diff.ignore(&Path::root().key("description"));
         }
-        let own = news.get("tags").and_then(|v| pulumi_provider::from_value(v).ok());
+        let own = news
+            .get("tags")
+            .and_then(|v| pulumi_provider::from_value(v).ok());
         diff_default_tags(diff, provider, old.state.as_ref().map(|s| &s.tags_all), own);
     }
 
@@ -344,7 +466,9 @@ impl Resource for AdminPolicy {
         request: &Preview<Self>,
         prediction: &mut Prediction,
     ) -> Result<(), Error> {
-        let (Some(args), None) = (&request.args, &request.old) else { return Ok(()) };
+        let (Some(args), None) = (&request.args, &request.old) else {
+            return Ok(());
+        };
         let session = open(cx, args.account_id.as_deref()).await?;
         let arn = arn_of(&session, &args.path, &args.name);
         prediction.known("arn", &arn);
@@ -358,12 +482,18 @@ impl Resource for AdminPolicy {
         Ok(())
     }
 
-    async fn create(cx: &Context<Ptd>, args: AdminPolicyArgs) -> Result<Created<AdminPolicyState>, Error> {
+    async fn create(
+        cx: &Context<Ptd>,
+        args: AdminPolicyArgs,
+    ) -> Result<Created<AdminPolicyState>, Error> {
         let session = open(cx, args.account_id.as_deref()).await?;
         let arn = arn_of(&session, &args.path, &args.name);
         let document = wanted(&session, &args);
         let tags = session.desired_tags(args.tags.as_ref());
-        let description = args.description.clone().unwrap_or_else(|| ADMIN_POLICY_DESCRIPTION.to_owned());
+        let description = args
+            .description
+            .clone()
+            .unwrap_or_else(|| ADMIN_POLICY_DESCRIPTION.to_owned());
         cx.alive()?;
         let request = session
             .clients
@@ -375,9 +505,17 @@ impl Resource for AdminPolicy {
             .policy_document(&document)
             .set_tags((!tags.is_empty()).then(|| wire_tags(&tags)).transpose()?)
             .send();
-        match session.clients.call("iam:CreatePolicy", subject(&arn), request).await {
+        match session
+            .clients
+            .call("iam:CreatePolicy", subject(&arn), request)
+            .await
+        {
             Ok(made) => {
-                let version = made.policy().and_then(|p| p.default_version_id()).unwrap_or("v1").to_owned();
+                let version = made
+                    .policy()
+                    .and_then(|p| p.default_version_id())
+                    .unwrap_or("v1")
+                    .to_owned();
                 let live = Live {
                     name: args.name,
                     path: args.path,
@@ -391,7 +529,9 @@ impl Resource for AdminPolicy {
             }
             Err(error) if error.is_already_exists() || error.is_denied() => {
                 // Who may not create a policy may still find it there.
-                let Some(live) = look(&session, &arn).await.ok().flatten() else { return Err(error.into()) };
+                let Some(live) = look(&session, &arn).await.ok().flatten() else {
+                    return Err(error.into());
+                };
                 if !args.adopt {
                     return Err(exists_already(&subject(&arn), &arn));
                 }
@@ -412,8 +552,14 @@ impl Resource for AdminPolicy {
         let args = prior.as_ref().and_then(|p| p.args.clone());
         let old = prior.and_then(|p| p.state);
         let session = open(cx, args.as_ref().and_then(|a| a.account_id.as_deref())).await?;
-        let arn = if id.starts_with("arn:") { id.to_owned() } else { arn_of(&session, "/", id) };
-        let Some(live) = look(&session, &arn).await? else { return Ok(None) };
+        let arn = if id.starts_with("arn:") {
+            id.to_owned()
+        } else {
+            arn_of(&session, "/", id)
+        };
+        let Some(live) = look(&session, &arn).await? else {
+            return Ok(None);
+        };
         let standard = admin_policy_document(session.partition(), session.account());
         let denied = old.and_then(|s| s.document_status) == Some(HardeningStatus::Denied);
         let said = args.as_ref().and_then(|a| a.document.clone());
@@ -423,7 +569,11 @@ impl Resource for AdminPolicy {
             _ => Some(live.document.clone()),
         };
         let drifted = denied && !same(&standard, &live.document);
-        let status = if drifted { HardeningStatus::Denied } else { HardeningStatus::Applied };
+        let status = if drifted {
+            HardeningStatus::Denied
+        } else {
+            HardeningStatus::Applied
+        };
         let state = state(&session, &arn, &live, status);
         let observed = AdminPolicyArgs {
             name: live.name,
@@ -438,7 +588,10 @@ impl Resource for AdminPolicy {
             account_id: args.as_ref().and_then(|a| a.account_id.clone()),
             tags: session.own_tags(&live.tags, args.as_ref().and_then(|a| a.tags.as_ref())),
         };
-        Ok(Some(Observed { id: Some(arn), ..Observed::new(observed, state) }))
+        Ok(Some(Observed {
+            id: Some(arn),
+            ..Observed::new(observed, state)
+        }))
     }
 
     async fn update(
@@ -477,11 +630,19 @@ impl Resource for AdminPolicy {
             ));
         }
         cx.alive()?;
-        for version in versions(&session, id).await?.iter().filter(|v| !v.is_default_version()) {
+        for version in versions(&session, id)
+            .await?
+            .iter()
+            .filter(|v| !v.is_default_version())
+        {
             delete_version(&session, id, version.version_id().unwrap_or_default()).await?;
         }
         let request = session.clients.iam().delete_policy().policy_arn(id).send();
-        match session.clients.call("iam:DeletePolicy", subject(id), request).await {
+        match session
+            .clients
+            .call("iam:DeletePolicy", subject(id), request)
+            .await
+        {
             Ok(_) => Ok(()),
             Err(error) if error.is_not_found() => Ok(()),
             Err(error) => Err(error.into()),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use futures::future::join_all;
 use pulumi_provider::{
-    Checking, Child, ChildOptions, Component, Construction, Error, OutputValue, Outputs, Path, PropertyValue,
-    Registered,
+    Checking, Child, ChildOptions, Component, Construction, Error, OutputValue, Outputs, Path,
+    PropertyValue, Registered,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -216,14 +216,24 @@ impl Component for Bootstrap {
         if let Some(target) = checking.known::<String>("target") {
             if let Err(problem) = names::bucket_name(&naming::state_bucket(&target)) {
                 let bucket = naming::state_bucket(&target);
-                checking.refuse("target", format!("gives the bucket name '{bucket}', which {problem}"));
+                checking.refuse(
+                    "target",
+                    format!("gives the bucket name '{bucket}': {problem}"),
+                );
             }
-            for (i, site) in checking.known::<Vec<String>>("sites").unwrap_or_default().iter().enumerate() {
+            for (i, site) in checking
+                .known::<Vec<String>>("sites")
+                .unwrap_or_default()
+                .iter()
+                .enumerate()
+            {
                 let secret = naming::site_secret(&target, site);
                 let problem = if site.is_empty() {
                     Some("is empty".to_owned())
                 } else {
-                    names::secret_name(&secret).err().map(|p| format!("gives the secret name '{secret}', which {p}"))
+                    names::secret_name(&secret)
+                        .err()
+                        .map(|p| format!("gives the secret name '{secret}': {p}"))
                 };
                 if let Some(problem) = problem {
                     checking.fail(Path::root().key("sites").index(i), problem);
@@ -233,10 +243,15 @@ impl Component for Bootstrap {
         let sites = checking.known::<Vec<String>>("sites").unwrap_or_default();
         for (i, site) in sites.iter().enumerate() {
             if sites[..i].contains(site) {
-                checking.fail(Path::root().key("sites").index(i), format!("the site '{site}' is named twice"));
+                checking.fail(
+                    Path::root().key("sites").index(i),
+                    format!("the site '{site}' is named twice"),
+                );
             }
         }
-        if checking.known::<BootstrapKind>("kind") == Some(BootstrapKind::ControlRoom) && !sites.is_empty() {
+        if checking.known::<BootstrapKind>("kind") == Some(BootstrapKind::ControlRoom)
+            && !sites.is_empty()
+        {
             checking.refuse("sites", "a control room has no sites");
         }
         if let Some(account) = checking.known::<String>("accountId")
@@ -268,7 +283,7 @@ impl Component for Bootstrap {
         // Everything at once: only a bucket encrypted with the target's own key has to wait for it.
         let (key, (bucket, (policy, secrets))) = if needs_key {
             let key = cx.register(key).await?;
-            let rest = plan.rest(&target, Some(&key), names).await;
+            let rest = Box::pin(plan.rest(&target, Some(&key), names)).await;
             (Ok(key), rest)
         } else {
             futures::join!(cx.register(key), plan.rest(&target, None, names))
@@ -284,7 +299,10 @@ impl Component for Bootstrap {
         let mut outputs = Outputs::new();
         outputs.insert("bucket".into(), bucket.output("bucket"));
         outputs.insert("backendUrl".into(), bucket.output("backendUrl"));
-        outputs.insert("secretsProviderUrl".into(), key.output("secretsProviderUrl"));
+        outputs.insert(
+            "secretsProviderUrl".into(),
+            key.output("secretsProviderUrl"),
+        );
         outputs.insert("keyArn".into(), key.output("arn"));
         outputs.insert("accountId".into(), bucket.output("accountId"));
         outputs.insert("region".into(), bucket.output("region"));
@@ -299,10 +317,19 @@ impl Component for Bootstrap {
 
 /// In a preview whose inputs are not known, nothing about the outputs is.
 fn unknown_outputs() -> Outputs {
-    ["bucket", "backendUrl", "secretsProviderUrl", "keyArn", "accountId", "region", "secretArns", "hardening"]
-        .into_iter()
-        .map(|name| (name.to_owned(), PropertyValue::UNKNOWN))
-        .collect()
+    [
+        "bucket",
+        "backendUrl",
+        "secretsProviderUrl",
+        "keyArn",
+        "accountId",
+        "region",
+        "secretArns",
+        "hardening",
+    ]
+    .into_iter()
+    .map(|name| (name.to_owned(), PropertyValue::UNKNOWN))
+    .collect()
 }
 
 /// The hardening of several children as one map.
@@ -349,12 +376,21 @@ impl Plan<'_> {
             .input("accountId", self.cx.input("accountId"))
             .input("adopt", self.cx.input("adopt"))
             .input("tags", PropertyValue::Map(tags));
-        if global { child } else { child.input("region", self.cx.input("region")) }
+        if global {
+            child
+        } else {
+            child.input("region", self.cx.input("region"))
+        }
     }
 
     fn key(&self) -> Child {
-        let settings = self.cx.known::<BootstrapKey>("encryptionKey").unwrap_or_default();
-        let alias = settings.alias.unwrap_or_else(|| naming::KMS_ALIAS.to_owned());
+        let settings = self
+            .cx
+            .known::<BootstrapKey>("encryptionKey")
+            .unwrap_or_default();
+        let alias = settings
+            .alias
+            .unwrap_or_else(|| naming::KMS_ALIAS.to_owned());
         let child = Child::of::<EncryptionKey>(self.name("encryption-key"))
             .input("alias", alias)
             .input("target", self.cx.input("target"))
@@ -370,13 +406,19 @@ impl Plan<'_> {
     }
 
     fn bucket(&self, target: &str, key: Option<&Registered>) -> Child {
-        let settings = self.cx.known::<BootstrapBucket>("stateBucket").unwrap_or_default();
+        let settings = self
+            .cx
+            .known::<BootstrapBucket>("stateBucket")
+            .unwrap_or_default();
         let mut child = Child::of::<StateBucket>(self.name("state-bucket"))
             .input("bucket", naming::state_bucket(target))
             .typed("versioning", &settings.versioning)
             .typed("blockPublicAccess", &settings.block_public_access)
             .typed("tlsOnly", &settings.tls_only)
-            .typed("noncurrentVersionExpirationDays", &settings.noncurrent_version_expiration_days)
+            .typed(
+                "noncurrentVersionExpirationDays",
+                &settings.noncurrent_version_expiration_days,
+            )
             .input("forceDestroy", settings.force_destroy)
             .typed("encryption", &settings.encryption);
         if let Some(key) = key {
@@ -393,25 +435,44 @@ impl Plan<'_> {
 
     /// Name in AWS and resource of every secret.
     fn secrets(&self, target: &str) -> Vec<(String, Child)> {
-        let settings = self.cx.known::<BootstrapSecrets>("secrets").unwrap_or_default();
-        let make = |part: &str, name: String, fields: serde_json::Value, values: Option<PropertyValue>| {
-            let child = Child::of::<Secret>(self.name(part))
-                .input("name", name.clone())
-                .input("fields", fields)
-                .input("values", values)
-                .input("allowDelete", settings.allow_delete)
-                .typed("recoveryWindowDays", &settings.recovery_window_days);
-            (name, self.common(child, "admin", false))
-        };
+        let settings = self
+            .cx
+            .known::<BootstrapSecrets>("secrets")
+            .unwrap_or_default();
+        let make =
+            |part: &str, name: String, fields: serde_json::Value, values: Option<PropertyValue>| {
+                let child = Child::of::<Secret>(self.name(part))
+                    .input("name", name.clone())
+                    .input("fields", fields)
+                    .input("values", values)
+                    .input("allowDelete", settings.allow_delete)
+                    .typed("recoveryWindowDays", &settings.recovery_window_days);
+                (name, self.common(child, "admin", false))
+            };
         let empty = || fields::plain(&[]);
         if self.cx.known("kind") == Some(BootstrapKind::ControlRoom) {
             return vec![
-                make("mimir-secret", naming::mimir_auth_secret(target), empty(), None),
-                make("control-secret", naming::control_room_secret(target), fields::control_room(), None),
+                make(
+                    "mimir-secret",
+                    naming::mimir_auth_secret(target),
+                    empty(),
+                    None,
+                ),
+                make(
+                    "control-secret",
+                    naming::control_room_secret(target),
+                    fields::control_room(),
+                    None,
+                ),
             ];
         }
         let workload = fields::plain(&fields::WORKLOAD);
-        let mut all = vec![make("workload-secret", naming::workload_secret(target), workload, None)];
+        let mut all = vec![make(
+            "workload-secret",
+            naming::workload_secret(target),
+            workload,
+            None,
+        )];
         let mut sites = self.cx.known::<Vec<String>>("sites").unwrap_or_default();
         sites.sort();
         for site in sites {
@@ -420,9 +481,19 @@ impl Plan<'_> {
             let user = format!("{}_keycloak", secret.replace('-', "_"));
             let values = BTreeMap::from([("keycloak-db-user".to_owned(), user.into())]);
             let values = PropertyValue::Map(values).into_secret();
-            all.push(make(&format!("{site}-secret"), secret, fields::site(), Some(values)));
+            all.push(make(
+                &format!("{site}-secret"),
+                secret,
+                fields::site(),
+                Some(values),
+            ));
             let session = naming::site_session_secret(target, &site);
-            all.push(make(&format!("{site}-session-secret"), session, empty(), None));
+            all.push(make(
+                &format!("{site}-session-secret"),
+                session,
+                empty(),
+                None,
+            ));
             let vault = naming::site_ssh_vault(target, &site);
             all.push(make(&format!("{site}-ssh-keys"), vault, empty(), None));
         }
@@ -434,25 +505,34 @@ impl Plan<'_> {
         target: &str,
         key: Option<&Registered>,
         secrets: Vec<(String, Child)>,
-    ) -> (Registration, (Option<Registration>, Vec<(String, Registration)>)) {
+    ) -> (
+        Registration,
+        (Option<Registration>, Vec<(String, Registration)>),
+    ) {
         let policy = async {
             if self.cx.known::<bool>("createAdminPolicy") == Some(true) {
                 // Roles of other targets have it as their boundary: it stays.
-                let child = Child::of::<AdminPolicy>(self.name("admin-policy")).options(ChildOptions {
-                    retain_on_delete: Some(true),
-                    ..ChildOptions::default()
-                });
-                Some(self.cx.register(self.common(child, "ptd-bootstrap", true)).await)
+                let child =
+                    Child::of::<AdminPolicy>(self.name("admin-policy")).options(ChildOptions {
+                        retain_on_delete: Some(true),
+                        ..ChildOptions::default()
+                    });
+                Some(
+                    self.cx
+                        .register(self.common(child, "ptd-bootstrap", true))
+                        .await,
+                )
             } else {
                 None
             }
         };
         let secrets = join_all(
-            secrets.into_iter().map(|(name, child)| async { (name, self.cx.register(child).await) }),
+            secrets
+                .into_iter()
+                .map(|(name, child)| async { (name, self.cx.register(child).await) }),
         );
         let (bucket, policy, secrets) =
             futures::join!(self.cx.register(self.bucket(target, key)), policy, secrets);
         (bucket, (policy, secrets))
     }
 }
-

@@ -384,24 +384,29 @@ impl RegionClients {
     }
 
     /// Sends one request like [`error::call`]; errors know the region and the profile as well.
-    pub async fn call<T, E>(
+    pub fn call<T, E>(
         &self,
         operation: &str,
         subject: impl fmt::Display,
-        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-    ) -> Result<T, AwsError>
+        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
+    ) -> impl Future<Output = Result<T, AwsError>> + Send
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        // Closing is the only way to fail, and nobody closes it.
-        let _permit = self.in_flight.acquire().await.ok();
-        error::call(operation, subject, request)
-            .await
-            .map_err(|error| {
-                error
-                    .with_region(&self.region)
-                    .with_profile(self.profile.as_deref())
-            })
+        // Boxed: the SDK's futures are large, and they would be part of every operation's.
+        let request = Box::pin(request);
+        let subject = subject.to_string();
+        async move {
+            // Closing is the only way to fail, and nobody closes it.
+            let _permit = self.in_flight.acquire().await.ok();
+            error::call(operation, subject, request)
+                .await
+                .map_err(|error| {
+                    error
+                        .with_region(&self.region)
+                        .with_profile(self.profile.as_deref())
+                })
+        }
     }
 }
 

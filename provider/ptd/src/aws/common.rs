@@ -32,7 +32,11 @@ impl Session {
         let clients = aws.for_region(region).await?;
         let expected: Vec<&str> = account.into_iter().collect();
         let caller = aws.ensure_account(&expected).await?.clone();
-        Ok(Self { clients, caller, tags: aws.config().tag_policy() })
+        Ok(Self {
+            clients,
+            caller,
+            tags: aws.config().tag_policy(),
+        })
     }
 
     pub(super) fn region(&self) -> &str {
@@ -65,7 +69,11 @@ impl Session {
             said || self.tags.default_tags.get(key) != Some(value)
         });
         // A key that the program names and the configuration ignores is neither here nor there: say what was said.
-        for (key, value) in prior.into_iter().flatten().filter(|(key, _)| self.tags.ignores(key)) {
+        for (key, value) in prior
+            .into_iter()
+            .flatten()
+            .filter(|(key, _)| self.tags.ignores(key))
+        {
             own.insert(key.clone(), value.clone());
         }
         (prior.is_some() || !own.is_empty()).then_some(own)
@@ -89,7 +97,9 @@ pub(super) fn diff_default_tags(
     tags_all: Option<&Tags>,
     own: Option<Tags>,
 ) {
-    let (Some(provider), Some(tags_all)) = (provider, tags_all) else { return };
+    let (Some(provider), Some(tags_all)) = (provider, tags_all) else {
+        return;
+    };
     let policy = provider.aws.config().tag_policy();
     let expected = policy.visible(&policy.desired(&Tags::new(), &own.unwrap_or_default()));
     if !diff.touches("tags") && expected != policy.visible(tags_all) {
@@ -110,7 +120,11 @@ pub(super) fn check_common(checking: &mut Checking<'_>) {
 }
 
 /// Checks a text property by a rule of [`names`].
-pub(super) fn check_with(checking: &mut Checking<'_>, name: &str, rule: impl Fn(&str) -> Result<(), String>) {
+pub(super) fn check_with(
+    checking: &mut Checking<'_>,
+    name: &str,
+    rule: impl Fn(&str) -> Result<(), String>,
+) {
     if let Some(value) = checking.known::<String>(name)
         && let Err(problem) = rule(&value)
     {
@@ -173,6 +187,10 @@ pub(super) async fn harden(
 /// The input that a look at a protective setting gives. `prior` is what the program said: `None` in an import.
 ///
 /// Absent means on. A setting that was denied and is still off is as it was left, and no drift.
+#[expect(
+    clippy::option_option,
+    reason = "an import says nothing at all, a program may be silent about the setting"
+)]
 pub(super) fn observed(prior: Option<Option<bool>>, actual: bool, denied: bool) -> Option<bool> {
     match prior {
         Some(Some(_)) => Some(actual),
@@ -194,11 +212,20 @@ pub(super) fn status(prior: Option<bool>, actual: bool, denied: bool) -> Hardeni
 
 /// Says that something existing was taken over, and what that changed.
 pub(super) async fn tell_adoption(cx: &Context<Ptd>, what: &str, changes: &[&str]) {
-    let verb = if cx.preview() { "will change" } else { "changed" };
-    if changes.is_empty() {
-        cx.info(format!("adopts existing {what}; nothing to change")).await;
+    let verb = if cx.preview() {
+        "will change"
     } else {
-        cx.info(format!("adopts existing {what}; {verb}: {}", changes.join(", "))).await;
+        "changed"
+    };
+    if changes.is_empty() {
+        cx.info(format!("adopts existing {what}; nothing to change"))
+            .await;
+    } else {
+        cx.info(format!(
+            "adopts existing {what}; {verb}: {}",
+            changes.join(", ")
+        ))
+        .await;
     }
 }
 

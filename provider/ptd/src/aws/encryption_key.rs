@@ -3,15 +3,15 @@
 use aws_sdk_kms::types::{KeyMetadata, KeySpec, KeyState, KeyUsageType, Tag};
 use aws_sdk_resourcegroupstagging::types::TagFilter;
 use pulumi_provider::{
-    Checking, Context, Created, Diff, Error, Observed, Path, Prediction, Preview, Prior, PropertyMap,
-    Resource,
+    Checking, Context, Created, Diff, Error, Observed, Path, Prediction, Preview, Prior,
+    PropertyMap, Resource,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::common::{
-    Hardening, HardeningStatus, Session, check_common, check_window, check_with, diff_default_tags, exists_already,
-    harden, observed, region_of, status, tell_adoption,
+    Hardening, HardeningStatus, Session, check_common, check_window, check_with, diff_default_tags,
+    exists_already, harden, observed, region_of, status, tell_adoption,
 };
 use super::error::AwsError;
 use super::names;
@@ -125,7 +125,11 @@ fn subject(alias: &str) -> String {
 
 async fn describe(session: &Session, id: &str) -> Result<Option<KeyMetadata>, AwsError> {
     let request = session.clients.kms().describe_key().key_id(id).send();
-    match session.clients.call("kms:DescribeKey", subject(id), request).await {
+    match session
+        .clients
+        .call("kms:DescribeKey", subject(id), request)
+        .await
+    {
         Ok(found) => Ok(found.key_metadata().cloned()),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),
@@ -134,13 +138,20 @@ async fn describe(session: &Session, id: &str) -> Result<Option<KeyMetadata>, Aw
 
 /// A key can only serve if it encrypts with one and the same key.
 fn usable(alias: &str, key: &KeyMetadata) -> Result<(), Error> {
-    let usage = key.key_usage().is_none_or(|u| *u == KeyUsageType::EncryptDecrypt);
-    let spec = key.key_spec().is_none_or(|s| *s == KeySpec::SymmetricDefault);
+    let usage = key
+        .key_usage()
+        .is_none_or(|u| *u == KeyUsageType::EncryptDecrypt);
+    let spec = key
+        .key_spec()
+        .is_none_or(|s| *s == KeySpec::SymmetricDefault);
     if usage && spec {
         return Ok(());
     }
     Err(Error::refused(
-        format!("key {} behind {alias} is not a symmetric key for encryption", key.key_id()),
+        format!(
+            "key {} behind {alias} is not a symmetric key for encryption",
+            key.key_id()
+        ),
         "Use another alias, or point this one to a symmetric ENCRYPT_DECRYPT key",
     ))
 }
@@ -153,10 +164,24 @@ async fn look(session: &Session, key: &KeyMetadata, with_policy: bool) -> Result
         let mut tags = Tags::new();
         let mut marker = None;
         loop {
-            let request = kms.list_resource_tags().key_id(&id).set_marker(marker).send();
-            let page = session.clients.call("kms:ListResourceTags", subject(&id), request).await?;
-            tags.extend(page.tags().iter().map(|t| (t.tag_key().to_owned(), t.tag_value().to_owned())));
-            marker = page.next_marker().map(str::to_owned).filter(|_| page.truncated());
+            let request = kms
+                .list_resource_tags()
+                .key_id(&id)
+                .set_marker(marker)
+                .send();
+            let page = session
+                .clients
+                .call("kms:ListResourceTags", subject(&id), request)
+                .await?;
+            tags.extend(
+                page.tags()
+                    .iter()
+                    .map(|t| (t.tag_key().to_owned(), t.tag_value().to_owned())),
+            );
+            marker = page
+                .next_marker()
+                .map(str::to_owned)
+                .filter(|_| page.truncated());
             if marker.is_none() {
                 return Ok::<_, AwsError>(tags);
             }
@@ -164,7 +189,11 @@ async fn look(session: &Session, key: &KeyMetadata, with_policy: bool) -> Result
     };
     let rotation = async {
         let request = kms.get_key_rotation_status().key_id(&id).send();
-        match session.clients.call("kms:GetKeyRotationStatus", subject(&id), request).await {
+        match session
+            .clients
+            .call("kms:GetKeyRotationStatus", subject(&id), request)
+            .await
+        {
             Ok(found) => Ok(Some(found.key_rotation_enabled())),
             Err(error) if error.is_denied() => Ok(None),
             Err(error) => Err(error),
@@ -174,8 +203,15 @@ async fn look(session: &Session, key: &KeyMetadata, with_policy: bool) -> Result
         if !with_policy {
             return Ok(None);
         }
-        let request = kms.get_key_policy().key_id(&id).policy_name("default").send();
-        let found = session.clients.call("kms:GetKeyPolicy", subject(&id), request).await?;
+        let request = kms
+            .get_key_policy()
+            .key_id(&id)
+            .policy_name("default")
+            .send();
+        let found = session
+            .clients
+            .call("kms:GetKeyPolicy", subject(&id), request)
+            .await?;
         Ok(found.policy().map(str::to_owned))
     };
     let (mut tags, rotation, policy) = futures::try_join!(tags, rotation, policy)?;
@@ -183,7 +219,10 @@ async fn look(session: &Session, key: &KeyMetadata, with_policy: bool) -> Result
     Ok(Live {
         arn: key.arn().unwrap_or_default().to_owned(),
         state: key.key_state().cloned().unwrap_or(KeyState::Enabled),
-        description: key.description().filter(|d| !d.is_empty()).map(str::to_owned),
+        description: key
+            .description()
+            .filter(|d| !d.is_empty())
+            .map(str::to_owned),
         id,
         rotation,
         policy,
@@ -201,12 +240,20 @@ async fn orphan(session: &Session, alias: &str) -> Result<Option<KeyMetadata>, E
         .tag_filters(filter)
         .resource_type_filters("kms:key")
         .send();
-    let found = match session.clients.call("tag:GetResources", subject(alias), request).await {
+    let found = match session
+        .clients
+        .call("tag:GetResources", subject(alias), request)
+        .await
+    {
         Ok(found) => found,
         Err(error) if error.is_denied() => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    for arn in found.resource_tag_mapping_list().iter().filter_map(|m| m.resource_arn()) {
+    for arn in found
+        .resource_tag_mapping_list()
+        .iter()
+        .filter_map(|m| m.resource_arn())
+    {
         if let Some(key) = describe(session, arn).await?
             && key.key_state().is_none_or(|s| *s == KeyState::Enabled)
             && usable(alias, &key).is_ok()
@@ -221,18 +268,32 @@ async fn orphan(session: &Session, alias: &str) -> Result<Option<KeyMetadata>, E
 /// Whether any alias points to the key: then it is somebody's, whatever its tag says.
 async fn has_alias(session: &Session, id: &str) -> Result<bool, AwsError> {
     let request = session.clients.kms().list_aliases().key_id(id).send();
-    let found = session.clients.call("kms:ListAliases", subject(id), request).await?;
+    let found = session
+        .clients
+        .call("kms:ListAliases", subject(id), request)
+        .await?;
     Ok(!found.aliases().is_empty())
 }
 
 fn wire_tags(tags: &Tags) -> Result<Vec<Tag>, Error> {
     tags.iter()
-        .map(|(k, v)| Tag::builder().tag_key(k).tag_value(v).build().map_err(|e| Error::Bug(e.to_string())))
+        .map(|(k, v)| {
+            Tag::builder()
+                .tag_key(k)
+                .tag_value(v)
+                .build()
+                .map_err(|e| Error::Bug(e.to_string()))
+        })
         .collect()
 }
 
 fn state(session: &Session, alias: &str, live: &Live, hardening: Hardening) -> EncryptionKeyState {
-    let place = format!("arn:{}:kms:{}:{}", session.partition(), session.region(), session.account());
+    let place = format!(
+        "arn:{}:kms:{}:{}",
+        session.partition(),
+        session.region(),
+        session.account()
+    );
     EncryptionKeyState {
         key_id: live.id.clone(),
         arn: live.arn.clone(),
@@ -266,7 +327,10 @@ fn pending(session: &Session, args: &EncryptionKeyArgs, live: &Live) -> Vec<&'st
     {
         changes.push("policy");
     }
-    if !session.tag_change(&live.tags, args.tags.as_ref()).is_empty() {
+    if !session
+        .tag_change(&live.tags, args.tags.as_ref())
+        .is_empty()
+    {
         changes.push("tags");
     }
     changes
@@ -276,10 +340,16 @@ async fn restore(cx: &Context<Ptd>, session: &Session, live: &mut Live) -> Resul
     cx.alive()?;
     let kms = session.clients.kms();
     let request = kms.cancel_key_deletion().key_id(&live.id).send();
-    session.clients.call("kms:CancelKeyDeletion", subject(&live.id), request).await?;
+    session
+        .clients
+        .call("kms:CancelKeyDeletion", subject(&live.id), request)
+        .await?;
     // A restored key comes back disabled.
     let request = kms.enable_key().key_id(&live.id).send();
-    session.clients.call("kms:EnableKey", subject(&live.id), request).await?;
+    session
+        .clients
+        .call("kms:EnableKey", subject(&live.id), request)
+        .await?;
     live.state = KeyState::Enabled;
     Ok(())
 }
@@ -288,10 +358,18 @@ async fn rotate(session: &Session, id: &str, on: bool) -> Result<(), AwsError> {
     let kms = session.clients.kms();
     if on {
         let request = kms.enable_key_rotation().key_id(id).send();
-        session.clients.call("kms:EnableKeyRotation", subject(id), request).await.map(|_| ())
+        session
+            .clients
+            .call("kms:EnableKeyRotation", subject(id), request)
+            .await
+            .map(|_| ())
     } else {
         let request = kms.disable_key_rotation().key_id(id).send();
-        session.clients.call("kms:DisableKeyRotation", subject(id), request).await.map(|_| ())
+        session
+            .clients
+            .call("kms:DisableKeyRotation", subject(id), request)
+            .await
+            .map(|_| ())
     }
 }
 
@@ -313,30 +391,62 @@ async fn converge(
             "Somebody disabled it on purpose: enable it in KMS if that purpose is served, then run this again",
         ));
     }
-    cx.checkpoint(&args.alias, &state(session, &args.alias, &live, Hardening::new()));
+    cx.checkpoint(
+        &args.alias,
+        &state(session, &args.alias, &live, Hardening::new()),
+    );
     let dropped = old.is_some_and(|old| old.description.is_some() && args.description.is_none());
     if due.contains(&"description") || dropped {
         cx.alive()?;
         let text = args.description.clone().unwrap_or_default();
-        let request = kms.update_key_description().key_id(&live.id).description(text).send();
-        session.clients.call("kms:UpdateKeyDescription", subject(&args.alias), request).await?;
+        let request = kms
+            .update_key_description()
+            .key_id(&live.id)
+            .description(text)
+            .send();
+        session
+            .clients
+            .call("kms:UpdateKeyDescription", subject(&args.alias), request)
+            .await?;
     }
     if let Some(policy) = args.policy.as_ref().filter(|_| due.contains(&"policy")) {
         cx.alive()?;
-        let request = kms.put_key_policy().key_id(&live.id).policy_name("default").policy(policy).send();
-        session.clients.call("kms:PutKeyPolicy", subject(&args.alias), request).await?;
+        let request = kms
+            .put_key_policy()
+            .key_id(&live.id)
+            .policy_name("default")
+            .policy(policy)
+            .send();
+        session
+            .clients
+            .call("kms:PutKeyPolicy", subject(&args.alias), request)
+            .await?;
     }
     let change = session.tag_change(&live.tags, args.tags.as_ref());
     if !change.set.is_empty() {
         cx.alive()?;
-        let request = kms.tag_resource().key_id(&live.id).set_tags(Some(wire_tags(&change.set)?)).send();
-        session.clients.call("kms:TagResource", subject(&args.alias), request).await?;
+        let request = kms
+            .tag_resource()
+            .key_id(&live.id)
+            .set_tags(Some(wire_tags(&change.set)?))
+            .send();
+        session
+            .clients
+            .call("kms:TagResource", subject(&args.alias), request)
+            .await?;
     }
     if !change.remove.is_empty() {
         cx.alive()?;
         let keys = change.remove.iter().cloned().collect();
-        let request = kms.untag_resource().key_id(&live.id).set_tag_keys(Some(keys)).send();
-        session.clients.call("kms:UntagResource", subject(&args.alias), request).await?;
+        let request = kms
+            .untag_resource()
+            .key_id(&live.id)
+            .set_tag_keys(Some(keys))
+            .send();
+        session
+            .clients
+            .call("kms:UntagResource", subject(&args.alias), request)
+            .await?;
     }
     live.tags.retain(|key, _| !change.remove.contains(key));
     live.tags.extend(change.set);
@@ -352,14 +462,25 @@ async fn converge(
 }
 
 /// Makes a key, or takes the one that an interrupted run left.
-async fn make(cx: &Context<Ptd>, session: &Session, args: &EncryptionKeyArgs) -> Result<Live, Error> {
+async fn make(
+    cx: &Context<Ptd>,
+    session: &Session,
+    args: &EncryptionKeyArgs,
+) -> Result<Live, Error> {
     if let Some(key) = orphan(session, &args.alias).await? {
-        cx.info(format!("takes key {}, which an interrupted run left without its alias", key.key_id())).await;
+        cx.info(format!(
+            "takes key {}, which an interrupted run left without its alias",
+            key.key_id()
+        ))
+        .await;
         return look(session, &key, args.policy.is_some()).await;
     }
     let tags = session.desired_tags(args.tags.as_ref());
     let mut all = wire_tags(&tags)?;
-    let mark = Tag::builder().tag_key(ALIAS_TAG).tag_value(&args.alias).build();
+    let mark = Tag::builder()
+        .tag_key(ALIAS_TAG)
+        .tag_value(&args.alias)
+        .build();
     all.push(mark.map_err(|e| Error::Bug(e.to_string()))?);
     cx.alive()?;
     let request = session
@@ -370,7 +491,10 @@ async fn make(cx: &Context<Ptd>, session: &Session, args: &EncryptionKeyArgs) ->
         .set_policy(args.policy.clone())
         .set_tags(Some(all))
         .send();
-    let made = session.clients.call("kms:CreateKey", subject(&args.alias), request).await?;
+    let made = session
+        .clients
+        .call("kms:CreateKey", subject(&args.alias), request)
+        .await?;
     let Some(key) = made.key_metadata() else {
         return Err(Error::Bug("kms:CreateKey gave no key".to_owned()));
     };
@@ -386,19 +510,45 @@ async fn make(cx: &Context<Ptd>, session: &Session, args: &EncryptionKeyArgs) ->
 }
 
 /// Points the alias to a new key. When somebody else was faster, theirs is the key and ours goes.
-async fn name(cx: &Context<Ptd>, session: &Session, args: &EncryptionKeyArgs, live: Live) -> Result<Live, Error> {
+async fn name(
+    cx: &Context<Ptd>,
+    session: &Session,
+    args: &EncryptionKeyArgs,
+    live: Live,
+) -> Result<Live, Error> {
     let kms = session.clients.kms();
-    let request = kms.create_alias().alias_name(&args.alias).target_key_id(&live.id).send();
-    match session.clients.call("kms:CreateAlias", subject(&args.alias), request).await {
+    let request = kms
+        .create_alias()
+        .alias_name(&args.alias)
+        .target_key_id(&live.id)
+        .send();
+    match session
+        .clients
+        .call("kms:CreateAlias", subject(&args.alias), request)
+        .await
+    {
         Ok(_) => Ok(live),
         Err(error) if error.is_already_exists() => {
-            let Some(winner) = describe(session, &args.alias).await? else { return Err(error.into()) };
+            let Some(winner) = describe(session, &args.alias).await? else {
+                return Err(error.into());
+            };
             if winner.key_id() == live.id {
                 return Ok(live);
             }
-            let request = kms.schedule_key_deletion().key_id(&live.id).pending_window_in_days(7).send();
-            session.clients.call("kms:ScheduleKeyDeletion", subject(&live.id), request).await?;
-            cx.info(format!("{} was made by somebody else meanwhile: their key is taken", args.alias)).await;
+            let request = kms
+                .schedule_key_deletion()
+                .key_id(&live.id)
+                .pending_window_in_days(7)
+                .send();
+            session
+                .clients
+                .call("kms:ScheduleKeyDeletion", subject(&live.id), request)
+                .await?;
+            cx.info(format!(
+                "{} was made by somebody else meanwhile: their key is taken",
+                args.alias
+            ))
+            .await;
             usable(&args.alias, &winner)?;
             look(session, &winner, args.policy.is_some()).await
         }
@@ -409,13 +559,22 @@ async fn name(cx: &Context<Ptd>, session: &Session, args: &EncryptionKeyArgs, li
 /// What others still need the key for; an error where that cannot be found out.
 async fn other_users(session: &Session, target: Option<&str>) -> Result<Vec<String>, Error> {
     let unknown = |error: AwsError| -> Error {
-        error.with_hint("whether other targets use the key cannot be found out, so it is not deleted").into()
+        error
+            .with_hint(
+                "whether other targets use the key cannot be found out, so it is not deleted",
+            )
+            .into()
     };
     let mut users = Vec::new();
     let own_bucket = target.map(naming::state_bucket);
     let mut token = None;
     loop {
-        let request = session.clients.s3().list_buckets().set_continuation_token(token).send();
+        let request = session
+            .clients
+            .s3()
+            .list_buckets()
+            .set_continuation_token(token)
+            .send();
         let page = session
             .clients
             .call("s3:ListAllMyBuckets", "the buckets of the account", request)
@@ -442,16 +601,29 @@ async fn other_users(session: &Session, target: Option<&str>) -> Result<Vec<Stri
     };
     let mut token = None;
     loop {
-        let request = session.clients.secrets().list_secrets().set_next_token(token).send();
+        let request = session
+            .clients
+            .secrets()
+            .list_secrets()
+            .set_next_token(token)
+            .send();
         let page = session
             .clients
-            .call("secretsmanager:ListSecrets", "the secrets of the account", request)
+            .call(
+                "secretsmanager:ListSecrets",
+                "the secrets of the account",
+                request,
+            )
             .await
             .map_err(unknown)?;
         let managed = page
             .secret_list()
             .iter()
-            .filter(|s| s.tags().iter().any(|t| t.key() == Some("posit.team/managed-by")))
+            .filter(|s| {
+                s.tags()
+                    .iter()
+                    .any(|t| t.key() == Some("posit.team/managed-by"))
+            })
             .filter_map(|s| s.name());
         users.extend(managed.filter(|n| !own(n)).map(|n| format!("secret {n}")));
         token = page.next_token().map(str::to_owned);
@@ -473,7 +645,9 @@ impl Resource for EncryptionKey {
         check_with(checking, "alias", names::kms_alias);
         check_with(checking, "description", names::kms_description);
         check_with(checking, "policy", |text| {
-            serde_json::from_str::<serde_json::Value>(text).map(|_| ()).map_err(|e| format!("must be JSON: {e}"))
+            serde_json::from_str::<serde_json::Value>(text)
+                .map(|_| ())
+                .map_err(|e| format!("must be JSON: {e}"))
         });
         check_window(checking, "deletionWindowDays");
     }
@@ -485,7 +659,9 @@ impl Resource for EncryptionKey {
         {
             diff.ignore(&Path::root().key("policy"));
         }
-        let own = news.get("tags").and_then(|v| pulumi_provider::from_value(v).ok());
+        let own = news
+            .get("tags")
+            .and_then(|v| pulumi_provider::from_value(v).ok());
         diff_default_tags(diff, provider, old.state.as_ref().map(|s| &s.tags_all), own);
     }
 
@@ -494,7 +670,9 @@ impl Resource for EncryptionKey {
         request: &Preview<Self>,
         prediction: &mut Prediction,
     ) -> Result<(), Error> {
-        let (Some(args), None) = (&request.args, &request.old) else { return Ok(()) };
+        let (Some(args), None) = (&request.args, &request.old) else {
+            return Ok(());
+        };
         let session = Session::open(cx, args.region.as_deref(), args.account_id.as_deref()).await?;
         prediction.known("accountId", session.account());
         prediction.known("region", session.region());
@@ -516,24 +694,24 @@ impl Resource for EncryptionKey {
         Ok(())
     }
 
-    async fn create(cx: &Context<Ptd>, args: EncryptionKeyArgs) -> Result<Created<EncryptionKeyState>, Error> {
+    async fn create(
+        cx: &Context<Ptd>,
+        args: EncryptionKeyArgs,
+    ) -> Result<Created<EncryptionKeyState>, Error> {
         let session = Session::open(cx, args.region.as_deref(), args.account_id.as_deref()).await?;
         let alias = args.alias.clone();
         let found = describe(&session, &alias).await?;
         let adopted = found.is_some();
-        let live = match found {
-            Some(key) => {
-                if !args.adopt {
-                    return Err(exists_already(&subject(&alias), &alias));
-                }
-                usable(&alias, &key)?;
-                look(&session, &key, args.policy.is_some()).await?
+        let live = if let Some(key) = found {
+            if !args.adopt {
+                return Err(exists_already(&subject(&alias), &alias));
             }
-            None => {
-                let made = make(cx, &session, &args).await?;
-                // Were the run to end here, the tag would find the key again.
-                name(cx, &session, &args, made).await?
-            }
+            usable(&alias, &key)?;
+            look(&session, &key, args.policy.is_some()).await?
+        } else {
+            let made = make(cx, &session, &args).await?;
+            // Were the run to end here, the tag would find the key again.
+            name(cx, &session, &args, made).await?
         };
         let changes = pending(&session, &args, &live);
         let state = converge(cx, &session, &args, None, live).await?;
@@ -552,11 +730,15 @@ impl Resource for EncryptionKey {
         let old = prior.and_then(|p| p.state);
         let region = region_of(
             args.as_ref().and_then(|a| a.region.as_deref()),
-            old.as_ref().map(|s| s.region.as_str()).filter(|r| !r.is_empty()),
+            old.as_ref()
+                .map(|s| s.region.as_str())
+                .filter(|r| !r.is_empty()),
         );
         let account = args.as_ref().and_then(|a| a.account_id.as_deref());
         let session = Session::open(cx, region, account).await?;
-        let Some(key) = describe(&session, id).await? else { return Ok(None) };
+        let Some(key) = describe(&session, id).await? else {
+            return Ok(None);
+        };
         let said_policy = args.as_ref().and_then(|a| a.policy.clone());
         let live = look(&session, &key, said_policy.is_some()).await?;
         if live.state == KeyState::PendingDeletion {
@@ -564,10 +746,15 @@ impl Resource for EncryptionKey {
             return Ok(None);
         }
         let said = args.as_ref().map(|a| a.rotation);
-        let before = old.as_ref().and_then(|s| s.hardening.get("rotation")).copied();
+        let before = old
+            .as_ref()
+            .and_then(|s| s.hardening.get("rotation"))
+            .copied();
         let denied = before == Some(HardeningStatus::Denied);
         // Who may not ask goes by what was true before.
-        let actual = live.rotation.unwrap_or(before == Some(HardeningStatus::Applied));
+        let actual = live
+            .rotation
+            .unwrap_or(before == Some(HardeningStatus::Applied));
         let rotation = match (live.rotation, said) {
             (None, Some(said)) => said,
             _ => observed(said, actual, denied),
@@ -585,7 +772,10 @@ impl Resource for EncryptionKey {
         };
         let mut problems = Vec::new();
         if live.state == KeyState::Disabled {
-            problems.push(format!("key {} behind {id} is disabled; enable it in KMS", live.id));
+            problems.push(format!(
+                "key {} behind {id} is disabled; enable it in KMS",
+                live.id
+            ));
         }
         let observed = EncryptionKeyArgs {
             alias: id.to_owned(),
@@ -601,7 +791,10 @@ impl Resource for EncryptionKey {
             tags: session.own_tags(&live.tags, args.as_ref().and_then(|a| a.tags.as_ref())),
         };
         let state = state(&session, id, &live, hardening);
-        Ok(Some(Observed { problems, ..Observed::new(observed, state) }))
+        Ok(Some(Observed {
+            problems,
+            ..Observed::new(observed, state)
+        }))
     }
 
     async fn update(
@@ -630,9 +823,15 @@ impl Resource for EncryptionKey {
                 "Set allowDelete to true, run `pulumi up`, then delete it; or keep it with the option retainOnDelete",
             ));
         }
-        let region = old.state.map(|s| s.region).filter(|r| !r.is_empty()).or(args.region);
+        let region = old
+            .state
+            .map(|s| s.region)
+            .filter(|r| !r.is_empty())
+            .or(args.region);
         let session = Session::open(cx, region.as_deref(), args.account_id.as_deref()).await?;
-        let Some(key) = describe(&session, id).await? else { return Ok(()) };
+        let Some(key) = describe(&session, id).await? else {
+            return Ok(());
+        };
         if key.key_state() == Some(&KeyState::PendingDeletion) {
             return Ok(());
         }
@@ -653,9 +852,14 @@ impl Resource for EncryptionKey {
             .key_id(key.key_id())
             .pending_window_in_days(i32::try_from(days).unwrap_or(30))
             .send();
-        match session.clients.call("kms:ScheduleKeyDeletion", subject(id), request).await {
+        match session
+            .clients
+            .call("kms:ScheduleKeyDeletion", subject(id), request)
+            .await
+        {
             Ok(_) => {
-                cx.info(format!("key {id} can be restored for {days} days")).await;
+                cx.info(format!("key {id} can be restored for {days} days"))
+                    .await;
                 Ok(())
             }
             Err(error) if error.is_not_found() => Ok(()),

@@ -5,9 +5,9 @@
 
 pub mod admin_document;
 pub mod admin_policy;
+pub mod bootstrap;
 pub mod clients;
 mod common;
-pub mod bootstrap;
 pub mod config;
 pub mod credentials;
 pub mod encryption_key;

@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 
 use aws_sdk_secretsmanager::types::Tag;
 use pulumi_provider::{
-    Checking, Context, Created, Diff, Error, Observed, Path, Prediction, Preview, Prior, PropertyMap, Resource,
+    Checking, Context, Created, Diff, Error, Observed, Path, Prediction, Preview, Prior,
+    PropertyMap, Resource,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::common::{
-    Session, check_common, check_window, check_with, diff_default_tags, exists_already, region_of, tell_adoption,
+    Session, check_common, check_window, check_with, diff_default_tags, exists_already, region_of,
+    tell_adoption,
 };
 use super::error::AwsError;
-use super::secret_write::{self, Description, Fields};
+use super::secret_write::{self, Fields, Found};
 use super::tags::Tags;
 use super::{generate, names};
 use crate::Ptd;
@@ -148,18 +150,25 @@ impl SecretArgs {
     }
 
     fn missing(&self, fields: &Fields) -> Vec<String> {
-        self.field_list().iter().map(|f| f.name.clone()).filter(|name| !fields.contains_key(name)).collect()
+        self.field_list()
+            .iter()
+            .map(|f| f.name.clone())
+            .filter(|name| !fields.contains_key(name))
+            .collect()
     }
 }
 
 impl SecretGenerator {
     fn make(self, length: i64) -> Result<String, Error> {
         let made = match self {
-            Self::RandomString => generate::random_alphanumeric(usize::try_from(length).unwrap_or(30)),
+            Self::RandomString => {
+                generate::random_alphanumeric(usize::try_from(length).unwrap_or(30))
+            }
             Self::Rskey => generate::rskey(),
             Self::BcryptSalt => generate::bcrypt_salt(),
         };
-        made.map(|text| text.to_string()).map_err(|error| Error::Bug(error.to_string()))
+        made.map(|text| text.to_string())
+            .map_err(|error| Error::Bug(error.to_string()))
     }
 }
 
@@ -177,7 +186,7 @@ async fn pending(
     cx: &Context<Ptd>,
     session: &Session,
     args: &SecretArgs,
-    found: &Description,
+    found: &Found,
 ) -> Result<Vec<&'static str>, Error> {
     let mut changes = Vec::new();
     if found.deleted {
@@ -193,7 +202,10 @@ async fn pending(
     if differs(args.kms_key_id.as_deref(), found.kms_key_id.as_deref()) {
         changes.push("kmsKeyId");
     }
-    if !session.tag_change(&found.tags, args.tags.as_ref()).is_empty() {
+    if !session
+        .tag_change(&found.tags, args.tags.as_ref())
+        .is_empty()
+    {
         changes.push("tags");
     }
     Ok(changes)
@@ -201,12 +213,27 @@ async fn pending(
 
 /// Whether a stated key is another one than the one in use. The service gives back the form that it was given, or the ARN.
 fn differs(wanted: Option<&str>, actual: Option<&str>) -> bool {
-    wanted.is_some_and(|wanted| !actual.is_some_and(|actual| actual == wanted || actual.ends_with(&format!("/{wanted}"))))
+    wanted.is_some_and(|wanted| {
+        !actual.is_some_and(|actual| actual == wanted || actual.ends_with(&format!("/{wanted}")))
+    })
 }
 
 async fn restore(session: &Session, name: &str) -> Result<(), AwsError> {
-    let request = session.clients.secrets().restore_secret().secret_id(name).send();
-    session.clients.call("secretsmanager:RestoreSecret", format!("secret {name}"), request).await.map(|_| ())
+    let request = session
+        .clients
+        .secrets()
+        .restore_secret()
+        .secret_id(name)
+        .send();
+    session
+        .clients
+        .call(
+            "secretsmanager:RestoreSecret",
+            format!("secret {name}"),
+            request,
+        )
+        .await
+        .map(|_| ())
 }
 
 /// Brings an existing secret to what it should be; gives what that changed.
@@ -215,7 +242,7 @@ async fn converge(
     session: &Session,
     args: &SecretArgs,
     old: Option<&SecretArgs>,
-    found: Description,
+    found: Found,
 ) -> Result<(SecretState, Vec<&'static str>), Error> {
     let name = &args.name;
     let mut changes = Vec::new();
@@ -230,8 +257,14 @@ async fn converge(
         changes.push("tags");
     }
     let dropped = old.is_some_and(|old| old.description.is_some() && args.description.is_none());
-    let description = args.description.clone().filter(|d| found.description.as_ref() != Some(d));
-    let key = args.kms_key_id.clone().filter(|k| differs(Some(k), found.kms_key_id.as_deref()));
+    let description = args
+        .description
+        .clone()
+        .filter(|d| found.description.as_ref() != Some(d));
+    let key = args
+        .kms_key_id
+        .clone()
+        .filter(|k| differs(Some(k), found.kms_key_id.as_deref()));
     if description.is_some() || dropped || key.is_some() {
         cx.alive()?;
         let text = description.clone().or_else(|| dropped.then(String::new));
@@ -245,7 +278,14 @@ async fn converge(
             .set_description(text)
             .set_kms_key_id(key)
             .send();
-        session.clients.call("secretsmanager:UpdateSecret", format!("secret {name}"), request).await?;
+        session
+            .clients
+            .call(
+                "secretsmanager:UpdateSecret",
+                format!("secret {name}"),
+                request,
+            )
+            .await?;
     }
     let mut added = Vec::new();
     secret_write::change(cx, session, name, |fields| {
@@ -274,24 +314,38 @@ impl Resource for Secret {
         check_with(checking, "name", names::secret_name);
         check_with(checking, "description", names::secret_description);
         check_window(checking, "recoveryWindowDays");
-        let fields = checking.known::<Vec<SecretField>>("fields").unwrap_or_default();
+        let fields = checking
+            .known::<Vec<SecretField>>("fields")
+            .unwrap_or_default();
         for (i, field) in fields.iter().enumerate() {
             let path = Path::root().key("fields").index(i);
             if field.name.is_empty() {
                 checking.fail(path.key("name"), "must not be empty");
             }
             if fields[..i].iter().any(|other| other.name == field.name) {
-                checking.fail(path.key("name"), format!("the field '{}' is named twice", field.name));
+                checking.fail(
+                    path.key("name"),
+                    format!("the field '{}' is named twice", field.name),
+                );
             }
             if field.length.is_some() && field.generate != Some(SecretGenerator::RandomString) {
                 checking.fail(path.key("length"), "is for generate: randomString only");
-            } else if field.length.is_some_and(|length| !(8..=1024).contains(&length)) {
+            } else if field
+                .length
+                .is_some_and(|length| !(8..=1024).contains(&length))
+            {
                 checking.fail(path.key("length"), "must be 8 to 1024");
             }
         }
         if let Some(values) = checking.known::<BTreeMap<String, Value>>("values") {
-            for name in values.keys().filter(|name| !fields.iter().any(|f| f.name == **name)) {
-                checking.fail(Path::root().key("values").key(name), format!("there is no field '{name}' in fields"));
+            for name in values
+                .keys()
+                .filter(|name| !fields.iter().any(|f| f.name == **name))
+            {
+                checking.fail(
+                    Path::root().key("values").key(name),
+                    format!("there is no field '{name}' in fields"),
+                );
             }
         }
     }
@@ -299,7 +353,9 @@ impl Resource for Secret {
     fn diff(diff: &mut Diff, old: &Prior<Self>, news: &PropertyMap, provider: Option<&Ptd>) {
         // An initial value has done its work once the field is there.
         diff.ignore(&Path::root().key("values"));
-        let own = news.get("tags").and_then(|v| pulumi_provider::from_value(v).ok());
+        let own = news
+            .get("tags")
+            .and_then(|v| pulumi_provider::from_value(v).ok());
         diff_default_tags(diff, provider, old.state.as_ref().map(|s| &s.tags_all), own);
     }
 
@@ -308,7 +364,9 @@ impl Resource for Secret {
         request: &Preview<Self>,
         prediction: &mut Prediction,
     ) -> Result<(), Error> {
-        let (Some(args), None) = (&request.args, &request.old) else { return Ok(()) };
+        let (Some(args), None) = (&request.args, &request.old) else {
+            return Ok(());
+        };
         let session = Session::open(cx, args.region.as_deref(), args.account_id.as_deref()).await?;
         prediction.known("accountId", session.account());
         prediction.known("region", session.region());
@@ -340,9 +398,20 @@ impl Resource for Secret {
             .set_description(args.description.clone())
             .set_kms_key_id(args.kms_key_id.clone())
             .secret_string(secret_write::text(&fields).as_str())
-            .set_tags((!tags.is_empty()).then(|| secret_write::wire_tags(&tags)).filter(|t: &Vec<Tag>| !t.is_empty()))
+            .set_tags(
+                (!tags.is_empty())
+                    .then(|| secret_write::wire_tags(&tags))
+                    .filter(|t: &Vec<Tag>| !t.is_empty()),
+            )
             .send();
-        let made = session.clients.call("secretsmanager:CreateSecret", format!("secret {name}"), request).await;
+        let made = session
+            .clients
+            .call(
+                "secretsmanager:CreateSecret",
+                format!("secret {name}"),
+                request,
+            )
+            .await;
         let refusal = match made {
             Ok(made) => {
                 let state = state(&session, made.arn().unwrap_or_default(), &tags);
@@ -351,8 +420,13 @@ impl Resource for Secret {
             Err(error) => error,
         };
         // The name is taken, or waits for deletion.
-        let exists = refusal.is_already_exists() || refusal.code() == Some("InvalidRequestException");
-        let Some(found) = (if exists { secret_write::describe(&session, &name).await? } else { None }) else {
+        let exists =
+            refusal.is_already_exists() || refusal.code() == Some("InvalidRequestException");
+        let Some(found) = (if exists {
+            secret_write::describe(&session, &name).await?
+        } else {
+            None
+        }) else {
             return Err(refusal.into());
         };
         if !args.adopt {
@@ -372,11 +446,16 @@ impl Resource for Secret {
         let old = prior.and_then(|p| p.state);
         let region = region_of(
             args.as_ref().and_then(|a| a.region.as_deref()),
-            old.as_ref().map(|s| s.region.as_str()).filter(|r| !r.is_empty()),
+            old.as_ref()
+                .map(|s| s.region.as_str())
+                .filter(|r| !r.is_empty()),
         );
         let account = args.as_ref().and_then(|a| a.account_id.as_deref());
         let session = Session::open(cx, region, account).await?;
-        let Some(found) = secret_write::describe(&session, id).await?.filter(|found| !found.deleted) else {
+        let Some(found) = secret_write::describe(&session, id)
+            .await?
+            .filter(|found| !found.deleted)
+        else {
             return Ok(None);
         };
         let current = secret_write::read(cx, &session, id).await?;
@@ -384,10 +463,18 @@ impl Resource for Secret {
         let fields = match &args {
             // What is missing shows as a field that has to be added.
             Some(args) => args.fields.as_ref().map(|fields| {
-                fields.iter().filter(|f| present.contains_key(&f.name)).cloned().collect()
+                fields
+                    .iter()
+                    .filter(|f| present.contains_key(&f.name))
+                    .cloned()
+                    .collect()
             }),
             None => (!present.is_empty()).then(|| {
-                let plain = |name: &String| SecretField { name: name.clone(), generate: None, length: None };
+                let plain = |name: &String| SecretField {
+                    name: name.clone(),
+                    generate: None,
+                    length: None,
+                };
                 present.keys().map(plain).collect()
             }),
         };
@@ -414,7 +501,10 @@ impl Resource for Secret {
             region: args.as_ref().and_then(|a| a.region.clone()),
             tags: session.own_tags(&found.tags, args.as_ref().and_then(|a| a.tags.as_ref())),
         };
-        Ok(Some(Observed { id: Some(found.name), ..Observed::new(observed, state) }))
+        Ok(Some(Observed {
+            id: Some(found.name),
+            ..Observed::new(observed, state)
+        }))
     }
 
     async fn update(
@@ -442,16 +532,30 @@ impl Resource for Secret {
                 "Set allowDelete to true, run `pulumi up`, then delete it; or keep it with the option retainOnDelete",
             ));
         }
-        let region = old.state.map(|s| s.region).filter(|r| !r.is_empty()).or(args.region);
+        let region = old
+            .state
+            .map(|s| s.region)
+            .filter(|r| !r.is_empty())
+            .or(args.region);
         let session = Session::open(cx, region.as_deref(), args.account_id.as_deref()).await?;
         cx.alive()?;
         let days = args.recovery_window_days.unwrap_or(30);
-        let request =
-            session.clients.secrets().delete_secret().secret_id(id).recovery_window_in_days(days).send();
+        let request = session
+            .clients
+            .secrets()
+            .delete_secret()
+            .secret_id(id)
+            .recovery_window_in_days(days)
+            .send();
         let subject = format!("secret {id}");
-        match session.clients.call("secretsmanager:DeleteSecret", subject, request).await {
+        match session
+            .clients
+            .call("secretsmanager:DeleteSecret", subject, request)
+            .await
+        {
             Ok(_) => {
-                cx.info(format!("secret {id} can be restored for {days} days")).await;
+                cx.info(format!("secret {id} can be restored for {days} days"))
+                    .await;
                 Ok(())
             }
             Err(error) if error.is_not_found() => Ok(()),

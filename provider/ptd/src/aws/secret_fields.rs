@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use pulumi_provider::{
-    Checking, Context, Created, Diff, Error, Observed, Path, Prediction, Preview, Prior, PropertyMap, Resource,
+    Checking, Context, Created, Diff, Error, Observed, Path, Prediction, Preview, Prior,
+    PropertyMap, Resource,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -111,8 +112,16 @@ async fn write(
 }
 
 /// Makes an empty secret where there is none and the program allows it.
-async fn ensure_secret(cx: &Context<Ptd>, session: &Session, args: &SecretFieldsArgs) -> Result<(), Error> {
-    if !args.create_secret || secret_write::describe(session, &args.secret).await?.is_some() {
+async fn ensure_secret(
+    cx: &Context<Ptd>,
+    session: &Session,
+    args: &SecretFieldsArgs,
+) -> Result<(), Error> {
+    if !args.create_secret
+        || secret_write::describe(session, &args.secret)
+            .await?
+            .is_some()
+    {
         return Ok(());
     }
     cx.alive()?;
@@ -124,10 +133,16 @@ async fn ensure_secret(cx: &Context<Ptd>, session: &Session, args: &SecretFields
         .name(&args.secret)
         .client_request_token(secret_write::token()?)
         .secret_string(secret_write::text(&Fields::new()).as_str())
-        .set_tags(Some(secret_write::wire_tags(&session.desired_tags(Some(&own)))))
+        .set_tags(Some(secret_write::wire_tags(
+            &session.desired_tags(Some(&own)),
+        )))
         .send();
     let subject = format!("secret {}", args.secret);
-    match session.clients.call("secretsmanager:CreateSecret", subject, request).await {
+    match session
+        .clients
+        .call("secretsmanager:CreateSecret", subject, request)
+        .await
+    {
         Ok(_) => Ok(()),
         Err(error) if error.is_already_exists() => Ok(()),
         Err(error) => Err(error.into()),
@@ -137,7 +152,11 @@ async fn ensure_secret(cx: &Context<Ptd>, session: &Session, args: &SecretFields
 /// The secret and the fields that an import id names.
 fn parse_id(id: &str) -> Option<(&str, Vec<String>)> {
     let (secret, fields) = id.split_once('#')?;
-    let fields: Vec<String> = fields.split(',').filter(|f| !f.is_empty()).map(str::to_owned).collect();
+    let fields: Vec<String> = fields
+        .split(',')
+        .filter(|f| !f.is_empty())
+        .map(str::to_owned)
+        .collect();
     (!secret.is_empty() && !fields.is_empty()).then_some((secret, fields))
 }
 
@@ -151,22 +170,36 @@ impl Resource for SecretFields {
     fn check(checking: &mut Checking<'_>, _provider: Option<&Ptd>) {
         check_common(checking);
         check_with(checking, "secret", |secret| {
-            if secret.starts_with("arn:") { Ok(()) } else { names::secret_name(secret) }
+            if secret.starts_with("arn:") {
+                Ok(())
+            } else {
+                names::secret_name(secret)
+            }
         });
-        if checking.known::<BTreeMap<String, Value>>("fields").is_some_and(|f| f.is_empty()) {
+        if checking
+            .known::<BTreeMap<String, Value>>("fields")
+            .is_some_and(|f| f.is_empty())
+        {
             checking.refuse("fields", "must name at least one field");
         }
-        let arn = checking.known::<String>("secret").is_some_and(|s| s.starts_with("arn:"));
+        let arn = checking
+            .known::<String>("secret")
+            .is_some_and(|s| s.starts_with("arn:"));
         if arn && checking.known("createSecret") == Some(true) {
-            checking.refuse("createSecret", "needs the secret's name in `secret`, not its ARN");
+            checking.refuse(
+                "createSecret",
+                "needs the secret's name in `secret`, not its ARN",
+            );
         }
     }
 
-    fn diff(diff: &mut Diff, old: &Prior<Self>, _news: &PropertyMap, _provider: Option<&Ptd>) {
+    fn diff(diff: &mut Diff, old: &Prior<Self>, news: &PropertyMap, _provider: Option<&Ptd>) {
         // An import names the secret by itself; an ARN of the same secret is the same place.
-        let same = old.state.as_ref().zip(_news.get("secret").and_then(|v| v.as_str())).is_some_and(
-            |(state, secret)| secret == state.secret_arn,
-        );
+        let same = old
+            .state
+            .as_ref()
+            .zip(news.get("secret").and_then(|v| v.as_str()))
+            .is_some_and(|(state, secret)| secret == state.secret_arn);
         if same {
             diff.ignore(&Path::root().key("secret"));
         }
@@ -177,7 +210,9 @@ impl Resource for SecretFields {
         request: &Preview<Self>,
         prediction: &mut Prediction,
     ) -> Result<(), Error> {
-        let (Some(args), None) = (&request.args, &request.old) else { return Ok(()) };
+        let (Some(args), None) = (&request.args, &request.old) else {
+            return Ok(());
+        };
         let session = Session::open(cx, args.region.as_deref(), args.account_id.as_deref()).await?;
         prediction.known("accountId", session.account());
         prediction.known("region", session.region());
@@ -188,11 +223,17 @@ impl Resource for SecretFields {
         Ok(())
     }
 
-    async fn create(cx: &Context<Ptd>, args: SecretFieldsArgs) -> Result<Created<SecretFieldsState>, Error> {
+    async fn create(
+        cx: &Context<Ptd>,
+        args: SecretFieldsArgs,
+    ) -> Result<Created<SecretFieldsState>, Error> {
         let session = Session::open(cx, args.region.as_deref(), args.account_id.as_deref()).await?;
         ensure_secret(cx, &session, &args).await?;
         let state = write(cx, &session, &args, None).await?;
-        Ok(Created { id: args.secret, state })
+        Ok(Created {
+            id: args.secret,
+            state,
+        })
     }
 
     async fn read(
@@ -214,13 +255,23 @@ impl Resource for SecretFields {
         };
         let region = region_of(
             args.as_ref().and_then(|a| a.region.as_deref()),
-            old.as_ref().map(|s| s.region.as_str()).filter(|r| !r.is_empty()),
+            old.as_ref()
+                .map(|s| s.region.as_str())
+                .filter(|r| !r.is_empty()),
         );
         let account = args.as_ref().and_then(|a| a.account_id.as_deref());
         let session = Session::open(cx, region, account).await?;
-        let deleted = secret_write::describe(&session, secret).await?.is_none_or(|d| d.deleted);
-        let current = if deleted { None } else { secret_write::read(cx, &session, secret).await? };
-        let Some(current) = current else { return Ok(None) };
+        let deleted = secret_write::describe(&session, secret)
+            .await?
+            .is_none_or(|d| d.deleted);
+        let current = if deleted {
+            None
+        } else {
+            secret_write::read(cx, &session, secret).await?
+        };
+        let Some(current) = current else {
+            return Ok(None);
+        };
         let fields: BTreeMap<_, _> = wanted
             .into_iter()
             .filter_map(|name| {
@@ -243,7 +294,10 @@ impl Resource for SecretFields {
             region: args.as_ref().and_then(|a| a.region.clone()),
         };
         let state = state(&session, &current.arn);
-        Ok(Some(Observed { id: Some(secret.to_owned()), ..Observed::new(observed, state) }))
+        Ok(Some(Observed {
+            id: Some(secret.to_owned()),
+            ..Observed::new(observed, state)
+        }))
     }
 
     async fn update(
@@ -262,9 +316,16 @@ impl Resource for SecretFields {
         if !args.remove_on_delete {
             return Ok(());
         }
-        let region = old.state.map(|s| s.region).filter(|r| !r.is_empty()).or(args.region);
+        let region = old
+            .state
+            .map(|s| s.region)
+            .filter(|r| !r.is_empty())
+            .or(args.region);
         let session = Session::open(cx, region.as_deref(), args.account_id.as_deref()).await?;
-        if secret_write::describe(&session, &args.secret).await?.is_none_or(|d| d.deleted) {
+        if secret_write::describe(&session, &args.secret)
+            .await?
+            .is_none_or(|d| d.deleted)
+        {
             return Ok(());
         }
         secret_write::change(cx, &session, &args.secret, |fields| {
@@ -283,7 +344,10 @@ mod tests {
 
     #[test]
     fn an_import_id_names_secret_and_fields() {
-        assert_eq!(parse_id("a.b#x,y"), Some(("a.b", vec!["x".to_owned(), "y".to_owned()])));
+        assert_eq!(
+            parse_id("a.b#x,y"),
+            Some(("a.b", vec!["x".to_owned(), "y".to_owned()]))
+        );
         assert_eq!(parse_id("a.b"), None);
         assert_eq!(parse_id("a.b#"), None);
         assert_eq!(parse_id("#x"), None);

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::common::Session;
-use super::error::{AwsError, Kind, call};
+use super::error::{AwsError, Kind};
 use super::tags::Tags;
 use crate::Ptd;
 
@@ -33,7 +33,7 @@ pub(super) struct Current {
 }
 
 /// What is known about a secret beside its content.
-pub(super) struct Description {
+pub(super) struct Found {
     pub(super) arn: String,
     pub(super) name: String,
     pub(super) description: Option<String>,
@@ -47,18 +47,35 @@ fn subject(name: &str) -> String {
 }
 
 /// Looks a secret up; `None` when there is none.
-pub(super) async fn describe(session: &Session, name: &str) -> Result<Option<Description>, AwsError> {
-    let request = session.clients.secrets().describe_secret().secret_id(name).send();
-    match session.clients.call("secretsmanager:DescribeSecret", subject(name), request).await {
-        Ok(found) => Ok(Some(Description {
+pub(super) async fn describe(session: &Session, name: &str) -> Result<Option<Found>, AwsError> {
+    let request = session
+        .clients
+        .secrets()
+        .describe_secret()
+        .secret_id(name)
+        .send();
+    match session
+        .clients
+        .call("secretsmanager:DescribeSecret", subject(name), request)
+        .await
+    {
+        Ok(found) => Ok(Some(Found {
             arn: found.arn().unwrap_or_default().to_owned(),
             name: found.name().unwrap_or(name).to_owned(),
-            description: found.description().filter(|d| !d.is_empty()).map(str::to_owned),
+            description: found
+                .description()
+                .filter(|d| !d.is_empty())
+                .map(str::to_owned),
             kms_key_id: found.kms_key_id().map(str::to_owned),
             tags: found
                 .tags()
                 .iter()
-                .filter_map(|t| Some((t.key()?.to_owned(), t.value().unwrap_or_default().to_owned())))
+                .filter_map(|t| {
+                    Some((
+                        t.key()?.to_owned(),
+                        t.value().unwrap_or_default().to_owned(),
+                    ))
+                })
                 .collect(),
             deleted: found.deleted_date().is_some(),
         })),
@@ -68,7 +85,11 @@ pub(super) async fn describe(session: &Session, name: &str) -> Result<Option<Des
 }
 
 /// Reads the current version. A secret without one is empty; one that is no JSON object is an error.
-pub(super) async fn read(cx: &Context<Ptd>, session: &Session, name: &str) -> Result<Option<Current>, Error> {
+pub(super) async fn read(
+    cx: &Context<Ptd>,
+    session: &Session,
+    name: &str,
+) -> Result<Option<Current>, Error> {
     let request = session
         .clients
         .secrets()
@@ -77,12 +98,20 @@ pub(super) async fn read(cx: &Context<Ptd>, session: &Session, name: &str) -> Re
         // Without the stage some implementations answer with an older version once labels have moved.
         .version_stage(CURRENT)
         .send();
-    let found = match session.clients.call("secretsmanager:GetSecretValue", subject(name), request).await {
+    let found = match session
+        .clients
+        .call("secretsmanager:GetSecretValue", subject(name), request)
+        .await
+    {
         Ok(found) => found,
         Err(error) if error.is_not_found() => {
             // Either there is no secret, or it has no current version.
             let described = describe(session, name).await?;
-            return Ok(described.map(|d| Current { arn: d.arn, version: None, fields: Fields::new() }));
+            return Ok(described.map(|d| Current {
+                arn: d.arn,
+                version: None,
+                fields: Fields::new(),
+            }));
         }
         Err(error) => return Err(error.into()),
     };
@@ -92,15 +121,12 @@ pub(super) async fn read(cx: &Context<Ptd>, session: &Session, name: &str) -> Re
             "Move it out of the way, or use another name",
         ));
     };
-    let fields = match serde_json::from_str::<Value>(text) {
-        Ok(Value::Object(fields)) => fields,
+    let Ok(Value::Object(fields)) = serde_json::from_str::<Value>(text) else {
         // What it holds is not repeated: it is a secret.
-        _ => {
-            return Err(Error::refused(
-                format!("secret {name} does not hold a JSON object"),
-                "Correct its value in Secrets Manager, or use another name",
-            ));
-        }
+        return Err(Error::refused(
+            format!("secret {name} does not hold a JSON object"),
+            "Correct its value in Secrets Manager, or use another name",
+        ));
     };
     for value in fields.values().filter_map(Value::as_str) {
         cx.protect(value);
@@ -163,21 +189,32 @@ pub(super) async fn change(
                 // The same code means a lost race and a bad parameter; the current version tells them apart.
                 let now = read(cx, session, name).await?.and_then(|c| c.version);
                 if now.as_deref() == Some(new.as_str()) {
-                    return Ok(Current { version: now, ..current });
+                    return Ok(Current {
+                        version: now,
+                        ..current
+                    });
                 }
-                if now.as_deref() == Some(version.as_str()) && !matches!(error.kind(), Kind::Conflict) {
+                if now.as_deref() == Some(version.as_str())
+                    && !matches!(error.kind(), Kind::Conflict)
+                {
                     return Err(error.into());
                 }
-                cx.debug(format!("secret {name} was changed by somebody else; trying again")).await;
+                cx.debug(format!(
+                    "secret {name} was changed by somebody else; trying again"
+                ))
+                .await;
             }
         }
         let longest = u64::from(20 * (attempt + 1).min(25));
         let mut byte = [0_u8; 1];
         let jitter = getrandom::fill(&mut byte).map_or(128, |()| u64::from(byte[0]));
-        cx.sleep(Duration::from_millis(longest * jitter / 255)).await?;
+        cx.sleep(Duration::from_millis(longest * jitter / 255))
+            .await?;
     }
     Err(Error::refused(
-        format!("secret {name} is changed by others all the time: {ATTEMPTS} attempts were not enough"),
+        format!(
+            "secret {name} is changed by others all the time: {ATTEMPTS} attempts were not enough"
+        ),
         "Run this again when they are done",
     ))
 }
@@ -192,7 +229,10 @@ async fn put(session: &Session, name: &str, fields: &Fields, label: &str) -> Res
         .secret_string(text(fields).as_str())
         .version_stages(label)
         .send();
-    let put = session.clients.call("secretsmanager:PutSecretValue", subject(name), request).await?;
+    let put = session
+        .clients
+        .call("secretsmanager:PutSecretValue", subject(name), request)
+        .await?;
     Ok(put.version_id().unwrap_or_default().to_owned())
 }
 
@@ -206,10 +246,23 @@ async fn move_current(session: &Session, name: &str, from: &str, to: &str) -> Re
         .remove_from_version_id(from)
         .move_to_version_id(to)
         .send();
-    call("secretsmanager:UpdateSecretVersionStage", subject(name), request).await.map(|_| ())
+    session
+        .clients
+        .call(
+            "secretsmanager:UpdateSecretVersionStage",
+            subject(name),
+            request,
+        )
+        .await
+        .map(|_| ())
 }
 
-async fn remove_label(session: &Session, name: &str, label: &str, version: &str) -> Result<(), AwsError> {
+async fn remove_label(
+    session: &Session,
+    name: &str,
+    label: &str,
+    version: &str,
+) -> Result<(), AwsError> {
     let request = session
         .clients
         .secrets()
@@ -220,14 +273,20 @@ async fn remove_label(session: &Session, name: &str, label: &str, version: &str)
         .send();
     session
         .clients
-        .call("secretsmanager:UpdateSecretVersionStage", subject(name), request)
+        .call(
+            "secretsmanager:UpdateSecretVersionStage",
+            subject(name),
+            request,
+        )
         .await
         .map(|_| ())
 }
 
 /// Tags in the form the service takes.
 pub(super) fn wire_tags(tags: &Tags) -> Vec<Tag> {
-    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+    tags.iter()
+        .map(|(key, value)| Tag::builder().key(key).value(value).build())
+        .collect()
 }
 
 /// Brings the tags of a secret to what they should be.
@@ -248,7 +307,10 @@ pub(super) async fn tag(
             .secret_id(name)
             .set_tags(Some(wire_tags(&change.set)))
             .send();
-        session.clients.call("secretsmanager:TagResource", subject(name), request).await?;
+        session
+            .clients
+            .call("secretsmanager:TagResource", subject(name), request)
+            .await?;
     }
     if !change.remove.is_empty() {
         cx.alive()?;
@@ -259,7 +321,10 @@ pub(super) async fn tag(
             .secret_id(name)
             .set_tag_keys(Some(change.remove.iter().cloned().collect()))
             .send();
-        session.clients.call("secretsmanager:UntagResource", subject(name), request).await?;
+        session
+            .clients
+            .call("secretsmanager:UntagResource", subject(name), request)
+            .await?;
     }
     Ok(!change.is_empty())
 }

@@ -7,15 +7,16 @@ use aws_sdk_s3::types::{
     BucketLocationConstraint, CreateBucketConfiguration, ObjectOwnership as WireOwnership,
 };
 use pulumi_provider::{
-    Checking, Context, Created, Diff, Error, Observed, Path, Prediction, Preview, Prior, PropertyMap, Resource,
+    Checking, Context, Created, Diff, Error, Observed, Path, Prediction, Preview, Prior,
+    PropertyMap, Resource,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::live::Live;
 use super::common::{
-    Hardening, HardeningStatus, Session, check_common, check_with, diff_default_tags, exists_already, observed,
-    region_of, status, tell_adoption,
+    Hardening, HardeningStatus, Session, check_common, check_with, diff_default_tags,
+    exists_already, observed, region_of, status, tell_adoption,
 };
 use super::error::{AwsError, Kind};
 use super::names;
@@ -124,8 +125,11 @@ impl ObjectOwnership {
 }
 
 impl BucketEncryption {
-    const DEFAULT: Self =
-        Self { algorithm: EncryptionAlgorithm::Aes256, kms_key_id: None, bucket_key: None };
+    const DEFAULT: Self = Self {
+        algorithm: EncryptionAlgorithm::Aes256,
+        kms_key_id: None,
+        bucket_key: None,
+    };
 
     /// Whether it asks for a KMS key without naming one.
     #[must_use]
@@ -178,8 +182,13 @@ fn state(session: &Session, bucket: &str, hardening: Hardening, tags: &Tags) -> 
 
 /// Whether the bucket exists and is ours and in our region. Only a 404 means that it does not exist.
 async fn exists(session: &Session, bucket: &str) -> Result<bool, Error> {
-    let request =
-        session.clients.s3().head_bucket().bucket(bucket).expected_bucket_owner(session.account()).send();
+    let request = session
+        .clients
+        .s3()
+        .head_bucket()
+        .bucket(bucket)
+        .expected_bucket_owner(session.account())
+        .send();
     match session.clients.call("s3:HeadBucket", subject(bucket), request).await {
         Ok(found) => match found.bucket_region() {
             Some(region) if region != session.region() => Err(AwsError::new(
@@ -218,7 +227,11 @@ async fn make(session: &Session, bucket: &str) -> Result<bool, Error> {
         .object_ownership(WireOwnership::BucketOwnerEnforced)
         .set_create_bucket_configuration(place)
         .send();
-    match session.clients.call("s3:CreateBucket", subject(bucket), request).await {
+    match session
+        .clients
+        .call("s3:CreateBucket", subject(bucket), request)
+        .await
+    {
         Ok(_) => Ok(true),
         Err(error) if error.code() == Some("BucketAlreadyOwnedByYou") => Ok(false),
         Err(error) if error.code() == Some("BucketAlreadyExists") => Err(error
@@ -238,7 +251,10 @@ impl Resource for StateBucket {
     fn check(checking: &mut Checking<'_>, _provider: Option<&Ptd>) {
         check_common(checking);
         check_with(checking, "bucket", names::bucket_name);
-        if checking.known::<i64>("noncurrentVersionExpirationDays").is_some_and(|days| days < 1) {
+        if checking
+            .known::<i64>("noncurrentVersionExpirationDays")
+            .is_some_and(|days| days < 1)
+        {
             checking.refuse("noncurrentVersionExpirationDays", "must be at least 1");
         }
         if let Some(encryption) = checking.known::<BucketEncryption>("encryption")
@@ -255,7 +271,9 @@ impl Resource for StateBucket {
     }
 
     fn diff(diff: &mut Diff, old: &Prior<Self>, news: &PropertyMap, provider: Option<&Ptd>) {
-        let own = news.get("tags").and_then(|v| pulumi_provider::from_value(v).ok());
+        let own = news
+            .get("tags")
+            .and_then(|v| pulumi_provider::from_value(v).ok());
         diff_default_tags(diff, provider, old.state.as_ref().map(|s| &s.tags_all), own);
     }
 
@@ -264,7 +282,9 @@ impl Resource for StateBucket {
         request: &Preview<Self>,
         prediction: &mut Prediction,
     ) -> Result<(), Error> {
-        let (Some(args), None) = (&request.args, &request.old) else { return Ok(()) };
+        let (Some(args), None) = (&request.args, &request.old) else {
+            return Ok(());
+        };
         let session = Session::open(cx, args.region.as_deref(), args.account_id.as_deref()).await?;
         let known = state(&session, &args.bucket, Hardening::new(), &Tags::new());
         prediction.known("arn", known.arn);
@@ -282,7 +302,10 @@ impl Resource for StateBucket {
         Ok(())
     }
 
-    async fn create(cx: &Context<Ptd>, args: StateBucketArgs) -> Result<Created<StateBucketState>, Error> {
+    async fn create(
+        cx: &Context<Ptd>,
+        args: StateBucketArgs,
+    ) -> Result<Created<StateBucketState>, Error> {
         let session = Session::open(cx, args.region.as_deref(), args.account_id.as_deref()).await?;
         let bucket = args.bucket.clone();
         let mut made = false;
@@ -293,8 +316,15 @@ impl Resource for StateBucket {
         if !made && !args.adopt {
             return Err(exists_already(&subject(&bucket), &bucket));
         }
-        cx.checkpoint(&bucket, &state(&session, &bucket, Hardening::new(), &Tags::new()));
-        let live = if made { Live::fresh() } else { Live::look(&session, &bucket).await? };
+        cx.checkpoint(
+            &bucket,
+            &state(&session, &bucket, Hardening::new(), &Tags::new()),
+        );
+        let live = if made {
+            Live::fresh()
+        } else {
+            Live::look(&session, &bucket).await?
+        };
         let changes = live.pending(&session, &args);
         let (hardening, tags) = live.converge(cx, &session, &args).await?;
         if !made {
@@ -313,7 +343,9 @@ impl Resource for StateBucket {
         let old = prior.and_then(|p| p.state);
         let region = region_of(
             args.as_ref().and_then(|a| a.region.as_deref()),
-            old.as_ref().map(|s| s.region.as_str()).filter(|r| !r.is_empty()),
+            old.as_ref()
+                .map(|s| s.region.as_str())
+                .filter(|r| !r.is_empty()),
         );
         let account = args.as_ref().and_then(|a| a.account_id.as_deref());
         let session = Session::open(cx, region, account).await?;
@@ -327,18 +359,28 @@ impl Resource for StateBucket {
         let said = |f: fn(&StateBucketArgs) -> Option<bool>| args.as_ref().map(f);
         let mut hardening = Hardening::new();
         let mut measure = |name: &str, said: Option<Option<bool>>, actual: bool| {
-            hardening.insert(name.to_owned(), status(said.flatten(), actual, denied(name)));
+            hardening.insert(
+                name.to_owned(),
+                status(said.flatten(), actual, denied(name)),
+            );
             observed(said, actual, denied(name))
         };
         let versioning = measure("versioning", said(|a| a.versioning), live.versioning);
-        let block = measure("blockPublicAccess", said(|a| a.block_public_access), live.public_access_blocked);
+        let block = measure(
+            "blockPublicAccess",
+            said(|a| a.block_public_access),
+            live.public_access_blocked,
+        );
         let tls = measure("tlsOnly", said(|a| a.tls_only), live.tls_only(&session, id));
         let said_encryption = args.as_ref().and_then(|a| a.encryption.clone());
         let encryption = live.encryption_input(said_encryption.as_ref());
         hardening.insert("encryption".into(), HardeningStatus::Applied);
         let said_ownership = args.as_ref().and_then(|a| a.object_ownership);
         let enforced = live.ownership == Some(ObjectOwnership::BucketOwnerEnforced);
-        hardening.insert("objectOwnership".into(), status(None, enforced, denied("objectOwnership")));
+        hardening.insert(
+            "objectOwnership".into(),
+            status(None, enforced, denied("objectOwnership")),
+        );
         let ownership = match (said_ownership, live.ownership) {
             (None, Some(ObjectOwnership::BucketOwnerEnforced)) => None,
             (None, _) if denied("objectOwnership") => None,
@@ -385,7 +427,11 @@ impl Resource for StateBucket {
 
     async fn delete(cx: &Context<Ptd>, id: &str, old: Prior<Self>) -> Result<(), Error> {
         let args = old.require_args()?;
-        let region = old.state.map(|s| s.region).filter(|r| !r.is_empty()).or(args.region);
+        let region = old
+            .state
+            .map(|s| s.region)
+            .filter(|r| !r.is_empty())
+            .or(args.region);
         let session = Session::open(cx, region.as_deref(), args.account_id.as_deref()).await?;
         if !exists(&session, id).await? {
             return Ok(());

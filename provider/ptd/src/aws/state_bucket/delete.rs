@@ -12,7 +12,12 @@ use crate::aws::common::Session;
 const STACKS: &str = ".pulumi/stacks/";
 
 /// Deletes the bucket; with `force` everything in it first.
-pub(super) async fn bucket(cx: &Context<Ptd>, session: &Session, bucket: &str, force: bool) -> Result<(), Error> {
+pub(super) async fn bucket(
+    cx: &Context<Ptd>,
+    session: &Session,
+    bucket: &str,
+    force: bool,
+) -> Result<(), Error> {
     let first = versions(session, bucket, Some(1)).await?;
     if !first.is_empty() {
         if !force {
@@ -25,8 +30,18 @@ pub(super) async fn bucket(cx: &Context<Ptd>, session: &Session, bucket: &str, f
         empty(cx, session, bucket).await?;
     }
     cx.alive()?;
-    let request = session.clients.s3().delete_bucket().bucket(bucket).expected_bucket_owner(session.account()).send();
-    match session.clients.call("s3:DeleteBucket", subject(bucket), request).await {
+    let request = session
+        .clients
+        .s3()
+        .delete_bucket()
+        .bucket(bucket)
+        .expected_bucket_owner(session.account())
+        .send();
+    match session
+        .clients
+        .call("s3:DeleteBucket", subject(bucket), request)
+        .await
+    {
         Ok(_) => Ok(()),
         Err(error) if error.is_not_found() => Ok(()),
         Err(error) => Err(error.into()),
@@ -34,7 +49,11 @@ pub(super) async fn bucket(cx: &Context<Ptd>, session: &Session, bucket: &str, f
 }
 
 /// A page of object versions and delete markers, as identifiers.
-async fn versions(session: &Session, bucket: &str, most: Option<i32>) -> Result<Vec<ObjectIdentifier>, Error> {
+async fn versions(
+    session: &Session,
+    bucket: &str,
+    most: Option<i32>,
+) -> Result<Vec<ObjectIdentifier>, Error> {
     let request = session
         .clients
         .s3()
@@ -43,9 +62,15 @@ async fn versions(session: &Session, bucket: &str, most: Option<i32>) -> Result<
         .expected_bucket_owner(session.account())
         .set_max_keys(most)
         .send();
-    let page = session.clients.call("s3:ListBucketVersions", subject(bucket), request).await?;
+    let page = session
+        .clients
+        .call("s3:ListBucketVersions", subject(bucket), request)
+        .await?;
     let versions = page.versions().iter().map(|v| (v.key(), v.version_id()));
-    let markers = page.delete_markers().iter().map(|m| (m.key(), m.version_id()));
+    let markers = page
+        .delete_markers()
+        .iter()
+        .map(|m| (m.key(), m.version_id()));
     versions
         .chain(markers)
         .filter_map(|(key, version)| Some((key?, version)))
@@ -73,11 +98,17 @@ async fn refuse_living_stacks(session: &Session, bucket: &str) -> Result<(), Err
             .expected_bucket_owner(session.account())
             .set_continuation_token(token)
             .send();
-        let page = session.clients.call("s3:ListBucket", subject(bucket), request).await?;
+        let page = session
+            .clients
+            .call("s3:ListBucket", subject(bucket), request)
+            .await?;
         for key in page.contents().iter().filter_map(|o| o.key()) {
             let stack = key.trim_start_matches(STACKS);
             if stack.ends_with(".json.gz") {
-                living.push(format!("{} (compressed, not readable here)", stack.trim_end_matches(".json.gz")));
+                living.push(format!(
+                    "{} (compressed, not readable here)",
+                    stack.trim_end_matches(".json.gz")
+                ));
             } else if let Some(stack) = stack.strip_suffix(".json") {
                 match resources(session, bucket, key).await? {
                     Some(0) => {}
@@ -95,7 +126,10 @@ async fn refuse_living_stacks(session: &Session, bucket: &str) -> Result<(), Err
         return Ok(());
     }
     Err(Error::refused(
-        format!("bucket {bucket} holds the state of stacks that still have resources: {}", living.join(", ")),
+        format!(
+            "bucket {bucket} holds the state of stacks that still have resources: {}",
+            living.join(", ")
+        ),
         "Destroy these stacks first, or move their state to another backend",
     ))
 }
@@ -110,8 +144,17 @@ async fn resources(session: &Session, bucket: &str, key: &str) -> Result<Option<
         .key(key)
         .expected_bucket_owner(session.account())
         .send();
-    let object = session.clients.call("s3:GetObject", format!("object {key} of bucket {bucket}"), request).await?;
-    let Ok(body) = object.body.collect().await else { return Ok(None) };
+    let object = session
+        .clients
+        .call(
+            "s3:GetObject",
+            format!("object {key} of bucket {bucket}"),
+            request,
+        )
+        .await?;
+    let Ok(body) = object.body.collect().await else {
+        return Ok(None);
+    };
     Ok(count(&body.into_bytes()))
 }
 
@@ -119,12 +162,14 @@ fn count(state: &[u8]) -> Option<usize> {
     let state: Value = serde_json::from_slice(state).ok()?;
     // The root of a stack and its providers are no resources of anybody's.
     let real = |r: &&Value| {
-        !r.get("type").and_then(Value::as_str).is_some_and(|t| {
-            t == "pulumi:pulumi:Stack" || t.starts_with("pulumi:providers:")
-        })
+        !r.get("type")
+            .and_then(Value::as_str)
+            .is_some_and(|t| t == "pulumi:pulumi:Stack" || t.starts_with("pulumi:providers:"))
     };
     let deployment = state.get("checkpoint")?.get("latest");
-    let resources = deployment.and_then(|d| d.get("resources")).and_then(Value::as_array);
+    let resources = deployment
+        .and_then(|d| d.get("resources"))
+        .and_then(Value::as_array);
     Some(resources.map_or(0, |list| list.iter().filter(real).count()))
 }
 
@@ -151,19 +196,28 @@ async fn empty(cx: &Context<Ptd>, session: &Session, bucket: &str) -> Result<(),
             .delete(delete)
             .expected_bucket_owner(session.account())
             .send();
-        let result = session.clients.call("s3:DeleteObjectVersion", subject(bucket), request).await?;
+        let result = session
+            .clients
+            .call("s3:DeleteObjectVersion", subject(bucket), request)
+            .await?;
         if let Some(problem) = result.errors().first() {
             return Err(Error::refused(
                 format!(
                     "bucket {bucket} could not be emptied: {}: {}",
                     problem.key().unwrap_or_default(),
-                    problem.message().or(problem.code()).unwrap_or("no reason given"),
+                    problem
+                        .message()
+                        .or(problem.code())
+                        .unwrap_or("no reason given"),
                 ),
                 "Remove what protects the object, then run this again",
             ));
         }
         gone += count;
-        cx.status(format!("emptying bucket {bucket}: {gone} object versions deleted")).await;
+        cx.status(format!(
+            "emptying bucket {bucket}: {gone} object versions deleted"
+        ))
+        .await;
     }
 }
 
@@ -174,12 +228,24 @@ mod tests {
     #[test]
     fn counts_what_a_stack_still_has() {
         let state = |types: &[&str]| {
-            let resources: Vec<Value> = types.iter().map(|t| serde_json::json!({ "type": t })).collect();
+            let resources: Vec<Value> = types
+                .iter()
+                .map(|t| serde_json::json!({ "type": t }))
+                .collect();
             serde_json::json!({ "version": 3, "checkpoint": { "latest": { "resources": resources } } }).to_string()
         };
-        assert_eq!(count(state(&["pulumi:pulumi:Stack", "pulumi:providers:aws"]).as_bytes()), Some(0));
-        assert_eq!(count(state(&["pulumi:pulumi:Stack", "aws:s3/bucket:Bucket"]).as_bytes()), Some(1));
-        assert_eq!(count(br#"{"version":3,"checkpoint":{"stack":"a"}}"#), Some(0));
+        assert_eq!(
+            count(state(&["pulumi:pulumi:Stack", "pulumi:providers:aws"]).as_bytes()),
+            Some(0)
+        );
+        assert_eq!(
+            count(state(&["pulumi:pulumi:Stack", "aws:s3/bucket:Bucket"]).as_bytes()),
+            Some(1)
+        );
+        assert_eq!(
+            count(br#"{"version":3,"checkpoint":{"stack":"a"}}"#),
+            Some(0)
+        );
         assert_eq!(count(b"garbage"), None);
     }
 }

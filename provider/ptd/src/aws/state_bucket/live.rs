@@ -1,11 +1,13 @@
 //! The settings of a real bucket, and the calls that bring them to what they should be.
 
+use aws_sdk_s3::operation::get_bucket_encryption::GetBucketEncryptionOutput;
 use aws_sdk_s3::operation::get_bucket_versioning::GetBucketVersioningOutput;
 use aws_sdk_s3::types::{
-    BucketLifecycleConfiguration, BucketVersioningStatus, ExpirationStatus, LifecycleRule, LifecycleRuleFilter,
-    NoncurrentVersionExpiration, ObjectOwnership as WireOwnership, OwnershipControls, OwnershipControlsRule,
-    PublicAccessBlockConfiguration, ServerSideEncryption, ServerSideEncryptionByDefault,
-    ServerSideEncryptionConfiguration, ServerSideEncryptionRule, Tag, Tagging, VersioningConfiguration,
+    BucketLifecycleConfiguration, BucketVersioningStatus, ExpirationStatus, LifecycleRule,
+    LifecycleRuleFilter, NoncurrentVersionExpiration, ObjectOwnership as WireOwnership,
+    OwnershipControls, OwnershipControlsRule, PublicAccessBlockConfiguration, ServerSideEncryption,
+    ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule,
+    Tag, Tagging, VersioningConfiguration,
 };
 use aws_smithy_runtime_api::client::result::SdkError;
 use pulumi_provider::{Context, Error};
@@ -52,15 +54,29 @@ macro_rules! get {
     ($session:expr, $bucket:expr, $operation:literal, $method:ident) => {
         async {
             let owner = $session.account();
-            let request = $session.clients.s3().$method().bucket($bucket).expected_bucket_owner(owner).send();
-            optional($session.clients.call($operation, subject($bucket), request).await)
+            let request = $session
+                .clients
+                .s3()
+                .$method()
+                .bucket($bucket)
+                .expected_bucket_owner(owner)
+                .send();
+            optional(
+                $session
+                    .clients
+                    .call($operation, subject($bucket), request)
+                    .await,
+            )
         }
     };
 }
 
 /// Asks for versioning. The SDK insists on the name of the answer's root element, which some implementations of S3 do not
 /// keep to; what is inside is the same.
-async fn versioning(session: &Session, bucket: &str) -> Result<Option<GetBucketVersioningOutput>, AwsError> {
+async fn versioning(
+    session: &Session,
+    bucket: &str,
+) -> Result<Option<GetBucketVersioningOutput>, AwsError> {
     let request = session
         .clients
         .s3()
@@ -74,12 +90,37 @@ async fn versioning(session: &Session, bucket: &str) -> Result<Option<GetBucketV
                 let body = answer.raw().body().bytes().unwrap_or_default();
                 let enabled = String::from_utf8_lossy(body).contains("<Status>Enabled</Status>");
                 let status = enabled.then_some(BucketVersioningStatus::Enabled);
-                Ok(GetBucketVersioningOutput::builder().set_status(status).build())
+                Ok(GetBucketVersioningOutput::builder()
+                    .set_status(status)
+                    .build())
             }
             other => other,
         }
     };
-    session.clients.call("s3:GetBucketVersioning", subject(bucket), tolerant).await.map(Some)
+    session
+        .clients
+        .call("s3:GetBucketVersioning", subject(bucket), tolerant)
+        .await
+        .map(Some)
+}
+
+/// The default encryption in the service's answer.
+fn encryption_of(answer: &GetBucketEncryptionOutput) -> Option<BucketEncryption> {
+    let rule = answer
+        .server_side_encryption_configuration()?
+        .rules()
+        .first()?;
+    let by_default = rule.apply_server_side_encryption_by_default()?;
+    let kms = *by_default.sse_algorithm() == ServerSideEncryption::AwsKms;
+    Some(BucketEncryption {
+        algorithm: if kms {
+            EncryptionAlgorithm::Kms
+        } else {
+            EncryptionAlgorithm::Aes256
+        },
+        kms_key_id: by_default.kms_master_key_id().map(str::to_owned),
+        bucket_key: rule.bucket_key_enabled().filter(|on| *on),
+    })
 }
 
 impl Live {
@@ -102,11 +143,31 @@ impl Live {
     pub(super) async fn look(session: &Session, bucket: &str) -> Result<Self, Error> {
         let (versioning, encryption, block, policy, ownership, lifecycle, tags) = futures::try_join!(
             versioning(session, bucket),
-            get!(session, bucket, "s3:GetEncryptionConfiguration", get_bucket_encryption),
-            get!(session, bucket, "s3:GetBucketPublicAccessBlock", get_public_access_block),
+            get!(
+                session,
+                bucket,
+                "s3:GetEncryptionConfiguration",
+                get_bucket_encryption
+            ),
+            get!(
+                session,
+                bucket,
+                "s3:GetBucketPublicAccessBlock",
+                get_public_access_block
+            ),
             get!(session, bucket, "s3:GetBucketPolicy", get_bucket_policy),
-            get!(session, bucket, "s3:GetBucketOwnershipControls", get_bucket_ownership_controls),
-            get!(session, bucket, "s3:GetLifecycleConfiguration", get_bucket_lifecycle_configuration),
+            get!(
+                session,
+                bucket,
+                "s3:GetBucketOwnershipControls",
+                get_bucket_ownership_controls
+            ),
+            get!(
+                session,
+                bucket,
+                "s3:GetLifecycleConfiguration",
+                get_bucket_lifecycle_configuration
+            ),
             get!(session, bucket, "s3:GetBucketTagging", get_bucket_tagging),
         )?;
         let policy = match policy.as_ref().and_then(|p| p.policy()) {
@@ -127,38 +188,43 @@ impl Live {
         Ok(Self {
             versioning: versioning
                 .is_some_and(|v| v.status() == Some(&BucketVersioningStatus::Enabled)),
-            encryption: encryption.as_ref().and_then(|e| {
-                let rule = e.server_side_encryption_configuration()?.rules().first()?;
-                let by_default = rule.apply_server_side_encryption_by_default()?;
-                let kms = *by_default.sse_algorithm() == ServerSideEncryption::AwsKms;
-                Some(BucketEncryption {
-                    algorithm: if kms { EncryptionAlgorithm::Kms } else { EncryptionAlgorithm::Aes256 },
-                    kms_key_id: by_default.kms_master_key_id().map(str::to_owned),
-                    bucket_key: rule.bucket_key_enabled().filter(|on| *on),
-                })
-            }),
+            encryption: encryption.as_ref().and_then(encryption_of),
             public_access_blocked: block
                 .as_ref()
                 .and_then(|b| b.public_access_block_configuration())
                 .is_some_and(|b| {
-                    [b.block_public_acls(), b.ignore_public_acls(), b.block_public_policy(), b.restrict_public_buckets()]
-                        .iter()
-                        .all(|flag| *flag == Some(true))
+                    [
+                        b.block_public_acls(),
+                        b.ignore_public_acls(),
+                        b.block_public_policy(),
+                        b.restrict_public_buckets(),
+                    ]
+                    .iter()
+                    .all(|flag| *flag == Some(true))
                 }),
             policy,
             ownership: ownership
                 .as_ref()
                 .and_then(|o| o.ownership_controls()?.rules().first())
                 .and_then(|rule| match rule.object_ownership() {
-                    WireOwnership::BucketOwnerEnforced => Some(ObjectOwnership::BucketOwnerEnforced),
-                    WireOwnership::BucketOwnerPreferred => Some(ObjectOwnership::BucketOwnerPreferred),
+                    WireOwnership::BucketOwnerEnforced => {
+                        Some(ObjectOwnership::BucketOwnerEnforced)
+                    }
+                    WireOwnership::BucketOwnerPreferred => {
+                        Some(ObjectOwnership::BucketOwnerPreferred)
+                    }
                     WireOwnership::ObjectWriter => Some(ObjectOwnership::ObjectWriter),
                     _ => None,
                 }),
             expiration_days,
             rules,
             tags: tags
-                .map(|t| t.tag_set().iter().map(|t| (t.key().to_owned(), t.value().to_owned())).collect())
+                .map(|t| {
+                    t.tag_set()
+                        .iter()
+                        .map(|t| (t.key().to_owned(), t.value().to_owned()))
+                        .collect()
+                })
                 .unwrap_or_default(),
             fresh: false,
         })
@@ -167,7 +233,9 @@ impl Live {
     /// Whether access without TLS is denied, by our statement.
     pub(super) fn tls_only(&self, session: &Session, bucket: &str) -> bool {
         let ours = canonical_statement(statement(session, bucket));
-        self.statements().iter().any(|s| canonical_statement(s.clone()) == ours)
+        self.statements()
+            .iter()
+            .any(|s| canonical_statement(s.clone()) == ours)
     }
 
     fn statements(&self) -> Vec<Value> {
@@ -179,7 +247,10 @@ impl Live {
     }
 
     /// The `encryption` input that stands for what is there.
-    pub(super) fn encryption_input(&self, said: Option<&BucketEncryption>) -> Option<BucketEncryption> {
+    pub(super) fn encryption_input(
+        &self,
+        said: Option<&BucketEncryption>,
+    ) -> Option<BucketEncryption> {
         let actual = self.encryption.clone().unwrap_or(BucketEncryption::DEFAULT);
         match said {
             None if actual.algorithm == EncryptionAlgorithm::Aes256 => None,
@@ -192,20 +263,39 @@ impl Live {
     pub(super) fn pending(&self, session: &Session, args: &StateBucketArgs) -> Vec<&'static str> {
         let encryption = args.encryption.clone().unwrap_or(BucketEncryption::DEFAULT);
         let actual = self.encryption.clone().unwrap_or(BucketEncryption::DEFAULT);
-        let ownership = args.object_ownership.unwrap_or(ObjectOwnership::BucketOwnerEnforced);
+        let ownership = args
+            .object_ownership
+            .unwrap_or(ObjectOwnership::BucketOwnerEnforced);
         let all = [
-            ("versioning", args.versioning.unwrap_or(true) != self.versioning),
+            (
+                "versioning",
+                args.versioning.unwrap_or(true) != self.versioning,
+            ),
             ("encryption", !same_encryption(&encryption, &actual)),
-            ("blockPublicAccess", args.block_public_access.unwrap_or(true) != self.public_access_blocked),
-            ("tlsOnly", args.tls_only.unwrap_or(true) != self.tls_only(session, &args.bucket)),
+            (
+                "blockPublicAccess",
+                args.block_public_access.unwrap_or(true) != self.public_access_blocked,
+            ),
+            (
+                "tlsOnly",
+                args.tls_only.unwrap_or(true) != self.tls_only(session, &args.bucket),
+            ),
             ("objectOwnership", self.ownership != Some(ownership)),
             (
                 "noncurrentVersionExpirationDays",
                 args.noncurrent_version_expiration_days != self.expiration_days,
             ),
-            ("tags", !session.tag_change(&self.tags, args.tags.as_ref()).is_empty()),
+            (
+                "tags",
+                !session
+                    .tag_change(&self.tags, args.tags.as_ref())
+                    .is_empty(),
+            ),
         ];
-        all.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+        all.into_iter()
+            .filter(|(_, differs)| *differs)
+            .map(|(name, _)| name)
+            .collect()
     }
 
     /// Changes what differs; gives what is in force afterwards.
@@ -217,24 +307,34 @@ impl Live {
     ) -> Result<(Hardening, Tags), Error> {
         let pending = self.pending(session, args);
         let due = |name: &str| pending.contains(&name);
-        let put = Put { session, bucket: &args.bucket };
+        let put = Put {
+            session,
+            bucket: &args.bucket,
+        };
         cx.alive()?;
         // Independent of one another, so all at once; only policies and public access get in each other's way.
         let (versioning, encryption, (block, tls), ownership, lifecycle, tags) = futures::join!(
             put.versioning(due("versioning"), args.versioning.unwrap_or(true)),
             put.encryption(
                 due("encryption") || self.fresh,
-                args.encryption.as_ref().unwrap_or(&BucketEncryption::DEFAULT)
+                args.encryption
+                    .as_ref()
+                    .unwrap_or(&BucketEncryption::DEFAULT)
             ),
             async {
-                let block =
-                    put.public_access(due("blockPublicAccess"), args.block_public_access.unwrap_or(true)).await;
+                let block = put
+                    .public_access(
+                        due("blockPublicAccess"),
+                        args.block_public_access.unwrap_or(true),
+                    )
+                    .await;
                 let policy = self.policy_with(session, &args.bucket, args.tls_only.unwrap_or(true));
                 (block, put.policy(due("tlsOnly"), policy).await)
             },
             put.ownership(
                 due("objectOwnership"),
-                args.object_ownership.unwrap_or(ObjectOwnership::BucketOwnerEnforced)
+                args.object_ownership
+                    .unwrap_or(ObjectOwnership::BucketOwnerEnforced)
             ),
             put.lifecycle(
                 due("noncurrentVersionExpirationDays"),
@@ -245,9 +345,30 @@ impl Live {
         );
         let mut hardening = Hardening::new();
         let explicit = |on: bool| on.then_some(true);
-        harden(cx, &mut hardening, "versioning", args.versioning, versioning).await?;
-        harden(cx, &mut hardening, "encryption", explicit(args.encryption.is_some()), encryption).await?;
-        harden(cx, &mut hardening, "blockPublicAccess", args.block_public_access, block).await?;
+        harden(
+            cx,
+            &mut hardening,
+            "versioning",
+            args.versioning,
+            versioning,
+        )
+        .await?;
+        harden(
+            cx,
+            &mut hardening,
+            "encryption",
+            explicit(args.encryption.is_some()),
+            encryption,
+        )
+        .await?;
+        harden(
+            cx,
+            &mut hardening,
+            "blockPublicAccess",
+            args.block_public_access,
+            block,
+        )
+        .await?;
         harden(cx, &mut hardening, "tlsOnly", args.tls_only, tls).await?;
         let stated = explicit(args.object_ownership.is_some());
         harden(cx, &mut hardening, "objectOwnership", stated, ownership).await?;
@@ -255,7 +376,12 @@ impl Live {
         Ok((hardening, tags?))
     }
 
-    async fn tags(&self, put: &Put<'_>, due: bool, args: &StateBucketArgs) -> Result<Tags, AwsError> {
+    async fn tags(
+        &self,
+        put: &Put<'_>,
+        due: bool,
+        args: &StateBucketArgs,
+    ) -> Result<Tags, AwsError> {
         if !due {
             return Ok(self.tags.clone());
         }
@@ -269,15 +395,21 @@ impl Live {
 
     /// The policy with or without our statement and with everybody else's.
     fn policy_with(&self, session: &Session, bucket: &str, tls_only: bool) -> Option<Value> {
-        let mut statements: Vec<Value> =
-            self.statements().into_iter().filter(|s| s.get("Sid").and_then(Value::as_str) != Some(SID)).collect();
+        let mut statements: Vec<Value> = self
+            .statements()
+            .into_iter()
+            .filter(|s| s.get("Sid").and_then(Value::as_str) != Some(SID))
+            .collect();
         if tls_only {
             statements.push(statement(session, bucket));
         }
         if statements.is_empty() {
             return None;
         }
-        let mut policy = self.policy.clone().unwrap_or_else(|| json!({ "Version": "2012-10-17" }));
+        let mut policy = self
+            .policy
+            .clone()
+            .unwrap_or_else(|| json!({ "Version": "2012-10-17" }));
         policy["Statement"] = Value::Array(statements);
         Some(policy)
     }
@@ -298,7 +430,9 @@ fn statement(session: &Session, bucket: &str) -> Value {
 /// Whether two encryptions are the same; the service may give a key back by ARN.
 fn same_encryption(one: &BucketEncryption, other: &BucketEncryption) -> bool {
     let key = match (&one.kms_key_id, &other.kms_key_id) {
-        (Some(a), Some(b)) => a == b || a.ends_with(&format!("/{b}")) || b.ends_with(&format!("/{a}")),
+        (Some(a), Some(b)) => {
+            a == b || a.ends_with(&format!("/{b}")) || b.ends_with(&format!("/{a}"))
+        }
         (None, None) => true,
         _ => false,
     };
@@ -330,7 +464,12 @@ macro_rules! put {
 
 /// A request that cannot be built is a mistake of ours; the service's refusal is the clearest report there is.
 fn unbuildable(error: impl std::fmt::Display, operation: &str, bucket: &str) -> AwsError {
-    AwsError::new(crate::aws::error::Kind::InvalidInput, operation, subject(bucket), error.to_string())
+    AwsError::new(
+        crate::aws::error::Kind::InvalidInput,
+        operation,
+        subject(bucket),
+        error.to_string(),
+    )
 }
 
 impl Put<'_> {
@@ -338,9 +477,18 @@ impl Put<'_> {
         if !due {
             return Ok(());
         }
-        let status = if on { BucketVersioningStatus::Enabled } else { BucketVersioningStatus::Suspended };
+        let status = if on {
+            BucketVersioningStatus::Enabled
+        } else {
+            BucketVersioningStatus::Suspended
+        };
         let configuration = VersioningConfiguration::builder().status(status).build();
-        put!(self, "s3:PutBucketVersioning", put_bucket_versioning, versioning_configuration(configuration))
+        put!(
+            self,
+            "s3:PutBucketVersioning",
+            put_bucket_versioning,
+            versioning_configuration(configuration)
+        )
     }
 
     async fn encryption(&self, due: bool, wanted: &BucketEncryption) -> Result<(), AwsError> {
@@ -395,9 +543,15 @@ impl Put<'_> {
         if !due {
             return Ok(());
         }
-        match policy {
-            Some(policy) => put!(self, "s3:PutBucketPolicy", put_bucket_policy, policy(policy.to_string())),
-            None => put!(self, "s3:DeleteBucketPolicy", delete_bucket_policy),
+        if let Some(policy) = policy {
+            put!(
+                self,
+                "s3:PutBucketPolicy",
+                put_bucket_policy,
+                policy(policy.to_string())
+            )
+        } else {
+            put!(self, "s3:DeleteBucketPolicy", delete_bucket_policy)
         }
     }
 
@@ -422,12 +576,21 @@ impl Put<'_> {
         )
     }
 
-    async fn lifecycle(&self, due: bool, rules: &[LifecycleRule], days: Option<i64>) -> Result<(), AwsError> {
+    async fn lifecycle(
+        &self,
+        due: bool,
+        rules: &[LifecycleRule],
+        days: Option<i64>,
+    ) -> Result<(), AwsError> {
         const OPERATION: &str = "s3:PutLifecycleConfiguration";
         if !due {
             return Ok(());
         }
-        let mut all: Vec<LifecycleRule> = rules.iter().filter(|r| r.id() != Some(RULE)).cloned().collect();
+        let mut all: Vec<LifecycleRule> = rules
+            .iter()
+            .filter(|r| r.id() != Some(RULE))
+            .cloned()
+            .collect();
         if let Some(days) = days {
             let expiration = NoncurrentVersionExpiration::builder()
                 .noncurrent_days(i32::try_from(days).unwrap_or(i32::MAX))
@@ -442,7 +605,11 @@ impl Put<'_> {
             all.push(rule);
         }
         if all.is_empty() {
-            return put!(self, "s3:PutLifecycleConfiguration", delete_bucket_lifecycle);
+            return put!(
+                self,
+                "s3:PutLifecycleConfiguration",
+                delete_bucket_lifecycle
+            );
         }
         let configuration = BucketLifecycleConfiguration::builder()
             .set_rules(Some(all))
@@ -470,7 +637,14 @@ impl Put<'_> {
                 .map_err(|e| unbuildable(e, OPERATION, self.bucket))?;
             tagging = tagging.tag_set(tag);
         }
-        let tagging = tagging.build().map_err(|e| unbuildable(e, OPERATION, self.bucket))?;
-        put!(self, "s3:PutBucketTagging", put_bucket_tagging, tagging(tagging))
+        let tagging = tagging
+            .build()
+            .map_err(|e| unbuildable(e, OPERATION, self.bucket))?;
+        put!(
+            self,
+            "s3:PutBucketTagging",
+            put_bucket_tagging,
+            tagging(tagging)
+        )
     }
 }
