@@ -51,10 +51,10 @@ def test_generation_is_deterministic_and_owns_its_files_only(generate, tmp_path)
     assert generate(schema("One", "Two")).returncode == 0
     assert content(python) == first
 
-    (python / "README.md").write_text("by hand")
+    (python / "NOTES.md").write_text("by hand")
     assert generate(schema("One")).returncode == 0
     assert not (python / "pulumi_demo/aws/two.py").exists()
-    assert (python / "README.md").read_text() == "by hand"
+    assert (python / "NOTES.md").read_text() == "by hand"
 
 
 def test_check_names_what_is_stale(generate, tmp_path):

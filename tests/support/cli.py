@@ -192,7 +192,9 @@ class Workspace:
         """Writes a YAML program; a dict (or text) of resources, variables, outputs, config."""
         if isinstance(program, str):
             program = yaml.safe_load(program)
-        text = yaml.safe_dump({"name": self.name, "runtime": "yaml", **program}, sort_keys=False)
+        # By way of JSON, since Pulumi refuses the aliases that a shared value would become.
+        program = json.loads(json.dumps({"name": self.name, "runtime": "yaml", **program}))
+        text = yaml.safe_dump(program, sort_keys=False)
         (self.folder / "Pulumi.yaml").write_text(text)
         return self
 
