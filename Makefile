@@ -18,13 +18,16 @@ DENY_VERSION := 0.20.2
 PLUGIN := target/debug/pulumi-resource-ptd
 VENV := .venv/.installed
 
-.PHONY: help build tools venv lint deny schema sdk check-generated cargo-test pytest test demo demo-down clean
+.PHONY: help build test-provider tools venv lint deny schema sdk check-generated cargo-test pytest test demo demo-down clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | awk -F '\t' '{ printf "make %-16s %s\n", $$1, $$2 }'
 
 build: ## the plugin, with debug profile
 	@$(CARGO) build --quiet --locked -p ptd --bin pulumi-resource-ptd
+
+test-provider: ## the provider that the protocol tests drive where the plugin has no use for a feature
+	@$(CARGO) build --quiet --locked -p pulumi-provider --example conformance
 
 tools: ## the Pulumi CLI (unless one on PATH will do) and the SDK generator, into .tools
 	@tools/build.sh
@@ -76,7 +79,7 @@ check-generated: build tools
 cargo-test:
 	$(CARGO) test --quiet --locked --workspace
 
-pytest: build tools venv .venv/.sdk ## the end-to-end tests alone
+pytest: build test-provider tools venv .venv/.sdk ## the end-to-end tests alone
 	.venv/bin/python -m pytest -c tests/pytest.ini --rootdir . $(PYTEST)
 
 test: ## everything CI runs

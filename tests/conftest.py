@@ -19,6 +19,8 @@ from support.moto import REGION, Moto  # noqa: E402
 from support.network import Certificates, make_certificates  # noqa: E402
 from support.provider import ProviderProcess  # noqa: E402
 from support.proxy import FaultProxy  # noqa: E402
+from support.strict import strict  # noqa: E402
+from support.values import Secret  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -116,12 +118,38 @@ def launch(plugin_bin: Path, callbacks: Callbacks, aws_env: dict[str, str]) -> I
     def start(*args: str, env: dict[str, str] | None = None, **options) -> ProviderProcess:
         base = cli.base_env() | {"AWS_EC2_METADATA_DISABLED": "true", "NO_PROXY": "127.0.0.1,localhost"} | aws_env
         provider = ProviderProcess(plugin_bin, *args, env=base | (env or {}), **({"engine": callbacks.address} | options))
-        started.append(provider)
+        started.append(strict(provider))
         return provider
 
     yield start
     for provider in started:
         provider.stop()
+
+
+@pytest.fixture
+def launch_lab(callbacks: Callbacks) -> Iterator[Callable[..., ProviderProcess]]:
+    """Like `launch`, for the framework's own test provider, which needs no cloud."""
+    binary = cli.ROOT / "target/debug/examples/conformance"
+    if not binary.exists():
+        pytest.fail(f"{binary} is missing: run `make test-provider`")
+    started: list[ProviderProcess] = []
+
+    def start(*args: str, env: dict[str, str] | None = None, **options) -> ProviderProcess:
+        provider = ProviderProcess(
+            binary, *args, env=cli.base_env() | (env or {}), **({"engine": callbacks.address} | options)
+        )
+        started.append(strict(provider))
+        return provider
+
+    yield start
+    for provider in started:
+        provider.stop()
+
+
+@pytest.fixture
+def lab(launch_lab: Callable[..., ProviderProcess]) -> ProviderProcess:
+    """The test provider after Handshake and Configure."""
+    return launch_lab().ready({"token": Secret("token-of-the-lab"), "door": "front"})
 
 
 @pytest.fixture

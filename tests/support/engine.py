@@ -65,7 +65,7 @@ class FakeMonitor(resource_pb2_grpc.ResourceMonitorServicer):
     """Registers whatever it is asked to.
 
     By default a custom resource's outputs are its inputs and its id is "NAME-id" (unknown in a preview).
-    `on_register` may return (id, outputs) instead, or raise: `raise Refusal(code, text)`.
+    `on_register` may return (id, outputs) or a whole RegisterResourceResponse instead, or `raise Refusal(code, text)`.
     """
 
     def __init__(self, *, stack: str = "dev", project: str = "app", dry_run: bool = False) -> None:
@@ -76,6 +76,8 @@ class FakeMonitor(resource_pb2_grpc.ResourceMonitorServicer):
         self.registered: list = []
         #: URN -> the outputs given to RegisterResourceOutputs.
         self.outputs: dict[str, dict] = {}
+        #: ("began" | "ended" | "outputs", name or URN), in order.
+        self.events: list[tuple[str, str]] = []
         self.invoked: list = []
         self.called: list = []
         self.read: list = []
@@ -118,18 +120,24 @@ class FakeMonitor(resource_pb2_grpc.ResourceMonitorServicer):
     def RegisterResource(self, request, context):
         with self._lock:
             self.registered.append(request)
+            self.events.append(("began", request.name))
         urn = self.urn(request.type, request.name, request.parent)
         id, outputs = (f"{request.name}-id" if request.custom else ""), values.decode(request.object)
         try:
             if self.on_register and (answer := self.on_register(request)) is not None:
+                if isinstance(answer, resource_pb2.RegisterResourceResponse):
+                    return answer
                 id, outputs = answer
             elif request.custom and self.dry_run:
                 id = ""
         except Refusal as refusal:
             context.abort(refusal.code, refusal.text)
+        finally:
+            self.events.append(("ended", request.name))
         return resource_pb2.RegisterResourceResponse(urn=urn, id=id, object=values.encode(outputs))
 
     def RegisterResourceOutputs(self, request, context):
+        self.events.append(("outputs", request.urn))
         self.outputs[request.urn] = values.decode(request.outputs)
         return empty_pb2.Empty()
 
@@ -191,5 +199,9 @@ class Callbacks:
         self._server.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
+        """The engine is gone: calls under way are cut."""
         self._server.stop(0).wait(5)
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()

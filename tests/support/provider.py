@@ -218,9 +218,9 @@ class ProviderProcess:
         """Against `engine.Callbacks`; the options (protect, providers, aliases, ...) go into `fields`."""
         monitor = callbacks.monitor
         request = self.pb.ConstructRequest(
-            project=monitor.project, stack=monitor.stack, dryRun=monitor.dry_run, parallel=16,
+            project=monitor.project, stack=monitor.stack, dryRun=monitor.dry_run,
             monitorEndpoint=callbacks.address, type=kind, name=name, parent=parent, inputs=values.encode(inputs),
-            **{"accepts_output_values": True, **fields},
+            **{"parallel": 16, "accepts_output_values": True, **fields},
         )
         return self.stub.Construct(request, timeout=60)
 

@@ -162,7 +162,8 @@ impl Checking<'_> {
         }
         .value(&Path::root().key(name), value, shape);
         self.failures.extend(failures);
-        if property.secret && !value.has_secret() {
+        // A mark on one part of it says nothing about the other parts.
+        if property.secret && !value.is_secret() {
             let value = value.clone().into_secret();
             self.inputs.insert(name.to_owned(), value);
         }

@@ -1,9 +1,11 @@
 //! What an operation knows about its surroundings.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt;
 use pulumi_proto::pulumirpc::LogSeverity;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -201,6 +203,16 @@ impl<P> Context<P> {
         &self,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
+        let work = AssertUnwindSafe(work).catch_unwind().map(|result| {
+            // Caught here, since what the checkpoint says must reach the state all the same.
+            result.unwrap_or_else(|_| {
+                let panic = crate::redact::caught_panic();
+                Err(Error::Bug(format!(
+                    "{} {}: {panic}",
+                    self.operation, self.name
+                )))
+            })
+        });
         tokio::select! {
             biased;
             result = work => result,

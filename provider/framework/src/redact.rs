@@ -1,5 +1,6 @@
 //! Keeps known secret texts out of everything that is written.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, LazyLock, RwLock};
@@ -64,6 +65,33 @@ pub fn scrub(text: &str) -> String {
         }
     }
     text
+}
+
+thread_local! {
+    /// The message of this thread's last panic.
+    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// A panic's message may quote a secret, and the guards are gone once it is caught: it is scrubbed where it is raised.
+pub(crate) fn scrub_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let text = scrub(&info.to_string());
+        eprintln!("{text}");
+        let backtrace = std::backtrace::Backtrace::capture();
+        if backtrace.status() == std::backtrace::BacktraceStatus::Captured {
+            eprintln!("{backtrace}");
+        }
+        let _ = PANIC.try_with(|slot| slot.replace(Some(text)));
+    }));
+}
+
+/// What the panic that was just caught on this thread said.
+pub(crate) fn caught_panic() -> String {
+    PANIC
+        .try_with(RefCell::take)
+        .ok()
+        .flatten()
+        .unwrap_or_else(|| "no message".to_owned())
 }
 
 /// A value as JSON with every secret hidden.

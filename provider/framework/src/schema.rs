@@ -10,6 +10,9 @@ use serde_json::{Map, Value, json};
 
 type Json = Map<String, Value>;
 
+/// The schema name of [`crate::Asset`], which is Pulumi's own type and not one of the package.
+pub(crate) const ASSET: &str = "Asset";
+
 /// A type that has no counterpart in a Pulumi schema. It is a mistake in the provider, found by its first test.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{at}: {problem}")]
@@ -186,6 +189,9 @@ impl Types {
                 let Value::Object(definition) = definition else {
                     continue;
                 };
+                if name == ASSET {
+                    continue;
+                }
                 let named = Self::named_type(name, definition)?;
                 if let Some((_, known)) = self.named.get(name) {
                     if *known != named {
@@ -591,7 +597,7 @@ fn type_of(at: &str, value: &Value) -> Result<(TypeSpec, Json, bool), SchemaErro
             return fail(at, format!("refers to {reference}"));
         };
         let ty = match name {
-            "Asset" => TypeSpec::Asset,
+            ASSET => TypeSpec::Asset,
             _ => TypeSpec::Object(name.to_owned()),
         };
         return Ok((ty, Json::new(), false));

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::ser::{self, Impossible};
 
 use crate::secret::MARKER;
-use crate::value::{PropertyMap, PropertyValue};
+use crate::value::{ASSET_MARKER, PropertyMap, PropertyValue};
 
 /// A type that cannot be expressed as property values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -135,10 +135,12 @@ impl ser::Serializer for Ser {
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> R {
         let inner = value.serialize(self)?;
-        Ok(if name == MARKER {
-            inner.into_secret()
-        } else {
-            inner
+        Ok(match name {
+            MARKER => inner.into_secret(),
+            ASSET_MARKER => PropertyValue::Asset(
+                crate::de::from_value(&inner).map_err(|error| UnfitError(error.to_string()))?,
+            ),
+            _ => inner,
         })
     }
 

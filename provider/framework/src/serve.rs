@@ -78,6 +78,7 @@ pub fn run<P: Provider>(package: Package<P>) -> ExitCode {
         };
     }
     start_logging(arguments.verbosity);
+    crate::redact::scrub_panics();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

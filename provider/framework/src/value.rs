@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The properties of a resource, function or provider, by name.
 ///
@@ -94,7 +95,7 @@ pub enum ReferenceId {
 }
 
 /// A file or text. At most one content is set; the engine leaves it out where only the hash matters.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 pub struct Asset {
     /// SHA-256 of the content, in hex.
     #[serde(default)]
@@ -105,6 +106,39 @@ pub struct Asset {
     pub path: Option<String>,
     /// An address to fetch the content from.
     pub uri: Option<String>,
+}
+
+/// The name by which [`crate::ser`] recognises an asset; no type of a user can have it.
+pub(crate) const ASSET_MARKER: &str = "$pulumi-provider::Asset";
+
+impl Serialize for Asset {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Fields<'a> {
+            hash: &'a str,
+            text: Option<&'a str>,
+            path: Option<&'a str>,
+            uri: Option<&'a str>,
+        }
+        let fields = Fields {
+            hash: &self.hash,
+            text: self.text.as_deref(),
+            path: self.path.as_deref(),
+            uri: self.uri.as_deref(),
+        };
+        serializer.serialize_newtype_struct(ASSET_MARKER, &fields)
+    }
+}
+
+/// In an `Args` struct it makes the property an asset in the schema.
+impl JsonSchema for Asset {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        crate::schema::ASSET.into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object" })
+    }
 }
 
 /// A collection of files. At most one content is set.
@@ -192,6 +226,16 @@ impl PropertyValue {
                 .is_some_and(|a| a.values().any(|v| v.any(test))),
             Self::Secret(inner) => inner.any(test),
             Self::Output(output) => output.value.as_ref().is_some_and(|v| v.any(test)),
+            _ => false,
+        }
+    }
+
+    /// Whether the value as a whole is secret.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        match self {
+            Self::Secret(_) => true,
+            Self::Output(output) => output.secret,
             _ => false,
         }
     }

@@ -82,19 +82,13 @@ impl<P: Provider> Server<P> {
         F: Future<Output = Result<T, Status>>,
     {
         let entry = self.shared.log.begin(method, request);
-        let result = match AssertUnwindSafe(work).catch_unwind().await {
-            Ok(result) => result,
-            Err(panic) => {
-                let text = panic
-                    .downcast_ref::<String>()
-                    .map(String::as_str)
-                    .or_else(|| panic.downcast_ref::<&str>().copied())
-                    .unwrap_or("no message");
-                tracing::error!(method, "panic: {text}");
-                let bug = Error::Bug(format!("{method} panicked: {text}"));
-                Err(to_status(&bug))
-            }
-        };
+        let result = AssertUnwindSafe(work)
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| {
+                let panic = crate::redact::caught_panic();
+                Err(to_status(&Error::Bug(format!("{method}: {panic}"))))
+            });
         self.shared.log.end(&entry, result.as_ref());
         result.map(Response::new)
     }

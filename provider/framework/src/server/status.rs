@@ -38,7 +38,7 @@ pub(super) fn init_failed(
     reasons: &[String],
 ) -> Status {
     let code = match error.code() {
-        code @ (Code::Cancelled | Code::DeadlineExceeded) => code,
+        code @ (Code::Cancelled | Code::DeadlineExceeded | Code::Internal) => code,
         _ => Code::Unknown,
     };
     let reasons: Vec<String> = reasons.iter().map(|r| scrub(r)).collect();

@@ -307,7 +307,10 @@ impl Component for Bootstrap {
         outputs.insert("accountId".into(), bucket.output("accountId"));
         outputs.insert("region".into(), bucket.output("region"));
         outputs.insert("secretArns".into(), PropertyValue::Map(arns));
-        outputs.insert("hardening".into(), hardening(&[&bucket, &key]));
+        outputs.insert(
+            "hardening".into(),
+            hardening(&[&bucket, &key], cx.preview()),
+        );
         if let Some(policy) = policy {
             outputs.insert("adminPolicyArn".into(), policy.output("arn"));
         }
@@ -333,13 +336,14 @@ fn unknown_outputs() -> Outputs {
 }
 
 /// The hardening of several children as one map.
-fn hardening(children: &[&Registered]) -> PropertyValue {
+fn hardening(children: &[&Registered], preview: bool) -> PropertyValue {
     let mut merged = BTreeMap::new();
     let mut known = true;
     for child in children {
         match child.known::<BTreeMap<String, String>>("hardening") {
             Some(part) => merged.extend(part.into_iter().map(|(k, v)| (k, PropertyValue::from(v)))),
-            None => known = false,
+            // Outside a preview nothing stays unknown: a child that says nothing has nothing to say.
+            None => known &= !preview,
         }
     }
     PropertyValue::Output(Box::new(OutputValue {
