@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 
 use aws_sdk_secretsmanager::types::Tag;
 use pulumi_provider::{
-    Checking, Context, Created, Diff, Error, Observed, Path, Prediction, Preview, Prior,
+    Change, Checking, Context, Created, Diff, Error, Observed, Path, Prediction, Preview, Prior,
     PropertyMap, Resource,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::common::{
     Session, check_common, check_window, check_with, diff_default_tags, exists_already, region_of,
     tell_adoption,
 };
-use super::error::AwsError;
 use super::secret_write::{self, Fields, Found};
 use super::tags::Tags;
 use super::{generate, names};
@@ -121,45 +121,45 @@ pub struct Secret;
 
 const DEFAULT_LENGTH: i64 = 30;
 
+/// The key of a secret that names none.
+const DEFAULT_KEY: &str = "alias/aws/secretsmanager";
+
 impl SecretArgs {
     fn field_list(&self) -> &[SecretField] {
         self.fields.as_deref().unwrap_or_default()
     }
 
-    /// Adds the fields that are missing; gives their names.
-    fn complete(&self, cx: &Context<Ptd>, fields: &mut Fields) -> Result<Vec<String>, Error> {
-        let mut added = Vec::new();
+    /// Adds the fields that are missing; whether there were any.
+    fn complete(&self, cx: &Context<Ptd>, fields: &mut Fields) -> Result<bool, Error> {
+        let mut added = false;
         for field in self.field_list() {
-            if fields.contains_key(&field.name) {
+            if fields.contains(&field.name) {
                 continue;
             }
+            added = true;
             let initial = self.values.as_ref().and_then(|v| v.get(&field.name));
-            let value = match (initial, field.generate) {
-                (Some(value), _) => value.expose().clone(),
+            match (initial, field.generate) {
+                (Some(value), _) => fields.set(&field.name, value.expose()),
                 (None, Some(generator)) => {
                     let made = generator.make(field.length.unwrap_or(DEFAULT_LENGTH))?;
                     cx.protect(&made);
-                    made
+                    fields.set(&field.name, &made)
                 }
-                (None, None) => String::new(),
+                (None, None) => fields.set(&field.name, ""),
             };
-            fields.insert(field.name.clone(), Value::String(value));
-            added.push(field.name.clone());
         }
         Ok(added)
     }
 
-    fn missing(&self, fields: &Fields) -> Vec<String> {
+    fn lacks_fields(&self, fields: &Fields) -> bool {
         self.field_list()
             .iter()
-            .map(|f| f.name.clone())
-            .filter(|name| !fields.contains_key(name))
-            .collect()
+            .any(|field| !fields.contains(&field.name))
     }
 }
 
 impl SecretGenerator {
-    fn make(self, length: i64) -> Result<String, Error> {
+    fn make(self, length: i64) -> Result<Zeroizing<String>, Error> {
         let made = match self {
             Self::RandomString => {
                 generate::random_alphanumeric(usize::try_from(length).unwrap_or(30))
@@ -167,8 +167,7 @@ impl SecretGenerator {
             Self::Rskey => generate::rskey(),
             Self::BcryptSalt => generate::bcrypt_salt(),
         };
-        made.map(|text| text.to_string())
-            .map_err(|error| Error::Bug(error.to_string()))
+        made.map_err(|error| Error::Bug(error.to_string()))
     }
 }
 
@@ -192,7 +191,7 @@ async fn pending(
     if found.deleted {
         changes.push("restore");
     } else if let Some(current) = secret_write::read(cx, session, &args.name).await?
-        && (current.version.is_none() || !args.missing(&current.fields).is_empty())
+        && (current.version.is_none() || args.lacks_fields(&current.fields))
     {
         changes.push("fields");
     }
@@ -211,29 +210,20 @@ async fn pending(
     Ok(changes)
 }
 
-/// Whether a stated key is another one than the one in use. The service gives back the form that it was given, or the ARN.
+/// Whether a stated key is another one than the one in use. Nothing stated is fine with any.
 fn differs(wanted: Option<&str>, actual: Option<&str>) -> bool {
-    wanted.is_some_and(|wanted| {
-        !actual.is_some_and(|actual| actual == wanted || actual.ends_with(&format!("/{wanted}")))
-    })
+    wanted.is_some_and(|wanted| key_name(wanted) != key_name(actual.unwrap_or(DEFAULT_KEY)))
 }
 
-async fn restore(session: &Session, name: &str) -> Result<(), AwsError> {
-    let request = session
-        .clients
-        .secrets()
-        .restore_secret()
-        .secret_id(name)
-        .send();
-    session
-        .clients
-        .call(
-            "secretsmanager:RestoreSecret",
-            format!("secret {name}"),
-            request,
-        )
-        .await
-        .map(|_| ())
+/// An id, `alias/...` or ARN of a key without what goes before the id or alias: the service gives back the form it was given,
+/// or the ARN.
+fn key_name(key: &str) -> &str {
+    let resource = if key.starts_with("arn:") {
+        key.rsplit(':').next().unwrap_or(key)
+    } else {
+        key
+    };
+    resource.strip_prefix("key/").unwrap_or(resource)
 }
 
 /// Brings an existing secret to what it should be; gives what that changed.
@@ -248,7 +238,7 @@ async fn converge(
     let mut changes = Vec::new();
     if found.deleted {
         cx.alive()?;
-        restore(session, name).await?;
+        secret_write::restore(session, name).await?;
         changes.push("restored");
     }
     cx.checkpoint(name, &state(session, &found.arn, &found.tags));
@@ -261,9 +251,14 @@ async fn converge(
         .description
         .clone()
         .filter(|d| found.description.as_ref() != Some(d));
+    // A key that the program no longer names gives way to the default one; one that it never named stays.
+    let default = old
+        .is_some_and(|old| old.kms_key_id.is_some())
+        .then(|| DEFAULT_KEY.to_owned());
     let key = args
         .kms_key_id
         .clone()
+        .or(default)
         .filter(|k| differs(Some(k), found.kms_key_id.as_deref()));
     if description.is_some() || dropped || key.is_some() {
         cx.alive()?;
@@ -287,19 +282,52 @@ async fn converge(
             )
             .await?;
     }
-    let mut added = Vec::new();
-    secret_write::change(cx, session, name, |fields| {
-        added = args.complete(cx, fields)?;
-        Ok(!added.is_empty())
+    let mut wrote = false;
+    secret_write::change(cx, session, name, |current| {
+        let added = args.complete(cx, &mut current.fields)?;
+        wrote = added || current.version.is_none();
+        Ok(wrote)
     })
     .await?;
-    changes.extend((!added.is_empty()).then_some("fields"));
+    changes.extend(wrote.then_some("fields"));
     let tags = session.desired_tags(args.tags.as_ref());
     let mut actual = found.tags;
     let change = session.tags.change(&actual, &tags);
     actual.extend(change.set);
     actual.retain(|key, _| !change.remove.contains(key));
     Ok((state(session, &found.arn, &actual), changes))
+}
+
+/// Only a field that has to be added is a change: the order, the generators and the fields that the program no longer names
+/// make no difference to a secret that has them.
+fn diff_fields(diff: &mut Diff, old: &Prior<Secret>, news: &PropertyMap) {
+    let listed = |inputs: &PropertyMap| match inputs.get("fields") {
+        None => Some(Vec::new()),
+        Some(fields) => pulumi_provider::from_value::<Vec<SecretField>>(fields).ok(),
+    };
+    // What is not known yet may turn out to be anything.
+    let (Some(before), Some(now)) = (listed(&old.inputs), listed(news)) else {
+        return;
+    };
+    let fields = Path::root().key("fields");
+    diff.ignore(&fields);
+    for (i, field) in now.iter().enumerate() {
+        if before.iter().all(|other| other.name != field.name) {
+            diff.add(fields.index(i), Change::Add);
+        }
+    }
+}
+
+/// The refusal to take over a secret that is there, or waits for deletion.
+fn not_adopted(name: &str, found: &Found) -> Error {
+    if found.deleted {
+        Error::refused(
+            format!("secret {name} waits for deletion, and adopt is false"),
+            "Set adopt to true to restore it with its values, or wait until it is gone",
+        )
+    } else {
+        exists_already(&format!("secret {name}"), name)
+    }
 }
 
 impl Resource for Secret {
@@ -351,8 +379,9 @@ impl Resource for Secret {
     }
 
     fn diff(diff: &mut Diff, old: &Prior<Self>, news: &PropertyMap, provider: Option<&Ptd>) {
-        // An initial value has done its work once the field is there.
+        // An initial value has done its work once the field is there, and so has a generator.
         diff.ignore(&Path::root().key("values"));
+        diff_fields(diff, old, news);
         let own = news
             .get("tags")
             .and_then(|v| pulumi_provider::from_value(v).ok());
@@ -364,15 +393,22 @@ impl Resource for Secret {
         request: &Preview<Self>,
         prediction: &mut Prediction,
     ) -> Result<(), Error> {
-        let (Some(args), None) = (&request.args, &request.old) else {
+        let Some(args) = &request.args else {
             return Ok(());
         };
         let session = Session::open(cx, args.region.as_deref(), args.account_id.as_deref()).await?;
+        prediction.known(
+            "tagsAll",
+            session.all_tags(&session.desired_tags(args.tags.as_ref())),
+        );
+        if request.old.is_some() {
+            return Ok(());
+        }
         prediction.known("accountId", session.account());
         prediction.known("region", session.region());
         if let Some(found) = secret_write::describe(&session, &args.name).await? {
             if !args.adopt {
-                return Err(exists_already(&format!("secret {}", args.name), &args.name));
+                return Err(not_adopted(&args.name, &found));
             }
             prediction.known("arn", &found.arn);
             let changes = pending(cx, &session, args, &found).await?;
@@ -384,7 +420,7 @@ impl Resource for Secret {
     async fn create(cx: &Context<Ptd>, args: SecretArgs) -> Result<Created<SecretState>, Error> {
         let session = Session::open(cx, args.region.as_deref(), args.account_id.as_deref()).await?;
         let name = args.name.clone();
-        let mut fields = Fields::new();
+        let mut fields = Fields::default();
         args.complete(cx, &mut fields)?;
         let tags = session.desired_tags(args.tags.as_ref());
         cx.alive()?;
@@ -397,7 +433,7 @@ impl Resource for Secret {
             .client_request_token(secret_write::token()?)
             .set_description(args.description.clone())
             .set_kms_key_id(args.kms_key_id.clone())
-            .secret_string(secret_write::text(&fields).as_str())
+            .secret_string(fields.text().as_str())
             .set_tags(
                 (!tags.is_empty())
                     .then(|| secret_write::wire_tags(&tags))
@@ -430,7 +466,7 @@ impl Resource for Secret {
             return Err(refusal.into());
         };
         if !args.adopt {
-            return Err(exists_already(&format!("secret {name}"), &name));
+            return Err(not_adopted(&name, &found));
         }
         let (state, changes) = converge(cx, &session, &args, None, found).await?;
         tell_adoption(cx, &format!("secret {name}"), &changes).await;
@@ -465,17 +501,17 @@ impl Resource for Secret {
             Some(args) => args.fields.as_ref().map(|fields| {
                 fields
                     .iter()
-                    .filter(|f| present.contains_key(&f.name))
+                    .filter(|f| present.contains(&f.name))
                     .cloned()
                     .collect()
             }),
             None => (!present.is_empty()).then(|| {
-                let plain = |name: &String| SecretField {
-                    name: name.clone(),
+                let plain = |name: &str| SecretField {
+                    name: name.to_owned(),
                     generate: None,
                     length: None,
                 };
-                present.keys().map(plain).collect()
+                present.names().map(plain).collect()
             }),
         };
         let state = state(&session, &found.arn, &found.tags);
@@ -565,5 +601,33 @@ impl Resource for Secret {
                 _ => Ok(()),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_of_one_key_are_the_same() {
+        let id = "1234abcd-12ab-34cd-56ef-1234567890ab";
+        let arn = format!("arn:aws:kms:us-east-2:111122223333:key/{id}");
+        assert!(!differs(Some(id), Some(&arn)));
+        assert!(!differs(Some(&arn), Some(id)));
+        assert!(!differs(
+            Some("alias/a"),
+            Some("arn:aws-cn:kms:cn-north-1:111122223333:alias/a")
+        ));
+        assert!(differs(Some("alias/a"), Some("alias/b")));
+        assert!(differs(Some("alias/a"), None));
+        assert!(differs(Some(id), Some("alias/a")));
+    }
+
+    #[test]
+    fn the_default_key_is_no_key() {
+        assert!(!differs(None, Some("alias/a")));
+        assert!(!differs(None, None));
+        assert!(!differs(Some("alias/aws/secretsmanager"), None));
+        assert!(!differs(Some("alias/a"), Some("alias/a")));
     }
 }

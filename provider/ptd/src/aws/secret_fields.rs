@@ -94,16 +94,13 @@ async fn write(
         .flat_map(|old| old.fields.keys())
         .filter(|name| !args.fields.contains_key(*name))
         .collect();
-    let current = secret_write::change(cx, session, &args.secret, |fields| {
+    let current = secret_write::change(cx, session, &args.secret, |current| {
         let mut changed = false;
         for name in &dropped {
-            changed |= fields.shift_remove(name.as_str()).is_some();
+            changed |= current.fields.remove(name);
         }
         for (name, value) in &args.fields {
-            if fields.get(name).and_then(Value::as_str) != Some(value.expose()) {
-                fields.insert(name.clone(), Value::String(value.expose().clone()));
-                changed = true;
-            }
+            changed |= current.fields.set(name, value.expose());
         }
         Ok(changed)
     })
@@ -111,18 +108,28 @@ async fn write(
     Ok(state(session, &current.arn))
 }
 
-/// Makes an empty secret where there is none and the program allows it.
+/// Makes an empty secret where there is none and the program allows it; one that waits for deletion is taken back.
 async fn ensure_secret(
     cx: &Context<Ptd>,
     session: &Session,
     args: &SecretFieldsArgs,
 ) -> Result<(), Error> {
-    if !args.create_secret
-        || secret_write::describe(session, &args.secret)
-            .await?
-            .is_some()
-    {
+    if !args.create_secret {
         return Ok(());
+    }
+    match secret_write::describe(session, &args.secret).await? {
+        Some(found) if found.deleted => {
+            cx.alive()?;
+            secret_write::restore(session, &args.secret).await?;
+            cx.info(format!(
+                "restored secret {}, which waited for deletion",
+                args.secret
+            ))
+            .await;
+            return Ok(());
+        }
+        Some(_) => return Ok(()),
+        None => {}
     }
     cx.alive()?;
     let own = BTreeMap::from([("posit.team/managed-by".to_owned(), "admin".to_owned())]);
@@ -132,7 +139,7 @@ async fn ensure_secret(
         .create_secret()
         .name(&args.secret)
         .client_request_token(secret_write::token()?)
-        .secret_string(secret_write::text(&Fields::new()).as_str())
+        .secret_string(Fields::default().text().as_str())
         .set_tags(Some(secret_write::wire_tags(
             &session.desired_tags(Some(&own)),
         )))
@@ -147,6 +154,12 @@ async fn ensure_secret(
         Err(error) if error.is_already_exists() => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The name in a secret's ARN, which ends in a hyphen and six characters that the service adds.
+fn arn_name(arn: &str) -> Option<&str> {
+    let (_, resource) = arn.split_once(":secret:")?;
+    Some(resource.rsplit_once('-')?.0)
 }
 
 /// The secret and the fields that an import id names.
@@ -194,13 +207,11 @@ impl Resource for SecretFields {
     }
 
     fn diff(diff: &mut Diff, old: &Prior<Self>, news: &PropertyMap, _provider: Option<&Ptd>) {
-        // An import names the secret by itself; an ARN of the same secret is the same place.
-        let same = old
-            .state
-            .as_ref()
-            .zip(news.get("secret").and_then(|v| v.as_str()))
-            .is_some_and(|(state, secret)| secret == state.secret_arn);
-        if same {
+        // The name and the ARN of a secret are the same place.
+        if let (Some(state), Some(secret)) =
+            (&old.state, news.get("secret").and_then(|v| v.as_str()))
+            && (secret == state.secret_arn || arn_name(&state.secret_arn) == Some(secret))
+        {
             diff.ignore(&Path::root().key("secret"));
         }
     }
@@ -210,14 +221,29 @@ impl Resource for SecretFields {
         request: &Preview<Self>,
         prediction: &mut Prediction,
     ) -> Result<(), Error> {
-        let (Some(args), None) = (&request.args, &request.old) else {
+        // Values usually come from other resources and are not known yet; where they go is.
+        let Some(secret) = request
+            .known::<String>("secret")
+            .filter(|_| request.old.is_none())
+        else {
             return Ok(());
         };
-        let session = Session::open(cx, args.region.as_deref(), args.account_id.as_deref()).await?;
+        let text = |name: &str| {
+            request
+                .inputs
+                .get(name)
+                .map(|_| request.known::<String>(name))
+        };
+        let (region, account) = (text("region"), text("accountId"));
+        if region == Some(None) || account == Some(None) {
+            return Ok(());
+        }
+        let (region, account) = (region.flatten(), account.flatten());
+        let session = Session::open(cx, region.as_deref(), account.as_deref()).await?;
         prediction.known("accountId", session.account());
         prediction.known("region", session.region());
         // A secret that is missing now may be made by another resource of the same run.
-        if let Some(found) = secret_write::describe(&session, &args.secret).await? {
+        if let Some(found) = secret_write::describe(&session, &secret).await? {
             prediction.known("secretArn", &found.arn);
         }
         Ok(())
@@ -275,11 +301,8 @@ impl Resource for SecretFields {
         let fields: BTreeMap<_, _> = wanted
             .into_iter()
             .filter_map(|name| {
-                let value = match current.fields.get(&name)? {
-                    Value::String(text) => text.clone(),
-                    other => other.to_string(),
-                };
-                Some((name, pulumi_provider::Secret::new(value)))
+                let value = current.fields.string_or_json(&name)?;
+                Some((name, pulumi_provider::Secret::new((*value).clone())))
             })
             .collect();
         if fields.is_empty() {
@@ -328,10 +351,12 @@ impl Resource for SecretFields {
         {
             return Ok(());
         }
-        secret_write::change(cx, &session, &args.secret, |fields| {
-            let before = fields.len();
-            fields.retain(|name, _| !args.fields.contains_key(name));
-            Ok(fields.len() != before)
+        secret_write::change(cx, &session, &args.secret, |current| {
+            let before = current.fields.len();
+            for name in args.fields.keys() {
+                current.fields.remove(name);
+            }
+            Ok(current.fields.len() != before)
         })
         .await?;
         Ok(())
@@ -341,6 +366,14 @@ impl Resource for SecretFields {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_arn_holds_the_name() {
+        let arn =
+            "arn:aws:secretsmanager:us-east-2:111122223333:secret:acme01-staging.posit.team-AbCdEf";
+        assert_eq!(arn_name(arn), Some("acme01-staging.posit.team"));
+        assert_eq!(arn_name(""), None);
+    }
 
     #[test]
     fn an_import_id_names_secret_and_fields() {
