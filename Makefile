@@ -27,7 +27,7 @@ build: ## the plugin, with debug profile
 	@$(CARGO) build --quiet --locked -p ptd --bin pulumi-resource-ptd
 
 test-provider: ## the provider that the protocol tests drive where the plugin has no use for a feature
-	@$(CARGO) build --quiet --locked -p pulumi-provider --example conformance
+	@$(CARGO) build --quiet --locked -p pulumi-provider --examples
 
 tools: ## the Pulumi CLI (unless one on PATH will do) and the SDK generator, into .tools
 	@tools/build.sh

@@ -1,5 +1,6 @@
 //! One line of JSON for every call, with request and reply, for bug reports. Secrets are never written.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,13 +16,20 @@ use crate::redact::{map_to_json, scrub};
 /// Names the file that calls are logged to.
 pub const CALL_LOG_ENV: &str = "PULUMI_PROVIDER_CALL_LOG";
 
+/// Top-level properties that the schema calls secret, by token; the provider's own configuration has the empty token.
+pub(crate) type SecretNames = BTreeMap<String, BTreeSet<String>>;
+
 /// Where calls are logged, if anywhere.
 #[derive(Clone, Default)]
-pub(crate) struct CallLog(Option<Arc<Mutex<File>>>);
+pub(crate) struct CallLog {
+    file: Option<Arc<Mutex<File>>>,
+    secret: Arc<SecretNames>,
+}
 
 /// A call that is under way.
 pub(crate) struct Entry {
     method: &'static str,
+    token: String,
     request: Option<Value>,
     start: Instant,
 }
@@ -37,14 +45,41 @@ impl CallLog {
         options.create(true).append(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        Ok(Self(Some(Arc::new(Mutex::new(options.open(path)?)))))
+        Ok(Self {
+            file: Some(Arc::new(Mutex::new(options.open(path)?))),
+            secret: Arc::default(),
+        })
+    }
+
+    /// Hides these properties also where a program did not mark them: that is what Check has yet to do.
+    pub(crate) fn hiding(mut self, secret: SecretNames) -> Self {
+        self.secret = Arc::new(secret);
+        self
+    }
+
+    fn hide(&self, token: &str, mut message: Value) -> Value {
+        if let (Some(names), Some(fields)) = (self.secret.get(token), message.as_object_mut()) {
+            for map in fields.values_mut().filter_map(Value::as_object_mut) {
+                for (name, value) in map.iter_mut() {
+                    if names.contains(name) && !value.is_null() {
+                        *value = "[secret]".into();
+                    }
+                }
+            }
+        }
+        message
     }
 
     pub(crate) fn begin(&self, method: &'static str, request: &impl Record) -> Entry {
-        let request = self.0.as_ref().map(|_| request.record());
+        let request = self.file.as_ref().map(|_| request.record());
+        let token = match (method, &request) {
+            ("CheckConfig" | "DiffConfig" | "Configure", _) | (_, None) => String::new(),
+            (_, Some(request)) => token_of(request),
+        };
         Entry {
             method,
-            request,
+            request: request.map(|request| self.hide(&token, request)),
+            token,
             start: Instant::now(),
         }
     }
@@ -53,12 +88,12 @@ impl CallLog {
         let millis = entry.start.elapsed().as_secs_f64() * 1000.0;
         let code = result.err().map(Status::code);
         tracing::debug!(method = entry.method, millis, error = ?code, "call");
-        let Some(file) = &self.0 else { return };
+        let Some(file) = &self.file else { return };
         let line = json!({
             "method": entry.method,
             "request": entry.request,
             "milliseconds": (millis * 1000.0).round() / 1000.0,
-            "response": result.ok().map(Record::record),
+            "response": result.ok().map(|reply| self.hide(&entry.token, reply.record())),
             "code": code.map(|c| format!("{c:?}")),
             "error": result.err().map(|s| scrub(s.message())),
         });
@@ -66,6 +101,20 @@ impl CallLog {
         if let Err(error) = writeln!(file, "{line}") {
             tracing::warn!(%error, "the call log cannot be written");
         }
+    }
+}
+
+/// The type or function that a request is about.
+fn token_of(request: &Value) -> String {
+    let text = |field: &str| {
+        request
+            .get(field)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    match text("tok") {
+        "" => crate::server::type_of(text("urn"), text("type")).to_owned(),
+        token => token.to_owned(),
     }
 }
 

@@ -134,7 +134,7 @@ impl Checking<'_> {
     }
 
     fn property(&mut self, name: &str, property: &PropertySpec) {
-        if !self.inputs.contains_key(name) {
+        if !self.given(name) {
             if let Some(value) = self.default(property) {
                 self.inputs.insert(name.to_owned(), value);
             } else if property.autoname {
@@ -179,7 +179,12 @@ impl Checking<'_> {
     }
 
     fn autoname(&mut self, name: &str, property: &PropertySpec) {
-        if let Some(old) = self.olds.get(name) {
+        // Old state may hold anything; only a real name is worth keeping.
+        if let Some(old) = self
+            .olds
+            .get(name)
+            .filter(|old| old.as_str().is_some_and(|name| !name.is_empty()))
+        {
             self.inputs.insert(name.to_owned(), old.clone());
             return;
         }
@@ -267,8 +272,15 @@ impl Validator<'_> {
             (_, PropertyValue::Null)
             | (TypeSpec::Any, _)
             | (TypeSpec::Boolean, PropertyValue::Bool(_))
-            | (TypeSpec::Asset, PropertyValue::Asset(_) | PropertyValue::Archive(_))
+            | (TypeSpec::Asset, PropertyValue::Asset(_))
             | (TypeSpec::String, PropertyValue::Resource(_)) => {}
+            (TypeSpec::Integer, PropertyValue::Number(n)) if n.abs() > crate::de::EXACT => {
+                let bound = crate::de::EXACT;
+                self.fail(
+                    path,
+                    format!("must lie within ±{bound}: beyond, numbers lose digits"),
+                );
+            }
             (TypeSpec::Integer, PropertyValue::Number(n)) if n.fract() == 0.0 => {
                 self.number(path, *n, shape.limits);
             }
@@ -408,3 +420,7 @@ fn article(ty: &TypeSpec) -> &'static str {
         TypeSpec::Map(_) | TypeSpec::Object(_) => "an object",
     }
 }
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;

@@ -62,7 +62,10 @@ impl<P> Context<P> {
             preview: setting.preview,
             engine: setting.engine,
             cancel: setting.cancel,
-            deadline: (!limit.is_zero()).then(|| (Instant::now() + limit, limit)),
+            // A limit beyond what a clock can tell is none.
+            deadline: (!limit.is_zero())
+                .then(|| Some((Instant::now().checked_add(limit)?, limit)))
+                .flatten(),
             checkpoint: Mutex::default(),
             secrets: Mutex::new(secrets),
         }

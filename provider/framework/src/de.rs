@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use base64::Engine as _;
 use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
 
-use crate::value::{PropertyMap, PropertyValue};
+use crate::value::{Archive, PropertyMap, PropertyValue};
 use crate::wire::SIGNATURE;
 
 /// Why properties do not fit a type.
@@ -59,24 +60,49 @@ pub fn from_value<T: DeserializeOwned>(value: &PropertyValue) -> Result<T, FitEr
 struct MapDe<'a>(&'a PropertyMap);
 struct ValueDe<'a>(&'a PropertyValue);
 
+/// serde quotes the value it cannot use; a secret one must not be quoted.
+fn discreet(error: FitError, value: &PropertyValue) -> FitError {
+    if value.is_secret() {
+        de::Error::custom("a secret value does not have the expected form")
+    } else {
+        error
+    }
+}
+
 impl<'de> de::Deserializer<'de> for MapDe<'de> {
     type Error = FitError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FitError> {
         visitor.visit_map(Entries {
             iter: self.0.iter(),
+            nulls: true,
+            value: None,
+        })
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, FitError> {
+        visitor.visit_map(Entries {
+            iter: self.0.iter(),
+            nulls: false,
             value: None,
         })
     }
 
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct
-        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
     }
 }
 
 struct Entries<'a> {
     iter: std::collections::btree_map::Iter<'a, String, PropertyValue>,
+    /// Whether nulls are entries. A struct's property is absent when it is null: its default applies.
+    nulls: bool,
     value: Option<(&'a str, &'a PropertyValue)>,
 }
 
@@ -87,7 +113,8 @@ impl<'de> de::MapAccess<'de> for Entries<'de> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, FitError> {
-        match self.iter.next() {
+        let nulls = self.nulls;
+        match self.iter.find(|(_, value)| nulls || !value.is_null()) {
             None => Ok(None),
             Some((key, value)) => {
                 self.value = Some((key, value));
@@ -99,7 +126,8 @@ impl<'de> de::MapAccess<'de> for Entries<'de> {
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, FitError> {
         let (key, value) = self.value.take().unwrap_or(("", &PropertyValue::Null));
-        seed.deserialize(ValueDe(value)).map_err(|e| e.within(key))
+        seed.deserialize(ValueDe(value))
+            .map_err(|e| discreet(e, value).within(key))
     }
 }
 
@@ -117,13 +145,29 @@ impl<'de> de::SeqAccess<'de> for Items<'de> {
             Some((i, value)) => seed
                 .deserialize(ValueDe(value))
                 .map(Some)
-                .map_err(|e| e.within(format!("[{i}]"))),
+                .map_err(|e| discreet(e, value).within(format!("[{i}]"))),
         }
     }
 }
 
+/// An archive for those who read it as any value.
+fn archive(archive: &Archive) -> serde_json::Value {
+    let assets = archive.assets.as_ref().map(|assets| {
+        let plain = |value: &PropertyValue| match value.bare() {
+            Some(PropertyValue::Asset(asset)) => serde_json::to_value(asset).unwrap_or_default(),
+            Some(PropertyValue::Archive(inner)) => self::archive(inner),
+            _ => serde_json::Value::Null,
+        };
+        let entries = assets.iter().map(|(name, v)| (name.clone(), plain(v)));
+        entries.collect::<serde_json::Map<_, _>>()
+    });
+    serde_json::json!({
+        "hash": archive.hash, "assets": assets, "path": archive.path, "uri": archive.uri
+    })
+}
+
 /// Integers up to here survive a double.
-const EXACT: f64 = 9_007_199_254_740_992.0;
+pub(crate) const EXACT: f64 = 9_007_199_254_740_992.0;
 
 impl<'de> ValueDe<'de> {
     fn bare(&self) -> Result<&'de PropertyValue, FitError> {
@@ -149,7 +193,9 @@ impl<'de> de::Deserializer<'de> for ValueDe<'de> {
             }
             PropertyValue::Number(v) => visitor.visit_f64(*v),
             PropertyValue::String(v) => visitor.visit_str(v),
-            PropertyValue::Bytes(v) => visitor.visit_bytes(v),
+            PropertyValue::Bytes(v) => {
+                visitor.visit_string(base64::engine::general_purpose::STANDARD.encode(v))
+            }
             PropertyValue::List(v) => visitor.visit_seq(Items(v.iter().enumerate())),
             PropertyValue::Map(v) => MapDe(v).deserialize_any(visitor),
             PropertyValue::Asset(v) => {
@@ -159,13 +205,30 @@ impl<'de> de::Deserializer<'de> for ValueDe<'de> {
                     .map_err(|e: serde_json::Error| de::Error::custom(e))
             }
             PropertyValue::Resource(v) => visitor.visit_str(&v.urn),
-            PropertyValue::Archive(_) => {
-                Err(de::Error::custom("an archive cannot be read as this type"))
-            }
+            PropertyValue::Archive(v) => archive(v)
+                .into_deserializer()
+                .deserialize_any(visitor)
+                .map_err(|e: serde_json::Error| de::Error::custom(e)),
             PropertyValue::Secret(_) | PropertyValue::Unknown(_) | PropertyValue::Output(_) => {
                 Err(de::Error::custom(format!("unexpected {SIGNATURE} wrapper")))
             }
         }
+    }
+
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FitError> {
+        match self.bare()? {
+            PropertyValue::Bytes(v) => visitor.visit_borrowed_bytes(v),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FitError> {
+        self.deserialize_bytes(visitor)
+    }
+
+    /// What nobody reads may be anything, unknown too.
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FitError> {
+        visitor.visit_unit()
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FitError> {
@@ -181,6 +244,18 @@ impl<'de> de::Deserializer<'de> for ValueDe<'de> {
         visitor: V,
     ) -> Result<V::Value, FitError> {
         visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, FitError> {
+        match self.bare()? {
+            PropertyValue::Map(v) => MapDe(v).deserialize_struct(name, fields, visitor),
+            _ => self.deserialize_any(visitor),
+        }
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -199,7 +274,7 @@ impl<'de> de::Deserializer<'de> for ValueDe<'de> {
     }
 
     serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf unit unit_struct
-        seq tuple tuple_struct map struct identifier ignored_any
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string unit unit_struct
+        seq tuple tuple_struct map identifier
     }
 }

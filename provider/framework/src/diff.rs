@@ -96,7 +96,7 @@ impl Diff {
             types,
             diff: Self::default(),
         };
-        differ.object(&Path::root(), Some(spec), olds, news, false);
+        differ.object(&Path::root(), Members::Of(spec), olds, news, false);
         differ.diff
     }
 }
@@ -114,6 +114,17 @@ struct Rules<'a> {
     json: bool,
 }
 
+/// What is known of the members of a map.
+#[derive(Clone, Copy)]
+enum Members<'a> {
+    /// They are the properties of an object.
+    Of(&'a ObjectSpec),
+    /// They are data under any key, each of that type.
+    Each(&'a TypeSpec),
+    /// Nothing.
+    Free,
+}
+
 impl<'a> Differ<'a> {
     fn note(&mut self, path: &Path, change: Change, replace: bool) {
         self.diff
@@ -124,7 +135,7 @@ impl<'a> Differ<'a> {
     fn object(
         &mut self,
         path: &Path,
-        spec: Option<&'a ObjectSpec>,
+        members: Members<'a>,
         olds: &PropertyMap,
         news: &PropertyMap,
         replace: bool,
@@ -133,26 +144,30 @@ impl<'a> Differ<'a> {
         keys.sort();
         keys.dedup();
         for key in keys {
-            if key.starts_with("__") {
-                continue;
-            }
-            let property = spec.and_then(|s| s.get(key));
-            // The provider's own inputs carry `version`, which describes the plugin and not the resource.
-            if property.is_none() && path.steps().is_empty() && key == "version" {
-                continue;
-            }
-            let rules = property.map_or(
-                Rules {
-                    replace,
-                    ..Rules::default()
+            let plain = Rules {
+                replace,
+                ..Rules::default()
+            };
+            let rules = match members {
+                Members::Free => plain,
+                Members::Each(ty) => Rules {
+                    ty: Some(ty),
+                    ..plain
                 },
-                |p| Rules {
-                    ty: Some(&p.ty),
-                    replace: replace || p.replace,
-                    set: p.set,
-                    json: p.json,
+                Members::Of(spec) => match spec.get(key) {
+                    Some(p) => Rules {
+                        ty: Some(&p.ty),
+                        replace: replace || p.replace,
+                        set: p.set,
+                        json: p.json,
+                    },
+                    // What an older version stored under a name that is gone means nothing, nor do private keys or
+                    // the `version` of the provider's own inputs, which describes the plugin.
+                    None if key.starts_with("__") || !news.contains_key(key) => continue,
+                    None if path.steps().is_empty() && key == "version" => continue,
+                    None => plain,
                 },
-            );
+            };
             let null = PropertyValue::Null;
             let (old, new) = (
                 olds.get(key).unwrap_or(&null),
@@ -167,19 +182,28 @@ impl<'a> Differ<'a> {
         let (old, new) = match (old.bare(), new.bare()) {
             (Some(old), Some(new)) => (old, new),
             // What is not known yet may turn out to be anything.
-            (_, None) if old.is_null() => return self.note(path, Change::Add, replace),
+            (Some(PropertyValue::Null), None) => return self.note(path, Change::Add, replace),
             _ => return self.note(path, Change::Update, replace),
         };
         match (old, new) {
             (PropertyValue::Null, PropertyValue::Null) => {}
-            (PropertyValue::Null, _) => self.note(path, Change::Add, replace),
-            (_, PropertyValue::Null) => self.note(path, Change::Delete, replace),
+            (PropertyValue::Null, new) => {
+                let replace = replace || self.replaces(rules.ty, new);
+                self.note(path, Change::Add, replace);
+            }
+            (old, PropertyValue::Null) => {
+                let replace = replace || self.replaces(rules.ty, old);
+                self.note(path, Change::Delete, replace);
+            }
             (PropertyValue::Map(old), PropertyValue::Map(new)) => {
-                let spec = match rules.ty {
-                    Some(TypeSpec::Object(name)) => self.types.object(name),
-                    _ => None,
+                let members = match rules.ty {
+                    Some(TypeSpec::Object(name)) => {
+                        self.types.object(name).map_or(Members::Free, Members::Of)
+                    }
+                    Some(TypeSpec::Map(element)) => Members::Each(&element.ty),
+                    _ => Members::Free,
                 };
-                self.object(path, spec, old, new, replace);
+                self.object(path, members, old, new, replace);
             }
             (PropertyValue::List(old), PropertyValue::List(new)) => {
                 self.list(path, rules, old, new);
@@ -191,6 +215,47 @@ impl<'a> Differ<'a> {
         }
     }
 
+    /// Whether a value that comes or goes as a whole holds a property whose change replaces the resource.
+    fn replaces(&self, ty: Option<&TypeSpec>, value: &PropertyValue) -> bool {
+        match (ty, value.bare()) {
+            (Some(TypeSpec::Object(name)), Some(PropertyValue::Map(map))) => {
+                self.types.object(name).is_some_and(|object| {
+                    map.iter()
+                        .filter(|(_, value)| !value.is_null())
+                        .filter_map(|(key, value)| Some((object.get(key)?, value)))
+                        .any(|(p, value)| p.replace || self.replaces(Some(&p.ty), value))
+                })
+            }
+            (Some(TypeSpec::Map(element)), Some(PropertyValue::Map(map))) => {
+                map.values().any(|v| self.replaces(Some(&element.ty), v))
+            }
+            (Some(TypeSpec::Array(element)), Some(PropertyValue::List(items))) => {
+                items.iter().any(|v| self.replaces(Some(&element.ty), v))
+            }
+            _ => false,
+        }
+    }
+
+    /// What is only in one of two sets; where an element stands says nothing.
+    fn set(&mut self, path: &Path, replace: bool, old: &[PropertyValue], new: &[PropertyValue]) {
+        let alone = |list: &[PropertyValue], other: &[PropertyValue]| -> Vec<usize> {
+            let among = |v: &PropertyValue| other.iter().any(|o| o.same(v));
+            (0..list.len()).filter(|i| !among(&list[*i])).collect()
+        };
+        let (gone, come) = (alone(old, new), alone(new, old));
+        for i in &gone {
+            let change = if come.contains(i) {
+                Change::Update
+            } else {
+                Change::Delete
+            };
+            self.note(&path.index(*i), change, replace);
+        }
+        for i in come.iter().filter(|i| !gone.contains(i)) {
+            self.note(&path.index(*i), Change::Add, replace);
+        }
+    }
+
     fn list(
         &mut self,
         path: &Path,
@@ -199,11 +264,7 @@ impl<'a> Differ<'a> {
         new: &[PropertyValue],
     ) {
         if rules.set {
-            let missing =
-                |from: &[PropertyValue], v: &PropertyValue| !from.iter().any(|o| o.same(v));
-            if old.iter().all(|v| !missing(new, v)) && new.iter().all(|v| !missing(old, v)) {
-                return;
-            }
+            return self.set(path, rules.replace, old, new);
         }
         let element = match rules.ty {
             Some(TypeSpec::Array(element)) => Some(element.as_ref()),
@@ -219,8 +280,14 @@ impl<'a> Differ<'a> {
             let at = path.index(i);
             match (old.get(i), new.get(i)) {
                 (Some(old), Some(new)) => self.value(&at, rules, old, new),
-                (None, Some(_)) => self.note(&at, Change::Add, rules.replace),
-                (Some(_), None) => self.note(&at, Change::Delete, rules.replace),
+                (None, Some(new)) => {
+                    let replace = rules.replace || self.replaces(rules.ty, new);
+                    self.note(&at, Change::Add, replace);
+                }
+                (Some(old), None) => {
+                    let replace = rules.replace || self.replaces(rules.ty, old);
+                    self.note(&at, Change::Delete, replace);
+                }
                 (None, None) => {}
             }
         }
@@ -235,7 +302,7 @@ fn same_json(a: &str, b: &str) -> bool {
 /// Whether a path names a wildcard-free location at or below one that the user listed in `ignoreChanges`.
 pub(crate) fn ignored(path: &Path, patterns: &[String]) -> bool {
     patterns.iter().any(|pattern| {
-        let pattern = Path::parse(&pattern.replace("[*]", ".*"));
+        let pattern = Path::parse(pattern);
         let steps = path.steps();
         steps.len() >= pattern.steps().len()
             && pattern

@@ -78,11 +78,14 @@ pub(crate) struct Typed<R> {
 impl<R: Resource> Typed<R> {
     fn prior(&self, mut old: Stored) -> Prior<R> {
         if old.inputs.is_empty() {
-            // Engines that do not send old inputs: the outputs contain them.
+            // Engines that do not send old inputs: the outputs contain them, save those that an output of the same name
+            // has taken the place of.
             old.inputs = old
                 .outputs
                 .iter()
-                .filter(|(name, _)| self.inputs.get(name).is_some())
+                .filter(|(name, _)| {
+                    self.inputs.get(name).is_some() && self.state.get(name).is_none()
+                })
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect();
         }
@@ -105,9 +108,11 @@ pub(crate) fn outputs(inputs: &PropertyMap, state: PropertyMap) -> PropertyMap {
 /// A read value replaces a secret one only as a secret.
 fn keep_marks(mut fresh: PropertyMap, old: &PropertyMap, spec: &ObjectSpec) -> PropertyMap {
     for (name, value) in &mut fresh {
-        let secret = old.get(name).is_some_and(PropertyValue::has_secret)
-            || spec.get(name).is_some_and(|p| p.secret);
-        if secret && !value.has_secret() {
+        let old = old.get(name);
+        let whole =
+            old.is_some_and(PropertyValue::is_secret) || spec.get(name).is_some_and(|p| p.secret);
+        let part = old.is_some_and(PropertyValue::has_secret);
+        if (whole && !value.is_secret()) || (part && !value.has_secret()) {
             *value = std::mem::take(value).into_secret();
         }
     }

@@ -1,7 +1,7 @@
 //! Write native Pulumi resource providers in Rust.
 //!
 //! A custom resource is one type with two structs: what the user says and what the cloud knows. Schema, check, diff and
-//! preview are derived from them; registering the resource is one line. See `examples/conformance.rs` for a complete provider.
+//! preview are derived from them; registering the resource is one line. See `examples/notes.rs` for a complete provider.
 
 #![forbid(unsafe_code)]
 
@@ -15,6 +15,8 @@ mod engine;
 mod env;
 mod erased;
 mod error;
+#[cfg(test)]
+mod fuzz_tests;
 mod monitor;
 mod package;
 mod path;
@@ -23,6 +25,8 @@ mod resource;
 pub mod schema;
 mod secret;
 mod ser;
+#[cfg(test)]
+mod serde_tests;
 mod serve;
 mod server;
 mod value;

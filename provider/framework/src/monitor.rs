@@ -11,6 +11,7 @@ use pulumi_proto::pulumirpc::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::RwLock;
 use tonic::transport::Channel;
 
 use crate::engine::{Engine, MAX_MESSAGE, channel};
@@ -40,6 +41,8 @@ pub struct Construction<P> {
     urn: String,
     request: Arc<ConstructRequest>,
     inputs: PropertyMap,
+    /// Read by each registration under way: the reply must wait for all of them.
+    busy: Arc<RwLock<()>>,
 }
 
 impl<P> Clone for Construction<P> {
@@ -52,6 +55,7 @@ impl<P> Clone for Construction<P> {
             urn: self.urn.clone(),
             request: self.request.clone(),
             inputs: self.inputs.clone(),
+            busy: self.busy.clone(),
         }
     }
 }
@@ -224,8 +228,16 @@ impl<P> Construction<P> {
             urn: String::new(),
             request: Arc::new(request),
             inputs,
+            busy: Arc::default(),
         };
-        this.urn = this.send(this.component_request()).await?.urn;
+        let response = this.send(this.component_request()).await?;
+        if Outcome::try_from(response.result).unwrap_or_default() != Outcome::Success {
+            return Err(Error::Refused {
+                what: format!("component '{}' could not be registered", this.request.name),
+                next: None,
+            });
+        }
+        this.urn = response.urn;
         Ok(this)
     }
 
@@ -327,11 +339,22 @@ impl<P> Construction<P> {
         request: RegisterResourceRequest,
     ) -> Result<RegisterResourceResponse, Error> {
         let mut monitor = self.monitor.clone();
-        let response = monitor
-            .register_resource(request)
+        let busy = self.busy.clone().read_owned().await;
+        // A task of its own: what the engine was asked to do goes on, even if nobody waits for it any more.
+        let call = tokio::spawn(async move {
+            let _busy = busy;
+            monitor.register_resource(request).await
+        });
+        let response = call
             .await
+            .map_err(|error| Error::Bug(format!("a registration ended early: {error}")))?
             .map_err(|status| self.monitor_error(&status))?;
         Ok(response.into_inner())
+    }
+
+    /// Waits until no registration is under way.
+    pub(crate) async fn quiet(&self) {
+        drop(self.busy.write().await);
     }
 
     fn monitor_error(&self, status: &tonic::Status) -> Error {

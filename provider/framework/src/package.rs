@@ -1,11 +1,12 @@
 //! A package: everything a provider offers, and the schema that is derived from it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use crate::calllog::SecretNames;
 use crate::component::{AnyComponent, Component, TypedComponent};
 use crate::erased::{AnyFunction, AnyResource, Typed, TypedFunction};
 use crate::resource::{Function, Provider, Resource};
@@ -46,7 +47,9 @@ impl<P: Provider> Package<P> {
             components: BTreeMap::new(),
             errors: Vec::new(),
         };
-        package.config = package.object::<P::Config>("index");
+        let config = package.object::<P::Config>("index");
+        package.reserved(name, &["version"], [&config, &ObjectSpec::default()]);
+        package.config = config;
         package
     }
 
@@ -72,14 +75,46 @@ impl<P: Provider> Package<P> {
     }
 
     fn token(&mut self, token: &str) -> String {
-        if token.split(':').next() != Some(self.name.as_str()) || token.split(':').count() != 3 {
+        let parts: Vec<&str> = token.split(':').collect();
+        let word = |part: &str| {
+            part.starts_with(|c: char| c.is_ascii_alphabetic())
+                && part
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "._/".contains(c))
+        };
+        if !matches!(parts[..], [package, module, name] if package == self.name && word(module) && word(name))
+        {
             let problem = format!("is not a token of package {}", self.name);
-            self.errors.push(SchemaError {
-                at: token.to_owned(),
-                problem,
-            });
+            self.problem(token, problem);
+        }
+        let same = |known: &String| known.eq_ignore_ascii_case(token);
+        let tokens = [
+            self.resources.keys().any(same),
+            self.components.keys().any(same),
+        ];
+        if tokens.contains(&true) || self.functions.keys().any(same) {
+            self.problem(token, "is there twice".to_owned());
         }
         token.to_owned()
+    }
+
+    fn problem(&mut self, at: &str, problem: String) {
+        self.errors.push(SchemaError {
+            at: at.to_owned(),
+            problem,
+        });
+    }
+
+    /// Names that the protocol gives a meaning of their own cannot be properties.
+    fn reserved(&mut self, token: &str, names: &[&str], objects: [&ObjectSpec; 2]) {
+        for (name, _) in objects.iter().flat_map(|object| &object.properties) {
+            if names.contains(&name.as_str()) || name == "pulumi" || name.starts_with("__") {
+                self.problem(
+                    token,
+                    format!("has a property '{name}', which is a reserved name"),
+                );
+            }
+        }
     }
 
     /// Adds a custom resource.
@@ -88,6 +123,7 @@ impl<P: Provider> Package<P> {
         let token = self.token(R::TOKEN);
         let inputs = self.object::<R::Args>(module(R::TOKEN));
         let state = self.object::<R::State>(module(R::TOKEN));
+        self.reserved(R::TOKEN, &["id", "urn"], [&inputs, &state]);
         let typed = Typed::<R> {
             inputs,
             state,
@@ -118,6 +154,7 @@ impl<P: Provider> Package<P> {
         let token = self.token(C::TOKEN);
         let inputs = self.object::<C::Args>(module(C::TOKEN));
         let outputs = self.object::<C::Outputs>(module(C::TOKEN));
+        self.reserved(C::TOKEN, &["id", "urn"], [&inputs, &outputs]);
         let typed = TypedComponent::<C> {
             inputs,
             outputs,
@@ -132,6 +169,7 @@ impl<P: Provider> Package<P> {
         if let Some(error) = self.errors.pop() {
             return Err(error);
         }
+        self.types.refuse_cycles()?;
         self.types.settle_all();
         let types = self.types.clone();
         let settle = |spec: &ObjectSpec| {
@@ -234,6 +272,29 @@ impl<P: Provider> Settled<P> {
             .and_then(Value::as_str)
             .unwrap_or_default()
             .to_owned()
+    }
+
+    /// The properties that are secret, for the call log.
+    pub(crate) fn secret_names(&self) -> SecretNames {
+        let names = |specs: &[&ObjectSpec]| -> BTreeSet<String> {
+            let properties = specs.iter().flat_map(|spec| &spec.properties);
+            let secret = properties.filter(|(_, property)| property.secret);
+            secret.map(|(name, _)| name.clone()).collect()
+        };
+        let resources = self.resources.iter();
+        let functions = self.functions.iter();
+        let components = self.components.iter();
+        resources
+            .map(|(token, kind)| (token.clone(), names(&[&kind.inputs, &kind.state])))
+            .chain(
+                functions.map(|(token, kind)| (token.clone(), names(&[&kind.args, &kind.result]))),
+            )
+            .chain(
+                components
+                    .map(|(token, kind)| (token.clone(), names(&[&kind.inputs, &kind.outputs]))),
+            )
+            .chain([(String::new(), names(&[&self.config]))])
+            .collect()
     }
 
     pub(crate) fn schema(&self) -> Value {

@@ -60,6 +60,13 @@ impl Path {
         }
     }
 
+    /// The longest part of the path that the engine can read: it has no way to write a key that ends in a backslash.
+    pub(crate) fn readable(&self) -> Self {
+        let bad = |step: &Step| matches!(step, Step::Key(key) if key.ends_with('\\'));
+        let end = self.0.iter().position(bad).unwrap_or(self.0.len());
+        Self(self.0[..end].to_vec())
+    }
+
     /// Reads the notation this type prints. Anything that is not in it is taken as one key.
     #[must_use]
     pub fn parse(text: &str) -> Self {
@@ -100,7 +107,11 @@ fn parse(text: &str) -> Option<Vec<Step>> {
             let mut chars = quoted.char_indices();
             let end = loop {
                 match chars.next()? {
-                    (_, '\\') => key.push(chars.next()?.1),
+                    // The engine knows one escape, and takes any other backslash as it is.
+                    (i, '\\') if quoted[i + 1..].starts_with('"') => {
+                        chars.next();
+                        key.push('"');
+                    }
                     (i, '"') => break i,
                     (_, c) => key.push(c),
                 }
@@ -109,7 +120,10 @@ fn parse(text: &str) -> Option<Vec<Step>> {
             steps.push(Step::Key(key));
         } else if let Some(index) = rest.strip_prefix('[') {
             let (number, tail) = index.split_once(']')?;
-            steps.push(Step::Index(number.parse().ok()?));
+            steps.push(match number {
+                "*" => Step::Key(number.to_owned()),
+                number => Step::Index(number.parse().ok()?),
+            });
             rest = tail;
         } else {
             let name = rest.strip_prefix('.').unwrap_or(rest);
@@ -139,6 +153,26 @@ mod tests {
             "a[\"q\\\"q\"]",
         ] {
             assert_eq!(Path::parse(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn backslashes_are_read_as_the_engine_reads_them() {
+        for key in ["a\\b", "\\", "q\\\"q", "\\\\x"] {
+            let path = Path::root().key("tags").key(key);
+            if path.readable() == path {
+                assert_eq!(Path::parse(&path.to_string()), path, "{key}");
+            } else {
+                assert_eq!(path.readable().to_string(), "tags");
+            }
+        }
+    }
+
+    #[test]
+    fn wildcards_stand_for_one_step() {
+        let any = Step::Key("*".to_owned());
+        for text in ["a[*].b", "a.*.b"] {
+            assert_eq!(Path::parse(text).steps()[1], any, "{text}");
         }
     }
 

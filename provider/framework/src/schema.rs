@@ -2,7 +2,7 @@
 //!
 //! One model serves everything that needs to know a property's type: the published schema, check and diff.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -203,8 +203,43 @@ impl Types {
                 }
             }
         }
-        // A type used inside itself is refused below, since `named_type` only sees a reference.
         object(&name, &root)
+    }
+
+    /// Refuses types that contain themselves: check and SDKs would never come to their end.
+    pub(crate) fn refuse_cycles(&self) -> Result<(), SchemaError> {
+        let mut done = BTreeSet::new();
+        self.named
+            .keys()
+            .try_for_each(|name| self.descend(name, &mut Vec::new(), &mut done))
+    }
+
+    fn descend<'a>(
+        &'a self,
+        name: &'a str,
+        above: &mut Vec<&'a str>,
+        done: &mut BTreeSet<&'a str>,
+    ) -> Result<(), SchemaError> {
+        if above.contains(&name) {
+            return fail(name, "contains itself, which no SDK can express");
+        }
+        if !done.insert(name) {
+            return Ok(());
+        }
+        above.push(name);
+        if let Some(object) = self.object(name) {
+            for (_, property) in &object.properties {
+                let mut ty = &property.ty;
+                while let TypeSpec::Array(element) | TypeSpec::Map(element) = ty {
+                    ty = &element.ty;
+                }
+                if let TypeSpec::Object(below) = ty {
+                    self.descend(below, above, done)?;
+                }
+            }
+        }
+        above.pop();
+        Ok(())
     }
 
     fn named_type(name: &str, definition: &Json) -> Result<NamedType, SchemaError> {
@@ -510,6 +545,8 @@ fn property(at: &str, value: &Value, required: bool) -> Result<PropertySpec, Sch
     let nothing = Json::new();
     let schema = value.as_object().unwrap_or(&nothing);
     let (schema_type, inner, optional) = type_of(at, value)?;
+    let limits = limits(schema).or(limits(&inner));
+    check_pattern(at, &limits)?;
     let flag = |key: &str| schema.get(key).or_else(|| inner.get(key)) == Some(&Value::Bool(true));
     // An empty list or map as default says no more than that the property may be absent.
     let empty = |v: &Value| match v {
@@ -540,16 +577,34 @@ fn property(at: &str, value: &Value, required: bool) -> Result<PropertySpec, Sch
             _ => Vec::new(),
         },
         deprecated: text(schema, "deprecated"),
-        limits: limits(schema).or(limits(&inner)),
+        limits,
     })
+}
+
+fn check_pattern(at: &str, limits: &Limits) -> Result<(), SchemaError> {
+    match limits.pattern.as_deref().map(regex::Regex::new) {
+        Some(Err(error)) => fail(at, format!("has a pattern that cannot be used: {error}")),
+        _ => Ok(()),
+    }
 }
 
 fn limits(schema: &Json) -> Limits {
     let number = |key: &str| schema.get(key).and_then(Value::as_f64);
     let count = |key: &str| schema.get(key).and_then(Value::as_u64);
+    // What does not fit the Rust type must be found by the check, where the user learns which property it is.
+    let (lowest, highest) = match schema.get("format").and_then(Value::as_str) {
+        Some("int8") => (Some(f64::from(i8::MIN)), Some(f64::from(i8::MAX))),
+        Some("int16") => (Some(f64::from(i16::MIN)), Some(f64::from(i16::MAX))),
+        Some("int32") => (Some(f64::from(i32::MIN)), Some(f64::from(i32::MAX))),
+        Some("uint8") => (Some(0.0), Some(f64::from(u8::MAX))),
+        Some("uint16") => (Some(0.0), Some(f64::from(u16::MAX))),
+        Some("uint32") => (Some(0.0), Some(f64::from(u32::MAX))),
+        Some("uint" | "uint64") => (Some(0.0), None),
+        _ => (None, None),
+    };
     Limits {
-        minimum: number("minimum"),
-        maximum: number("maximum"),
+        minimum: number("minimum").or(lowest),
+        maximum: number("maximum").or(highest),
         min_length: count("minLength"),
         max_length: count("maxLength"),
         pattern: text(schema, "pattern"),
@@ -600,7 +655,8 @@ fn type_of(at: &str, value: &Value) -> Result<(TypeSpec, Json, bool), SchemaErro
             ASSET => TypeSpec::Asset,
             _ => TypeSpec::Object(name.to_owned()),
         };
-        return Ok((ty, Json::new(), false));
+        // What stands beside the reference, such as a secret mark, counts as well.
+        return Ok((ty, schema.clone(), false));
     }
     let mut optional = false;
     let kind = match schema.get("type") {
@@ -624,11 +680,9 @@ fn type_of(at: &str, value: &Value) -> Result<(TypeSpec, Json, bool), SchemaErro
         let (ty, inner, _) = type_of(&format!("{at}[]"), item)?;
         let own = item.as_object().cloned().unwrap_or_default();
         let secret = inner.get("secret").or_else(|| own.get("secret")) == Some(&Value::Bool(true));
-        Ok(Box::new(Element {
-            ty,
-            secret,
-            limits: limits(&own).or(limits(&inner)),
-        }))
+        let limits = limits(&own).or(limits(&inner));
+        check_pattern(at, &limits)?;
+        Ok(Box::new(Element { ty, secret, limits }))
     };
     let ty = match kind {
         "boolean" => TypeSpec::Boolean,
@@ -675,3 +729,7 @@ impl Types {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "schema_tests.rs"]
+mod tests;

@@ -61,7 +61,11 @@ impl ser::Serializer for Ser {
     type SerializeStructVariant = Impossible<PropertyValue, UnfitError>;
 
     numbers!(serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_u8: u8, serialize_u16: u16,
-             serialize_u32: u32, serialize_f32: f32);
+             serialize_u32: u32);
+
+    fn serialize_f32(self, v: f32) -> R {
+        self.serialize_f64(f64::from(v))
+    }
 
     fn serialize_bool(self, v: bool) -> R {
         Ok(PropertyValue::Bool(v))

@@ -29,7 +29,7 @@ const UNKNOWNS: [(&str, Unknown); 7] = [
 ];
 
 /// How deep values may nest. Deeper ones are refused instead of risking the stack.
-pub const MAX_DEPTH: usize = 512;
+pub const MAX_DEPTH: usize = 200;
 
 /// A message that is not what the protocol allows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

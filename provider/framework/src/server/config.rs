@@ -10,7 +10,7 @@ use super::status::{missing_keys, to_status};
 use super::{Server, decode};
 use crate::check::{Autonaming, Checking, from_text};
 use crate::diff::Diff;
-use crate::redact::Guard;
+use crate::redact::{Guard, scrub};
 use crate::resource::Provider;
 use crate::schema::{ObjectSpec, TypeSpec};
 use crate::value::{PropertyMap, PropertyValue};
@@ -53,13 +53,17 @@ impl<P: Provider> Server<P> {
             seed: Vec::new(),
         };
         checking.run();
+        guard.add_all(&checking.inputs);
         if checking.is_ok() {
             P::check(&mut checking);
         }
         let failures = failures(checking.failures, &checking.inputs, spec);
         // Every key goes back as it came, `version` too: what is left out here is lost to the engine.
         let mut inputs = checking.inputs;
-        inputs.extend(given);
+        for (name, value) in given {
+            let secret = spec.get(&name).is_some_and(|p| p.secret);
+            inputs.insert(name, if secret { value.into_secret() } else { value });
+        }
         Ok(rpc::CheckResponse {
             inputs: Some(crate::wire::encode(&inputs)),
             failures,
@@ -106,6 +110,8 @@ impl<P: Provider> Server<P> {
             autonaming: Autonaming::Default,
             seed: Vec::new(),
         };
+        checking.run();
+        guard.add_all(&checking.inputs);
         let missing: Vec<(String, String)> = spec
             .properties
             .iter()
@@ -115,16 +121,22 @@ impl<P: Provider> Server<P> {
         if !missing.is_empty() {
             return Err(missing_keys(missing));
         }
-        checking.run();
         if checking.is_ok() {
             P::check(&mut checking);
         }
         if !checking.is_ok() {
             return Err(to_status(&crate::Error::Input(checking.failures)));
         }
-        let config = crate::de::from_properties(&checking.inputs)
-            .map_err(|e| Status::invalid_argument(format!("provider configuration: {e}")))?;
+        let config = crate::de::from_properties(&checking.inputs).map_err(|e| {
+            Status::invalid_argument(scrub(&format!("provider configuration: {e}")))
+        })?;
         let provider = P::configure(config).map_err(|e| to_status(&e))?;
+        // The provider may log its secrets at any time, so they stay redacted for as long as it lives.
+        shared
+            .kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(guard);
         *shared
             .provider
             .write()

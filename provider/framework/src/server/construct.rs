@@ -33,6 +33,7 @@ impl<P: Provider> Server<P> {
             seed: Vec::new(),
         };
         checking.run();
+        guard.add_all(&checking.inputs);
         if checking.is_ok() {
             kind.component
                 .check(&mut checking, shared.provider().as_deref());
@@ -61,7 +62,9 @@ impl<P: Provider> Server<P> {
             let engine = shared.engine.clone();
             let cx = Construction::begin(shared.provider(), engine, home, request, inputs).await?;
             let urn = cx.urn().to_owned();
-            let outputs = kind.component.construct(cx.clone()).await?;
+            let outputs = kind.component.construct(cx.clone()).await;
+            cx.quiet().await;
+            let outputs = outputs?;
             cx.finish(&outputs).await?;
             Ok((urn, outputs))
         };

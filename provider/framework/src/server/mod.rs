@@ -41,6 +41,8 @@ pub(crate) struct Shared<P: Provider> {
     /// not say which.
     provider: RwLock<Option<Arc<P>>>,
     cancel: Mutex<CancellationToken>,
+    /// Keep the secrets of the configuration out of everything that is written.
+    kept: Mutex<Vec<Guard>>,
     log: CallLog,
 }
 
@@ -62,12 +64,14 @@ impl<P: Provider> Server<P> {
         engine: Engine,
         log: CallLog,
     ) -> Self {
+        let log = log.hiding(package.secret_names());
         let shared = Shared {
             package,
             env,
             engine,
             provider: RwLock::default(),
             cancel: Mutex::default(),
+            kept: Mutex::default(),
             log,
         };
         Self {
@@ -82,13 +86,11 @@ impl<P: Provider> Server<P> {
         F: Future<Output = Result<T, Status>>,
     {
         let entry = self.shared.log.begin(method, request);
-        let result = AssertUnwindSafe(work)
-            .catch_unwind()
-            .await
-            .unwrap_or_else(|_| {
-                let panic = crate::redact::caught_panic();
-                Err(to_status(&Error::Bug(format!("{method}: {panic}"))))
-            });
+        let result = AssertUnwindSafe(work).catch_unwind().await;
+        let result = result.unwrap_or_else(|_| {
+            let panic = crate::redact::caught_panic();
+            Err(to_status(&Error::Bug(format!("{method}: {panic}"))))
+        });
         self.shared.log.end(&entry, result.as_ref());
         result.map(Response::new)
     }
@@ -314,7 +316,7 @@ impl<P: Provider> ResourceProvider for Server<P> {
 }
 
 /// The type part of a URN, without the types of its parents: `urn:pulumi:stack::project::parent$type::name`.
-fn type_of<'a>(urn: &'a str, given: &'a str) -> &'a str {
+pub(crate) fn type_of<'a>(urn: &'a str, given: &'a str) -> &'a str {
     if !given.is_empty() {
         return given;
     }

@@ -8,7 +8,7 @@ use super::status::{init_failed, to_status};
 use super::{Server, decode, kind, name_of, type_of};
 use crate::check::{Autonaming, Checking};
 use crate::context::{Context, Setting};
-use crate::erased::{Stored, outputs};
+use crate::erased::{Found, Stored, outputs};
 use crate::error::Error;
 use crate::package::ResourceKind;
 use crate::redact::Guard;
@@ -112,7 +112,12 @@ impl<P: Provider> Server<P> {
         let Some(found) = found else {
             return Ok(rpc::ReadResponse::default());
         };
-        let id = found.id.unwrap_or_else(|| request.id.clone());
+        let id = found.id.clone().unwrap_or_else(|| request.id.clone());
+        let found = Found {
+            inputs: mark(found.inputs, &kind.inputs),
+            outputs: mark(mark(found.outputs, &kind.inputs), &kind.state),
+            ..found
+        };
         if !found.problems.is_empty() {
             let unhealthy = Error::Refused {
                 what: found.problems.join("; "),
@@ -224,6 +229,7 @@ impl<P: Provider> Server<P> {
             seed: Vec::new(),
         };
         checking.run();
+        guard.add_all(&checking.inputs);
         if !checking.is_ok() {
             let failures = failures(checking.failures, &checking.inputs, &kind.args);
             return Ok(rpc::InvokeResponse {
@@ -256,7 +262,7 @@ impl<P: Provider> Server<P> {
 /// Outputs whose type says that they are secret are sent as such.
 fn mark(mut map: PropertyMap, spec: &crate::schema::ObjectSpec) -> PropertyMap {
     for (name, value) in &mut map {
-        if spec.get(name).is_some_and(|p| p.secret) && !value.has_secret() {
+        if spec.get(name).is_some_and(|p| p.secret) && !value.is_secret() {
             *value = std::mem::take(value).into_secret();
         }
     }

@@ -62,6 +62,7 @@ impl<P: Provider> Server<P> {
             seed: request.random_seed.clone(),
         };
         checking.run();
+        guard.add_all(&checking.inputs);
         // The resource's own rules presume that each value has the right type.
         if checking.is_ok() {
             kind.resource
@@ -88,7 +89,11 @@ impl<P: Provider> Server<P> {
             Some(inputs) => decode(Some(inputs), &mut guard)?,
             None => outputs
                 .iter()
-                .filter(|(name, _)| kind.inputs.get(name).is_some())
+                .filter(|(name, _)| {
+                    // An output of the same name says what is in force, not what was asked for.
+                    let told = kind.state.get(name).is_none() || news.contains_key(*name);
+                    kind.inputs.get(name).is_some() && told
+                })
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect(),
         };
@@ -131,13 +136,23 @@ pub(super) fn diff_response(diff: &Diff, immutable: bool) -> rpc::DiffResponse {
             (Change::Update, false) => Kind::Update,
             (Change::Update, true) => Kind::UpdateReplace,
         };
-        response.detailed_diff.insert(
-            path.to_string(),
-            rpc::PropertyDiff {
-                kind: kind.into(),
-                input_diff: true,
-            },
-        );
+        let readable = path.readable();
+        let entire = readable == *path;
+        let kind = match (entire, replace) {
+            (true, _) => kind,
+            // Something in it changed; what exactly, the engine has no words for.
+            (false, false) => Kind::Update,
+            (false, true) => Kind::UpdateReplace,
+        };
+        if !readable.steps().is_empty() {
+            response.detailed_diff.insert(
+                readable.to_string(),
+                rpc::PropertyDiff {
+                    kind: kind.into(),
+                    input_diff: true,
+                },
+            );
+        }
         let top = path.top().unwrap_or_default().to_owned();
         if replace && !response.replaces.contains(&top) {
             response.replaces.push(top.clone());

@@ -112,3 +112,7 @@ pub(super) fn input_errors(
         &body,
     )
 }
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;
