@@ -13,9 +13,10 @@ use super::admin_document::{
     same_policy,
 };
 use super::common::{
-    HardeningStatus, Session, check_common, check_with, diff_default_tags, exists_already, harden,
-    tell_adoption,
+    HardeningStatus, Session, asked_for, check_common, check_with, diff_default_tags,
+    exists_already, harden, tell_adoption,
 };
+use super::error::AwsError;
 use super::names;
 use super::tags::Tags;
 use crate::Ptd;
@@ -232,7 +233,7 @@ fn state(session: &Session, arn: &str, live: &Live, status: HardeningStatus) -> 
     }
 }
 
-async fn versions(session: &Session, arn: &str) -> Result<Vec<PolicyVersion>, Error> {
+async fn versions(session: &Session, arn: &str) -> Result<Vec<PolicyVersion>, AwsError> {
     let request = session
         .clients
         .iam()
@@ -246,7 +247,7 @@ async fn versions(session: &Session, arn: &str) -> Result<Vec<PolicyVersion>, Er
     Ok(found.versions().to_vec())
 }
 
-async fn delete_version(session: &Session, arn: &str, version: &str) -> Result<(), Error> {
+async fn delete_version(session: &Session, arn: &str, version: &str) -> Result<(), AwsError> {
     let request = session
         .clients
         .iam()
@@ -261,7 +262,7 @@ async fn delete_version(session: &Session, arn: &str, version: &str) -> Result<(
     {
         Ok(_) => Ok(()),
         Err(error) if error.is_not_found() => Ok(()),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error),
     }
 }
 
@@ -273,22 +274,8 @@ fn number(version: &PolicyVersion) -> u64 {
         .unwrap_or(0)
 }
 
-/// Puts a new version of the document in force. The outer error is ours, the inner one is for `harden` to judge.
-async fn put_document(
-    session: &Session,
-    arn: &str,
-    document: &str,
-) -> Result<Result<String, super::error::AwsError>, Error> {
-    let mut all = versions(session, arn).await?;
-    all.sort_by_key(number);
-    if all.len() >= MOST_VERSIONS
-        && let Some(oldest) = all
-            .iter()
-            .find(|v| !v.is_default_version())
-            .and_then(|v| v.version_id())
-    {
-        delete_version(session, arn, oldest).await?;
-    }
+/// Makes a new version of the document and puts it in force; gives its id.
+async fn create_version(session: &Session, arn: &str, document: &str) -> Result<String, AwsError> {
     let request = session
         .clients
         .iam()
@@ -300,13 +287,35 @@ async fn put_document(
     let made = session
         .clients
         .call("iam:CreatePolicyVersion", subject(arn), request)
-        .await;
-    Ok(made.map(|m| {
-        m.policy_version()
-            .and_then(|v| v.version_id())
-            .unwrap_or_default()
-            .to_owned()
-    }))
+        .await?;
+    Ok(made
+        .policy_version()
+        .and_then(|v| v.version_id())
+        .unwrap_or_default()
+        .to_owned())
+}
+
+/// Puts a new version of the document in force. The oldest one goes only once IAM has said that there are too many: who may
+/// not make versions must not lose any.
+async fn put_document(session: &Session, arn: &str, document: &str) -> Result<String, AwsError> {
+    let refusal = match create_version(session, arn, document).await {
+        // A document that is too long has the same code.
+        Err(error) if error.code() == Some("LimitExceeded") => error,
+        result => return result,
+    };
+    let mut all = versions(session, arn).await?;
+    all.sort_by_key(number);
+    let oldest = all
+        .iter()
+        .find(|v| !v.is_default_version())
+        .and_then(|v| v.version_id());
+    match oldest {
+        Some(oldest) if all.len() >= MOST_VERSIONS => {
+            delete_version(session, arn, oldest).await?;
+            create_version(session, arn, document).await
+        }
+        _ => Err(refusal),
+    }
 }
 
 /// Brings an existing policy to what it should be.
@@ -322,7 +331,7 @@ async fn converge(
     cx.checkpoint(arn, &state(session, arn, &live, status));
     if !same(&live.document, &document) {
         cx.alive()?;
-        let put = put_document(session, arn, &document).await?;
+        let put = put_document(session, arn, &document).await;
         let mut outcome = super::common::Hardening::new();
         let explicit = args.document.is_some().then_some(true);
         harden(
@@ -356,7 +365,8 @@ async fn converge(
         session
             .clients
             .call("iam:TagPolicy", subject(arn), request)
-            .await?;
+            .await
+            .map_err(|e| asked_for("tags", e))?;
     }
     if !change.remove.is_empty() {
         cx.alive()?;
@@ -371,7 +381,8 @@ async fn converge(
         session
             .clients
             .call("iam:UntagPolicy", subject(arn), request)
-            .await?;
+            .await
+            .map_err(|e| asked_for("tags", e))?;
     }
     live.tags.retain(|key, _| !change.remove.contains(key));
     live.tags.extend(change.set);

@@ -170,18 +170,36 @@ pub(super) async fn harden(
         Ok(()) if wanted == Some(false) => HardeningStatus::Off,
         Ok(()) => HardeningStatus::Applied,
         Err(error) if error.is_denied() && wanted.is_none() => {
+            let instead = match name {
+                "versioning" | "blockPublicAccess" | "tlsOnly" | "rotation" => {
+                    format!(", or set {name} to false to do without")
+                }
+                _ => String::new(),
+            };
             cx.warn(format!(
-                "{name} stays as it is: the credentials lack the permission {}. Grant it, or set {name} to false to \
-                 do without",
+                "{name} stays as it is: the credentials lack the permission {}. Grant it{instead}",
                 error.permission()
             ))
             .await;
             HardeningStatus::Denied
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(asked_for(name, error)),
     };
     hardening.insert(name.to_owned(), status);
     Ok(())
+}
+
+/// The failure to do what an input asks for. A denied one names the input, which is the other way out.
+pub(super) fn asked_for(input: &str, error: AwsError) -> Error {
+    if !error.is_denied() {
+        return error.into();
+    }
+    let permission = error.permission().to_owned();
+    error
+        .with_hint(format!(
+            "the input {input} takes the permission {permission}: grant it, or leave {input} out"
+        ))
+        .into()
 }
 
 /// The input that a look at a protective setting gives. `prior` is what the program said: `None` in an import.

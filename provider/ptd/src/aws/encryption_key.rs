@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::common::{
-    Hardening, HardeningStatus, Session, check_common, check_window, check_with, diff_default_tags,
-    exists_already, harden, observed, region_of, status, tell_adoption,
+    Hardening, HardeningStatus, Session, asked_for, check_common, check_window, check_with,
+    diff_default_tags, exists_already, harden, observed, region_of, status, tell_adoption,
 };
 use super::error::AwsError;
 use super::names;
@@ -407,7 +407,8 @@ async fn converge(
         session
             .clients
             .call("kms:UpdateKeyDescription", subject(&args.alias), request)
-            .await?;
+            .await
+            .map_err(|e| asked_for("description", e))?;
     }
     if let Some(policy) = args.policy.as_ref().filter(|_| due.contains(&"policy")) {
         cx.alive()?;
@@ -420,7 +421,8 @@ async fn converge(
         session
             .clients
             .call("kms:PutKeyPolicy", subject(&args.alias), request)
-            .await?;
+            .await
+            .map_err(|e| asked_for("policy", e))?;
     }
     let change = session.tag_change(&live.tags, args.tags.as_ref());
     if !change.set.is_empty() {
@@ -433,7 +435,8 @@ async fn converge(
         session
             .clients
             .call("kms:TagResource", subject(&args.alias), request)
-            .await?;
+            .await
+            .map_err(|e| asked_for("tags", e))?;
     }
     if !change.remove.is_empty() {
         cx.alive()?;
@@ -446,7 +449,8 @@ async fn converge(
         session
             .clients
             .call("kms:UntagResource", subject(&args.alias), request)
-            .await?;
+            .await
+            .map_err(|e| asked_for("tags", e))?;
     }
     live.tags.retain(|key, _| !change.remove.contains(key));
     live.tags.extend(change.set);

@@ -373,13 +373,24 @@ impl Resource for StateBucket {
         );
         let tls = measure("tlsOnly", said(|a| a.tls_only), live.tls_only(&session, id));
         let said_encryption = args.as_ref().and_then(|a| a.encryption.clone());
-        let encryption = live.encryption_input(said_encryption.as_ref());
-        hardening.insert("encryption".into(), HardeningStatus::Applied);
+        let encryption = live.encryption_input(said_encryption.as_ref(), denied("encryption"));
+        hardening.insert(
+            "encryption".into(),
+            if live.lacks_encryption(said_encryption.as_ref(), denied("encryption")) {
+                HardeningStatus::Denied
+            } else {
+                HardeningStatus::Applied
+            },
+        );
         let said_ownership = args.as_ref().and_then(|a| a.object_ownership);
-        let enforced = live.ownership == Some(ObjectOwnership::BucketOwnerEnforced);
+        let wanted = said_ownership.unwrap_or(ObjectOwnership::BucketOwnerEnforced);
         hardening.insert(
             "objectOwnership".into(),
-            status(None, enforced, denied("objectOwnership")),
+            status(
+                said_ownership.map(|_| true),
+                live.ownership == Some(wanted),
+                denied("objectOwnership"),
+            ),
         );
         let ownership = match (said_ownership, live.ownership) {
             (None, Some(ObjectOwnership::BucketOwnerEnforced)) => None,
@@ -410,7 +421,7 @@ impl Resource for StateBucket {
     async fn update(
         cx: &Context<Ptd>,
         id: &str,
-        _old: Prior<Self>,
+        old: Prior<Self>,
         args: StateBucketArgs,
     ) -> Result<StateBucketState, Error> {
         let session = Session::open(cx, args.region.as_deref(), args.account_id.as_deref()).await?;
@@ -421,6 +432,9 @@ impl Resource for StateBucket {
             ));
         }
         let live = Live::look(&session, id).await?;
+        // Were the run to end here, what is told of the hardening is what was true before.
+        let before = old.state.map(|s| s.hardening).unwrap_or_default();
+        cx.checkpoint(id, &state(&session, id, before, &live.tags));
         let (hardening, tags) = live.converge(cx, &session, &args).await?;
         Ok(state(&session, id, hardening, &tags))
     }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::{BucketEncryption, EncryptionAlgorithm, ObjectOwnership, StateBucketArgs, subject};
 use crate::Ptd;
 use crate::aws::admin_document::canonical_statement;
-use crate::aws::common::{Hardening, Session, harden};
+use crate::aws::common::{Hardening, Session, asked_for, harden};
 use crate::aws::error::AwsError;
 use crate::aws::tags::Tags;
 
@@ -246,14 +246,25 @@ impl Live {
         }
     }
 
+    /// Whether encryption is another one than the default, which was denied when it was last tried.
+    pub(super) fn lacks_encryption(&self, said: Option<&BucketEncryption>, denied: bool) -> bool {
+        let kms = self
+            .encryption
+            .as_ref()
+            .is_some_and(|e| e.algorithm == EncryptionAlgorithm::Kms);
+        denied && said.is_none() && kms
+    }
+
     /// The `encryption` input that stands for what is there.
     pub(super) fn encryption_input(
         &self,
         said: Option<&BucketEncryption>,
+        denied: bool,
     ) -> Option<BucketEncryption> {
         let actual = self.encryption.clone().unwrap_or(BucketEncryption::DEFAULT);
         match said {
             None if actual.algorithm == EncryptionAlgorithm::Aes256 => None,
+            None if denied => None,
             Some(said) if same_encryption(said, &actual) => Some(said.clone()),
             _ => Some(actual),
         }
@@ -343,6 +354,13 @@ impl Live {
             ),
             self.tags(&put, due("tags"), args),
         );
+        // S3 encrypts every new bucket with its own keys. Stating it is for the record, so nothing is lost without.
+        let encryption = match encryption {
+            Err(error) if error.is_denied() && args.encryption.is_none() && !due("encryption") => {
+                Ok(())
+            }
+            result => result,
+        };
         let mut hardening = Hardening::new();
         let explicit = |on: bool| on.then_some(true);
         harden(
@@ -372,8 +390,9 @@ impl Live {
         harden(cx, &mut hardening, "tlsOnly", args.tls_only, tls).await?;
         let stated = explicit(args.object_ownership.is_some());
         harden(cx, &mut hardening, "objectOwnership", stated, ownership).await?;
-        lifecycle?;
-        Ok((hardening, tags?))
+        lifecycle.map_err(|e| asked_for("noncurrentVersionExpirationDays", e))?;
+        let tags = tags.map_err(|e| asked_for("tags", e))?;
+        Ok((hardening, tags))
     }
 
     async fn tags(
