@@ -12,13 +12,15 @@ CARGO ?= cargo
 EXAMPLE ?= examples/aws-bootstrap
 # Which tests, and how: make pytest PYTEST="tests/test_bootstrap.py -k import"
 PYTEST ?= -n 2 --dist worksteal tests
+# What is measured, and how: make bench BENCH="bootstrap --tls --sizes 50"
+BENCH ?=
 
 DENY := .tools/bin/cargo-deny
 DENY_VERSION := 0.20.2
 PLUGIN := target/debug/pulumi-resource-ptd
 VENV := .venv/.installed
 
-.PHONY: help build test-provider tools venv lint deny schema sdk check-generated cargo-test pytest test demo demo-down clean
+.PHONY: help build test-provider tools workload-tools workload-env workload-env-down venv lint deny schema sdk check-generated cargo-test pytest test bench demo demo-down clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | awk -F '\t' '{ printf "make %-16s %s\n", $$1, $$2 }'
@@ -31,6 +33,15 @@ test-provider: ## the provider that the protocol tests drive where the plugin ha
 
 tools: ## the Pulumi CLI (unless one on PATH will do) and the SDK generator, into .tools
 	@tools/build.sh
+
+workload-tools: ## what examples/workload runs against: a Kubernetes API server, etcd, PostgreSQL
+	@tools/workload.sh
+
+workload-env: tools workload-tools venv ## start it, with an emulated AWS; then: eval "$$(tools/workload_env.py env)"
+	@.venv/bin/python tools/workload_env.py start
+
+workload-env-down: ## stop it, and forget all it held
+	@[ ! -d .demo-pipeline ] || .venv/bin/python tools/workload_env.py stop
 
 venv: $(VENV) ## the Python environment of the tests and the demo
 
@@ -76,10 +87,10 @@ check-generated: build tools
 	@found=$$(PATH="$(CURDIR)/.tools/bin:$$PATH" PULUMI_HOME="$(CURDIR)/.tools/home" PULUMI_SKIP_UPDATE_CHECK=true \
 		pulumi schema check schema.json 2>&1); [ -z "$$found" ] || { echo "$$found"; exit 1; }
 
-cargo-test:
+cargo-test: tools
 	$(CARGO) test --quiet --locked --workspace
 
-pytest: build test-provider tools venv .venv/.sdk ## the end-to-end tests alone
+pytest: build test-provider tools workload-tools venv .venv/.sdk ## the end-to-end tests alone
 	.venv/bin/python -m pytest -c tests/pytest.ini --rootdir . $(PYTEST)
 
 test: ## everything CI runs
@@ -89,12 +100,16 @@ test: ## everything CI runs
 	@$(MAKE) check-generated
 	@$(MAKE) pytest
 
+bench: tools venv .venv/.sdk ## speed and size of the release build beside what must be reached; on a quiet machine
+	@$(CARGO) build --quiet --release --locked -p ptd --bin pulumi-resource-ptd
+	@.venv/bin/python -m bench $(BENCH)
+
 demo: build tools venv .venv/.sdk ## a real `pulumi up` of the bootstrap example against an emulated AWS
 	@tools/demo.sh up $(EXAMPLE)
 
 demo-down: ## destroy the demo and stop its emulator
 	@tools/demo.sh down
 
-clean: demo-down ## remove everything built, fetched or started here
-	@rm -rf .tools .venv .demo .pytest_cache .mypy_cache
+clean: demo-down workload-env-down ## remove everything built, fetched or started here
+	@rm -rf .tools .venv .demo .demo-pipeline .pytest_cache .mypy_cache
 	@$(CARGO) clean --quiet

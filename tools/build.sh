@@ -33,9 +33,11 @@ if [ "$(cat "$bin/.state" 2>/dev/null)" != "$state" ]; then
     CGO_ENABLED=0 go build -trimpath \
         -ldflags "-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v$pulumi" \
         -o "$bin/" "${wanted[@]}"
-    # Beside the CLI the stand-in counts as part of the installation, and no command warns of it.
-    printf '#!/bin/sh\nexec "$(dirname "$0")/../../tests/tools/pulumi-language-python" "$@"\n' >"$bin/pulumi-language-python"
-    chmod +x "$bin/pulumi-language-python"
+    # Beside the CLI the stand-ins count as part of the installation, and no command warns of them.
+    for name in pulumi-language-python pulumi-resource-pulumi-python; do
+        printf '#!/bin/sh\nexec "$(dirname "$0")/../../tests/tools/%s" "$@"\n' "$name" >"$bin/$name"
+        chmod +x "$bin/$name"
+    done
     printf '%s' "$state" >"$bin/.state"
 fi
 echo "tools: $source"

@@ -86,7 +86,15 @@ class Host(LanguageServer):
                     del sys.modules[name]
 
 
+def end_with(parent: int) -> None:
+    """The real host, too, notices when the CLI was killed."""
+    while os.getppid() == parent and not ENDED.wait(0.5):
+        pass
+    ENDED.set()
+
+
 def main() -> None:
+    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ENDED.set())
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=16), options=GRPC_OPTIONS)
