@@ -56,7 +56,7 @@ def described(schema: dict) -> Iterator[tuple[str, dict]]:
 def test_everything_of_the_plan_is_there(schema):
     assert set(schema["resources"]) == {
         f"ptd:aws:{name}" for name in ("AdminPolicy", "Bootstrap", "EncryptionKey", "Secret", "SecretFields", "StateBucket")
-    }
+    } | {"ptd:index:Stack"}
     assert schema["resources"]["ptd:aws:Bootstrap"]["isComponent"] is True
     assert set(schema["functions"]) == {"ptd:index:getTarget"}
     assert (schema["name"], schema["license"]) == ("ptd", "Apache-2.0")

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ use crate::value::PropertyMap;
 
 /// How long an operation may go on after a cancel, to finish the request that is on its way. The engine waits for
 /// it, and a user who pressed Ctrl-C expects the prompt back within seconds.
-pub(crate) const GRACE: Duration = Duration::from_secs(3);
+const GRACE_MILLIS: u64 = 3000;
+pub(crate) const GRACE: Duration = Duration::from_millis(GRACE_MILLIS);
 
 /// One operation on one resource: whose it is, where to report, and when to stop.
 pub struct Context<P> {
@@ -32,6 +34,8 @@ pub struct Context<P> {
     deadline: Option<(Instant, Duration)>,
     checkpoint: Mutex<Option<Checkpoint>>,
     secrets: Mutex<Guard>,
+    /// Milliseconds.
+    grace: AtomicU64,
 }
 
 #[derive(Clone)]
@@ -68,6 +72,7 @@ impl<P> Context<P> {
                 .flatten(),
             checkpoint: Mutex::default(),
             secrets: Mutex::new(secrets),
+            grace: AtomicU64::new(GRACE_MILLIS),
         }
     }
 
@@ -186,6 +191,18 @@ impl<P> Context<P> {
         }
     }
 
+    /// Asks for more time than seconds between a cancel and the end of the operation, for work that has its own way to end.
+    pub fn patience(&self, grace: Duration) {
+        let millis = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+        self.grace.store(millis, Ordering::Relaxed);
+    }
+
+    /// Completes when a cancelled operation has had its time.
+    async fn given_up(&self) {
+        self.cancel.cancelled().await;
+        tokio::time::sleep(Duration::from_millis(self.grace.load(Ordering::Relaxed))).await;
+    }
+
     /// Completes when the run is cancelled.
     pub async fn cancellation(&self) {
         self.cancel.cancelled().await;
@@ -219,7 +236,7 @@ impl<P> Context<P> {
         tokio::select! {
             biased;
             result = work => result,
-            () = async { self.cancel.cancelled().await; tokio::time::sleep(GRACE).await } => Err(self.cancelled()),
+            () = self.given_up() => Err(self.cancelled()),
             limit = self.expired() => Err(self.timed_out(limit)),
         }
     }

@@ -150,6 +150,29 @@ impl<'de> de::SeqAccess<'de> for Items<'de> {
     }
 }
 
+/// What [`crate::Marked`] is made of.
+struct MarkAndValue<'a> {
+    mark: Option<bool>,
+    value: Option<ValueDe<'a>>,
+}
+
+impl<'de> de::SeqAccess<'de> for MarkAndValue<'de> {
+    type Error = FitError;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, FitError> {
+        if let Some(mark) = self.mark.take() {
+            return seed.deserialize(mark.into_deserializer()).map(Some);
+        }
+        self.value
+            .take()
+            .map(|value| seed.deserialize(value))
+            .transpose()
+    }
+}
+
 /// An archive for those who read it as any value.
 fn archive(archive: &Archive) -> serde_json::Value {
     let assets = archive.assets.as_ref().map(|assets| {
@@ -240,9 +263,16 @@ impl<'de> de::Deserializer<'de> for ValueDe<'de> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _name: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, FitError> {
+        if name == crate::secret::MARKED {
+            let mark = Some(self.0.has_secret());
+            return visitor.visit_seq(MarkAndValue {
+                mark,
+                value: Some(self),
+            });
+        }
         visitor.visit_newtype_struct(self)
     }
 

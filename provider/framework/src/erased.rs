@@ -1,5 +1,6 @@
 //! Resources and functions without their types, as the server calls them.
 
+use std::collections::BTreeSet;
 use std::marker::PhantomData;
 
 use futures::FutureExt;
@@ -99,10 +100,31 @@ impl<R: Resource> Typed<R> {
 }
 
 /// Outputs are what was asked for and what is known beyond it.
-pub(crate) fn outputs(inputs: &PropertyMap, state: PropertyMap) -> PropertyMap {
+pub(crate) fn outputs(inputs: &PropertyMap, mut state: PropertyMap) -> PropertyMap {
+    hide_derived(inputs, &mut state);
     let mut outputs = inputs.clone();
     outputs.extend(state);
     outputs
+}
+
+/// An output that repeats a text of a secret input is secret too; the engine marks only outputs of the input's name.
+pub(crate) fn hide_derived(inputs: &PropertyMap, outputs: &mut PropertyMap) {
+    let mut secrets = BTreeSet::new();
+    for value in inputs.values() {
+        value.secret_texts(&mut |text| {
+            secrets.insert(text.to_owned());
+        });
+    }
+    secrets.remove("");
+    if secrets.is_empty() {
+        return;
+    }
+    let repeats = |value: &PropertyValue| value.as_str().is_some_and(|text| secrets.contains(text));
+    for value in outputs.values_mut() {
+        if !value.has_secret() && value.any(&repeats) {
+            *value = std::mem::take(value).into_secret();
+        }
+    }
 }
 
 /// A read value replaces a secret one only as a secret.

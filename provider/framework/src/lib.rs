@@ -46,7 +46,7 @@ pub use path::{Path, Step};
 pub use resource::{
     Created, Function, Observed, Prediction, Preview, Prior, Properties, Provider, Resource,
 };
-pub use secret::Secret;
+pub use secret::{Marked, Secret};
 pub use ser::{UnfitError, to_properties, to_value};
 pub use serve::run;
 pub use value::{

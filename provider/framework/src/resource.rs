@@ -206,6 +206,14 @@ impl Prediction {
         }
     }
 
+    /// Promises a value of which parts may be unknown.
+    pub fn value(&mut self, name: &str, value: PropertyValue) {
+        match self.outputs.get_mut(name) {
+            Some(slot) => *slot = value,
+            None => self.problem = Some(format!("there is no output '{name}' to predict")),
+        }
+    }
+
     /// Takes back a promise that the framework made.
     pub fn unknown(&mut self, name: &str) {
         self.outputs.insert(name.to_owned(), PropertyValue::UNKNOWN);

@@ -185,3 +185,22 @@ fn nothing_is_left_out_of_a_map_and_absent_fields_are() {
     let value = to_value(&BTreeMap::from([("a", None::<i64>)])).unwrap();
     assert_eq!(value.as_map().unwrap()["a"], PropertyValue::Null);
 }
+
+#[test]
+fn marks_are_data() {
+    use crate::Marked;
+    use std::collections::BTreeMap;
+
+    let given = PropertyMap::from([
+        ("open".to_owned(), PropertyValue::from("a")),
+        ("hidden".to_owned(), PropertyValue::from("b").into_secret()),
+    ]);
+    let map: BTreeMap<String, Marked<serde_json::Value>> =
+        crate::de::from_properties(&given).unwrap();
+    assert_eq!((map["open"].secret, map["hidden"].secret), (false, true));
+    assert_eq!(map["hidden"].value, "b");
+    assert_eq!(format!("{:?}", map["hidden"]), "[secret]");
+    assert_eq!(crate::ser::to_properties(&map).unwrap(), given);
+    let plain: Marked<u8> = serde_json::from_str("3").unwrap();
+    assert_eq!((plain.secret, plain.value), (false, 3));
+}

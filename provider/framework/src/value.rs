@@ -213,7 +213,7 @@ impl PropertyValue {
         })
     }
 
-    fn any(&self, test: &dyn Fn(&Self) -> bool) -> bool {
+    pub(crate) fn any(&self, test: &dyn Fn(&Self) -> bool) -> bool {
         if test(self) {
             return true;
         }

@@ -4,6 +4,7 @@
 
 pub mod aws;
 pub mod get_target;
+pub mod stack;
 pub mod target;
 
 use pulumi_provider::{Checking, Error, Package, Path, Provider};
@@ -101,5 +102,6 @@ pub fn package() -> Package<Ptd> {
         .resource::<aws::secret::Secret>()
         .resource::<aws::secret_fields::SecretFields>()
         .component::<aws::bootstrap::Bootstrap>()
+        .resource::<stack::Stack>()
         .function::<get_target::GetTarget>()
 }

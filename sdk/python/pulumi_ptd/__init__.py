@@ -9,6 +9,7 @@ import typing
 from ._enums import *
 from .get_target import *
 from .provider import *
+from .stack import *
 from ._inputs import *
 from . import outputs
 
@@ -36,6 +37,14 @@ _utilities.register(
    "ptd:aws:Secret": "Secret",
    "ptd:aws:SecretFields": "SecretFields",
    "ptd:aws:StateBucket": "StateBucket"
+  }
+ },
+ {
+  "pkg": "ptd",
+  "mod": "index",
+  "fqn": "pulumi_ptd",
+  "classes": {
+   "ptd:index:Stack": "Stack"
   }
  }
 ]

@@ -7,10 +7,34 @@ import pulumi
 from enum import Enum
 
 __all__ = [
+    'OnDelete',
     'TargetCloud',
     'TargetKind',
     'TargetType',
 ]
+
+
+@pulumi.type_token("ptd:index:OnDelete")
+class OnDelete(_builtins.str, Enum):
+    """
+    What happens to the inner stack when the resource is deleted.
+    """
+    REFUSE = "refuse"
+    """
+    Deleting is refused while the inner stack has resources.
+    """
+    RETAIN = "retain"
+    """
+    The inner stack stays as it is.
+    """
+    DESTROY = "destroy"
+    """
+    The resources of the inner stack are destroyed; the empty stack and its history stay.
+    """
+    DESTROY_AND_REMOVE = "destroyAndRemove"
+    """
+    The resources of the inner stack are destroyed, then the stack is removed.
+    """
 
 
 @pulumi.type_token("ptd:index:TargetCloud")

@@ -9,11 +9,13 @@ mod status;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use futures::{FutureExt, Stream};
 use pulumi_proto::pulumirpc as rpc;
 use pulumi_proto::pulumirpc::resource_provider_server::ResourceProvider;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
@@ -27,6 +29,10 @@ use crate::resource::Provider;
 use crate::value::PropertyMap;
 
 pub(crate) use status::to_status;
+
+/// How many resources are worked on at once. The engine may be told to ask for a thousand at a time: those beyond this number
+/// cost no more than their messages until it is their turn.
+const MAX_OPERATIONS: usize = 128;
 
 /// One running provider process.
 pub(crate) struct Server<P: Provider> {
@@ -43,6 +49,8 @@ pub(crate) struct Shared<P: Provider> {
     cancel: Mutex<CancellationToken>,
     /// Keep the secrets of the configuration out of everything that is written.
     kept: Mutex<Vec<Guard>>,
+    operations: Semaphore,
+    attached: AtomicBool,
     log: CallLog,
 }
 
@@ -72,6 +80,8 @@ impl<P: Provider> Server<P> {
             provider: RwLock::default(),
             cancel: Mutex::default(),
             kept: Mutex::default(),
+            operations: Semaphore::new(MAX_OPERATIONS),
+            attached: AtomicBool::default(),
             log,
         };
         Self {
@@ -93,6 +103,36 @@ impl<P: Provider> Server<P> {
         });
         self.shared.log.end(&entry, result.as_ref());
         result.map(Response::new)
+    }
+
+    /// Handles an operation on a resource when it is its turn. Its future is large, and made only then.
+    async fn operate<T, W, F>(
+        &self,
+        method: &'static str,
+        urn: &str,
+        request: &impl Record,
+        work: W,
+    ) -> Reply<T>
+    where
+        T: Record,
+        W: FnOnce() -> F + Send,
+        F: Future<Output = Result<T, Status>> + Send,
+    {
+        let work = async {
+            // Taken before the wait: where engines attach, a cancel leaves a fresh token behind.
+            let cancel = self.shared.cancellation();
+            let _turn = tokio::select! {
+                biased;
+                () = cancel.cancelled() => {
+                    let during = format!("{method} of {}, which had not begun", name_of(urn, ""));
+                    return Err(to_status(&Error::Cancelled { during }));
+                }
+                // Nobody closes it, which is the only way to fail.
+                turn = self.shared.operations.acquire() => turn.ok(),
+            };
+            Box::pin(work()).await
+        };
+        self.handle(method, request, work).await
     }
 }
 
@@ -116,11 +156,24 @@ impl<P: Provider> Shared<P> {
             .clone()
     }
 
-    /// Stops what runs now; what comes later runs under a fresh token, since one process may outlive several runs.
+    /// Stops what runs now, and what the engine had already sent on its way: that must not keep the user waiting either.
+    ///
+    /// The next Configure begins a new run. A process that engines attach to serves several at once, and their calls do
+    /// not say which they belong to: there, what comes later is served.
     fn cancel_running(&self) {
         let mut current = self.cancel.lock().unwrap_or_else(PoisonError::into_inner);
         current.cancel();
-        *current = CancellationToken::new();
+        if self.attached.load(Ordering::Relaxed) {
+            *current = CancellationToken::new();
+        }
+    }
+
+    /// A new run begins: the end of the one before is of no concern to it.
+    fn begin_run(&self) {
+        let mut current = self.cancel.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.is_cancelled() {
+            *current = CancellationToken::new();
+        }
     }
 }
 
@@ -205,6 +258,7 @@ impl<P: Provider> ResourceProvider for Server<P> {
         request: Request<rpc::ConfigureRequest>,
     ) -> Reply<rpc::ConfigureResponse> {
         let request = request.into_inner();
+        self.shared.begin_run();
         self.handle("Configure", &request, async { self.configure_(&request) })
             .await
     }
@@ -236,13 +290,14 @@ impl<P: Provider> ResourceProvider for Server<P> {
 
     async fn create(&self, request: Request<rpc::CreateRequest>) -> Reply<rpc::CreateResponse> {
         let request = request.into_inner();
-        self.handle("Create", &request, self.create_(&request))
+        self.operate("Create", &request.urn, &request, || self.create_(&request))
             .await
     }
 
     async fn read(&self, request: Request<rpc::ReadRequest>) -> Reply<rpc::ReadResponse> {
         let request = request.into_inner();
-        self.handle("Read", &request, self.read_(&request)).await
+        self.operate("Read", &request.urn, &request, || self.read_(&request))
+            .await
     }
 
     type ListStream = Pin<Box<dyn Stream<Item = Result<rpc::ListResponse, Status>> + Send>>;
@@ -255,13 +310,13 @@ impl<P: Provider> ResourceProvider for Server<P> {
 
     async fn update(&self, request: Request<rpc::UpdateRequest>) -> Reply<rpc::UpdateResponse> {
         let request = request.into_inner();
-        self.handle("Update", &request, self.update_(&request))
+        self.operate("Update", &request.urn, &request, || self.update_(&request))
             .await
     }
 
     async fn delete(&self, request: Request<rpc::DeleteRequest>) -> Reply<()> {
         let request = request.into_inner();
-        self.handle("Delete", &request, self.delete_(&request))
+        self.operate("Delete", &request.urn, &request, || self.delete_(&request))
             .await
     }
 
@@ -294,6 +349,7 @@ impl<P: Provider> ResourceProvider for Server<P> {
     async fn attach(&self, request: Request<rpc::PluginAttach>) -> Reply<()> {
         let request = request.into_inner();
         self.handle("Attach", &request, async {
+            self.shared.attached.store(true, Ordering::Relaxed);
             self.shared.engine.connect(&request.address);
             Ok(())
         })

@@ -8,7 +8,7 @@ use super::status::{init_failed, to_status};
 use super::{Server, decode, kind, name_of, type_of};
 use crate::check::{Autonaming, Checking};
 use crate::context::{Context, Setting};
-use crate::erased::{Found, Stored, outputs};
+use crate::erased::{Found, Stored, hide_derived, outputs};
 use crate::error::Error;
 use crate::package::ResourceKind;
 use crate::redact::Guard;
@@ -280,6 +280,7 @@ async fn predict<P>(
     inputs: PropertyMap,
     old: Option<(String, Stored)>,
 ) -> Result<PropertyMap, Status> {
+    let given = inputs.clone();
     let mut prediction = Prediction {
         outputs: inputs.clone(),
         problem: None,
@@ -298,8 +299,9 @@ async fn predict<P>(
     }
     let work = kind.resource.preview(cx, inputs, old, &mut prediction);
     cx.bound(work).await.map_err(|e| to_status(&e))?;
-    match prediction.problem {
-        Some(problem) => Err(to_status(&Error::Bug(problem))),
-        None => Ok(prediction.outputs),
+    if let Some(problem) = prediction.problem {
+        return Err(to_status(&Error::Bug(problem)));
     }
+    hide_derived(&given, &mut prediction.outputs);
+    Ok(prediction.outputs)
 }

@@ -1,0 +1,191 @@
+//! The engine's events, as far as they are of use to a driver.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The property that marks a value as special, and the mark of a secret.
+const SIGNATURE: &str = "4dabf18193072939515e22adb298388d";
+const SECRET: &str = "1b47061264138c4ac30d75fd1eb44270";
+
+/// Whether a value of an event or an exported state is a secret.
+#[must_use]
+pub fn is_secret(value: &Value) -> bool {
+    value.get(SIGNATURE).and_then(Value::as_str) == Some(SECRET)
+}
+
+/// What stands for a secret whose value is not told.
+#[must_use]
+pub fn secret_mark() -> Value {
+    serde_json::json!({ SIGNATURE: SECRET, "ciphertext": "[secret]" })
+}
+
+/// One event of a running operation.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    /// Counts from zero.
+    #[serde(default)]
+    pub sequence: u64,
+    /// Seconds since 1970.
+    #[serde(default)]
+    pub timestamp: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum EventKind {
+    /// A step begins.
+    ResourcePreEvent(Step),
+    /// A step is done; in a preview, this is what it would give.
+    ResOutputsEvent(Step),
+    /// A step failed.
+    ResOpFailedEvent(Step),
+    /// Something to tell: an error, a warning, output of the program.
+    DiagnosticEvent(Diagnostic),
+    /// A policy is not met.
+    PolicyEvent(Policy),
+    /// It is over.
+    SummaryEvent(Summary),
+    /// Anything else.
+    #[serde(untagged)]
+    Other(Value),
+}
+
+/// One resource's step.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Step {
+    /// What it is about.
+    pub metadata: StepMetadata,
+}
+
+/// What a step is about.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepMetadata {
+    /// `create`, `update`, `delete`, `same`, `replace`, `read`, `refresh` and so on.
+    pub op: String,
+    /// The resource.
+    pub urn: String,
+    /// Its type.
+    #[serde(default, rename = "type")]
+    pub kind: String,
+    /// Properties that differ.
+    #[serde(default)]
+    pub diffs: Option<Vec<String>>,
+    /// How it was.
+    #[serde(default)]
+    pub old: Option<State>,
+    /// How it is to be.
+    #[serde(default)]
+    pub new: Option<State>,
+}
+
+/// A resource's state in an event.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct State {
+    /// The parent's URN.
+    #[serde(default)]
+    pub parent: String,
+    /// Inputs, secrets replaced by their mark.
+    #[serde(default)]
+    pub inputs: BTreeMap<String, Value>,
+    /// Outputs, secrets replaced by their mark.
+    #[serde(default)]
+    pub outputs: BTreeMap<String, Value>,
+}
+
+/// Something to tell.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Diagnostic {
+    /// The resource it is about, if any.
+    #[serde(default)]
+    pub urn: String,
+    /// The text.
+    pub message: String,
+    /// `debug`, `info`, `info#err`, `warning` or `error`.
+    pub severity: String,
+    /// Whether it is a passing status.
+    #[serde(default)]
+    pub ephemeral: bool,
+}
+
+/// A policy that is not met.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Policy {
+    /// The resource.
+    #[serde(default)]
+    pub resource_urn: String,
+    /// What is wrong.
+    pub message: String,
+    /// The policy.
+    #[serde(rename = "policyName")]
+    pub name: String,
+    /// The pack it comes from.
+    #[serde(rename = "policyPackName")]
+    pub pack: String,
+    /// `mandatory` violations fail the operation.
+    #[serde(default)]
+    pub enforcement_level: String,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// Seconds.
+    #[serde(default)]
+    pub duration_seconds: u64,
+    /// Resources by operation.
+    #[serde(default)]
+    pub resource_changes: BTreeMap<String, u64>,
+    /// `succeeded` or `failed`.
+    #[serde(default)]
+    pub result: String,
+}
+
+impl Summary {
+    /// Whether anything is created, changed, replaced or deleted.
+    #[must_use]
+    pub fn has_changes(&self) -> bool {
+        self.resource_changes
+            .iter()
+            .any(|(op, count)| *count > 0 && op != "same" && op != "read")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_and_unknown_events() {
+        let text = r#"{"sequence":3,"timestamp":1,"resOutputsEvent":{"metadata":{"op":"create","urn":"u","type":"t","old":null,
+            "new":{"parent":"","inputs":{},"outputs":{"a":{"4dabf18193072939515e22adb298388d":
+            "1b47061264138c4ac30d75fd1eb44270","ciphertext":"[secret]"},"b":3}}}}}"#;
+        let event: Event = serde_json::from_str(text).expect("event");
+        let EventKind::ResOutputsEvent(step) = event.kind else {
+            panic!("{event:?}")
+        };
+        let outputs = step.metadata.new.expect("state").outputs;
+        assert!(is_secret(&outputs["a"]) && !is_secret(&outputs["b"]));
+        let event: Event =
+            serde_json::from_str(r#"{"sequence":5,"timestamp":1,"newEvent":{"x":1}}"#)
+                .expect("event");
+        assert!(matches!(event.kind, EventKind::Other(_)));
+        let text = r#"{"sequence":4,"timestamp":1,"summaryEvent":{"durationSeconds":1,"resourceChanges":{"same":2,"create":0},
+            "result":"succeeded"}}"#;
+        let event: Event = serde_json::from_str(text).expect("event");
+        let EventKind::SummaryEvent(summary) = event.kind else {
+            panic!("{event:?}")
+        };
+        assert!(!summary.has_changes());
+    }
+}

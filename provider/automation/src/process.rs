@@ -1,0 +1,275 @@
+//! Processes that never outlive who started them.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::Child;
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+use crate::Error;
+use crate::cli::Environment;
+
+/// How much of what a process writes is kept: the end of it.
+const KEPT: usize = 4 << 20;
+
+/// A process still to be started.
+pub(crate) struct Command {
+    name: String,
+    inner: tokio::process::Command,
+    input: Option<Zeroizing<String>>,
+    cancel: CancellationToken,
+    grace: Duration,
+    limit: Option<Duration>,
+}
+
+/// What a process left.
+pub(crate) struct Ended {
+    /// The exit code; `None` after a signal.
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+    pub(crate) cancelled: Option<Cancelled>,
+}
+
+/// How a process was made to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cancelled {
+    /// It took too long; otherwise somebody asked for it.
+    pub timeout: bool,
+    /// It did not end by itself within the grace period.
+    pub killed: bool,
+}
+
+/// A process and all that it started, which must not outlive it. Plugins are in process groups of their own, so that no
+/// single signal reaches them all.
+struct Family(Option<Pid>);
+
+impl Family {
+    /// The leader alone is asked: it tells its own children when and how to end.
+    fn interrupt(&self) {
+        if let Some(pid) = self.0 {
+            // It may have ended meanwhile, which is what is wanted.
+            let _ = kill_process(pid, Signal::INT);
+        }
+    }
+
+    fn members(&self) -> Vec<Member> {
+        self.0.map(descendants).unwrap_or_default()
+    }
+
+    /// Kills the group of the leader, and those once seen to descend from it.
+    fn kill(&self, members: &[Member]) {
+        if let Some(pid) = self.0 {
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
+        for member in members.iter().filter(|member| member.lives()) {
+            let _ = kill_process(member.pid, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Family {
+    fn drop(&mut self) {
+        self.kill(&self.members());
+    }
+}
+
+/// A process; when it started tells it from a later one with the same number.
+struct Member {
+    pid: Pid,
+    parent: i32,
+    start: String,
+}
+
+impl Member {
+    /// From `/proc`, which only Linux has; elsewhere none are found, and process groups have to do.
+    fn look(pid: Pid) -> Option<Self> {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+        // The name before it may hold anything.
+        let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+        let (parent, start) = (fields.get(1)?.parse().ok()?, (*fields.get(19)?).to_owned());
+        Some(Self { pid, parent, start })
+    }
+
+    fn lives(&self) -> bool {
+        Self::look(self.pid).is_some_and(|now| now.start == self.start)
+    }
+}
+
+/// All processes that descend from this one, without itself.
+fn descendants(of: Pid) -> Vec<Member> {
+    let numbers = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut others: Vec<Member> = numbers
+        .filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))
+        .filter_map(Member::look)
+        .collect();
+    let mut found: Vec<Member> = Vec::new();
+    let mut parents = vec![of.as_raw_nonzero().get()];
+    while let Some(parent) = parents.pop() {
+        let (children, rest) = others.into_iter().partition(|other| other.parent == parent);
+        others = rest;
+        let children: Vec<Member> = children;
+        parents.extend(
+            children
+                .iter()
+                .map(|child| child.pid.as_raw_nonzero().get()),
+        );
+        found.extend(children);
+    }
+    found
+}
+
+impl Command {
+    pub(crate) fn new(program: &Path, environment: &Environment, directory: &Path) -> Self {
+        let mut inner = tokio::process::Command::new(program);
+        inner.env_clear();
+        for (name, value) in environment.iter() {
+            inner.env(name, value);
+        }
+        inner
+            .current_dir(directory)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        let name = PathBuf::from(program)
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        Self {
+            name,
+            inner,
+            input: None,
+            cancel: CancellationToken::new(),
+            grace: Duration::ZERO,
+            limit: None,
+        }
+    }
+
+    pub(crate) fn arg(mut self, arg: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.inner.arg(arg);
+        self
+    }
+
+    pub(crate) fn args<A: AsRef<std::ffi::OsStr>>(
+        mut self,
+        args: impl IntoIterator<Item = A>,
+    ) -> Self {
+        self.inner.args(args);
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.inner.env(name, value);
+        self
+    }
+
+    /// What it reads from its standard input.
+    pub(crate) fn input(mut self, input: Zeroizing<String>) -> Self {
+        self.inner.stdin(Stdio::piped());
+        self.input = Some(input);
+        self
+    }
+
+    /// When it is to end early, and how long it then has to do so by itself.
+    pub(crate) fn until(
+        mut self,
+        cancel: &CancellationToken,
+        grace: Duration,
+        limit: Option<Duration>,
+    ) -> Self {
+        self.cancel = cancel.clone();
+        self.grace = grace;
+        self.limit = limit;
+        self
+    }
+
+    /// Runs it to its end.
+    pub(crate) async fn run(mut self) -> Result<Ended, Error> {
+        let fail = |what: &str| Error::io(format!("{what} {}", self.name));
+        let mut child = self.inner.spawn().map_err(fail("starting"))?;
+        let family = Family(
+            child
+                .id()
+                .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)),
+        );
+        let stdin = child.stdin.take();
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let feed = async {
+            if let (Some(mut stdin), Some(input)) = (stdin, self.input.take()) {
+                // A process that ends without reading says why by itself.
+                let _ = stdin.write_all(input.as_bytes()).await;
+            }
+        };
+        let cancel = self.cancel.clone();
+        let (grace, limit) = (self.grace, self.limit);
+        let work = async {
+            let ended = wait(&mut child, &family, &cancel, grace, limit).await;
+            // Children that still hold its output would keep the readers below waiting.
+            family.kill(&[]);
+            ended
+        };
+        let (ended, (), stdout, stderr) = tokio::join!(work, feed, tail(stdout), tail(stderr));
+        let (code, cancelled) = ended.map_err(fail("waiting for"))?;
+        let stderr = String::from_utf8_lossy(&stderr).into_owned();
+        Ok(Ended {
+            code,
+            stdout,
+            stderr,
+            cancelled,
+        })
+    }
+}
+
+async fn wait(
+    child: &mut Child,
+    family: &Family,
+    cancel: &CancellationToken,
+    grace: Duration,
+    limit: Option<Duration>,
+) -> std::io::Result<(Option<i32>, Option<Cancelled>)> {
+    let late = async {
+        match limit {
+            Some(limit) => tokio::time::sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    };
+    let timeout = tokio::select! {
+        status = child.wait() => return Ok((status?.code(), None)),
+        () = cancel.cancelled() => false,
+        () = late => true,
+    };
+    // Whoever is still there afterwards can no longer be told from others: their parent is gone.
+    let members = family.members();
+    family.interrupt();
+    let killed = tokio::time::timeout(grace, child.wait()).await.is_err();
+    if killed {
+        family.kill(&family.members());
+    }
+    let status = child.wait().await?;
+    family.kill(&members);
+    Ok((status.code(), Some(Cancelled { timeout, killed })))
+}
+
+/// The end of what is written to a pipe.
+async fn tail(pipe: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let Some(mut pipe) = pipe else { return kept };
+    let mut buffer = vec![0; 16 << 10];
+    while let Ok(count) = pipe.read(&mut buffer).await {
+        if count == 0 {
+            break;
+        }
+        kept.extend_from_slice(&buffer[..count]);
+        if kept.len() > 2 * KEPT {
+            kept.drain(..kept.len() - KEPT);
+        }
+    }
+    kept
+}
