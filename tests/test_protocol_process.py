@@ -275,3 +275,16 @@ def test_case_41_a_panic_ends_one_call_only(lab, callbacks):
     for text in (error.value.details(), made.value.details(), lab.stderr):
         assert "never-to-be-told" not in text
     assert "panicked at" in lab.stderr
+
+
+def test_more_creates_than_are_worked_on_at_once(lab, callbacks):
+    """Those that still wait for their turn are cancelled like the others, and have made nothing."""
+    creates = [background(lab.create, urn(SLOW, f"r{number}"), {}) for number in range(180)]
+    until(lambda: callbacks.engine.messages().count("waiting") == 128)
+    time.sleep(0.3)
+    assert callbacks.engine.messages().count("waiting") == 128
+    assert lab.info()
+    lab.cancel()
+    errors = [create.exception(20) for create in creates]
+    assert {error.code() for error in errors} == {grpc.StatusCode.CANCELLED}
+    assert sum("had not begun" in error.details() for error in errors) == 180 - 128

@@ -314,6 +314,7 @@ async fn what_exists_is_told_when_cancelled_or_late() {
         (false, 0.3, Code::DeadlineExceeded),
         (true, 0.3, Code::DeadlineExceeded),
     ] {
+        lab.configure().await;
         engine.with(|script| script.logs.clear());
         let mut request = create("Slow", "s", properties([("deaf", deaf.into())]));
         request.timeout = timeout;

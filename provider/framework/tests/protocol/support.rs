@@ -17,8 +17,8 @@ use pulumi_provider::{PropertyMap, PropertyValue, wire};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Channel;
+use tonic::transport::server::TcpIncoming;
 use tonic::{Code, Request, Response, Status};
 
 pub(crate) const LIMIT: usize = 400 << 20;
@@ -76,21 +76,28 @@ pub(crate) async fn lab(engine: &FakeEngine) -> Plugin {
         .handshake(handshake(&engine.address))
         .await
         .unwrap();
-    let args = properties([
-        (
-            "token",
-            PropertyValue::from("token-of-the-lab").into_secret(),
-        ),
-        ("door", "front".into()),
-    ]);
-    let request = rpc::ConfigureRequest {
-        args: Some(args),
-        accept_secrets: true,
-        accept_resources: true,
-        ..rpc::ConfigureRequest::default()
-    };
-    lab.client.configure(request).await.unwrap();
+    lab.configure().await;
     lab
+}
+
+impl Plugin {
+    /// What begins a run.
+    pub(crate) async fn configure(&mut self) {
+        let args = properties([
+            (
+                "token",
+                PropertyValue::from("token-of-the-lab").into_secret(),
+            ),
+            ("door", "front".into()),
+        ]);
+        let request = rpc::ConfigureRequest {
+            args: Some(args),
+            accept_secrets: true,
+            accept_resources: true,
+            ..rpc::ConfigureRequest::default()
+        };
+        self.client.configure(request).await.unwrap();
+    }
 }
 
 pub(crate) fn handshake(engine: &str) -> rpc::ProviderHandshakeRequest {
@@ -198,7 +205,7 @@ impl FakeEngine {
         let server = tonic::transport::Server::builder()
             .add_service(EngineServer::new(service.clone()))
             .add_service(ResourceMonitorServer::new(service).max_decoding_message_size(LIMIT))
-            .serve_with_incoming(TcpListenerStream::new(listener));
+            .serve_with_incoming(TcpIncoming::from(listener));
         tokio::spawn(server);
         Self { address, script }
     }

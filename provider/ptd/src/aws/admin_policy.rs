@@ -13,7 +13,7 @@ use super::admin_document::{
     same_policy,
 };
 use super::common::{
-    HardeningStatus, Session, asked_for, check_common, check_with, diff_default_tags,
+    HardeningStatus, Session, asked_for, check_common, check_with, diff_default_tags, diff_place,
     exists_already, harden, tell_adoption,
 };
 use super::error::AwsError;
@@ -470,6 +470,7 @@ impl Resource for AdminPolicy {
             .get("tags")
             .and_then(|v| pulumi_provider::from_value(v).ok());
         diff_default_tags(diff, provider, old.state.as_ref().map(|s| &s.tags_all), own);
+        diff_place(diff, &old.outputs, news, provider, &["name", "path"]);
     }
 
     async fn preview(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pulumi_provider::{Change, Checking, Context, Diff, Error, Path};
+use pulumi_provider::{Change, Checking, Context, Diff, Error, Path, PropertyMap};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -105,6 +105,38 @@ pub(super) fn diff_default_tags(
     if !diff.touches("tags") && expected != policy.visible(tags_all) {
         diff.add(Path::root().key("tags"), Change::Update);
     }
+}
+
+/// Where a resource is. `identity` are the inputs that name it within an account and a region.
+///
+/// To say explicitly what held by default all the time moves nothing. What is replaced without being moved or renamed has
+/// to be deleted first: creating takes over what exists, so that the other order would delete what it has just adopted.
+pub(super) fn diff_place(
+    diff: &mut Diff,
+    old: &PropertyMap,
+    news: &PropertyMap,
+    provider: Option<&Ptd>,
+    identity: &[&str],
+) {
+    let default = provider.and_then(|p| p.aws.config().region.as_deref());
+    let mut moved = identity.iter().any(|name| diff.touches(name));
+    for (name, default) in [("accountId", None), ("region", default)] {
+        if !diff.touches(name) {
+            continue;
+        }
+        let actual = old.get(name).and_then(|v| v.as_str());
+        let stays = actual.is_some_and(|actual| match news.get(name) {
+            Some(wanted) => wanted.as_str() == Some(actual),
+            None => default.is_none_or(|default| default == actual),
+        });
+        if stays {
+            let path = Path::root().key(name);
+            let change = diff.changes().find(|(p, _)| **p == path).map(|(_, c)| c);
+            diff.add(path, change.unwrap_or(Change::Update));
+        }
+        moved |= !stays;
+    }
+    diff.delete_before_replace = !moved;
 }
 
 /// Checks the inputs that all AWS resources have.

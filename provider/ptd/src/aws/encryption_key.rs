@@ -1,5 +1,6 @@
 //! `ptd:aws:EncryptionKey`: the KMS key and alias that encrypt the secrets in stacks' states.
 
+use aws_sdk_kms::config::retry::RetryConfig;
 use aws_sdk_kms::types::{KeyMetadata, KeySpec, KeyState, KeyUsageType, Tag};
 use aws_sdk_resourcegroupstagging::types::TagFilter;
 use pulumi_provider::{
@@ -11,10 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use super::common::{
     Hardening, HardeningStatus, Session, asked_for, check_common, check_window, check_with,
-    diff_default_tags, exists_already, harden, observed, region_of, status, tell_adoption,
+    diff_default_tags, diff_place, exists_already, harden, observed, region_of, status,
+    tell_adoption,
 };
-use super::error::AwsError;
+use super::error::{AwsError, Kind};
 use super::names;
+use super::retry::WaitPolicy;
 use super::tags::Tags;
 use crate::Ptd;
 use crate::target::naming;
@@ -465,6 +468,22 @@ async fn converge(
     Ok(state(session, &args.alias, &live, hardening))
 }
 
+/// Takes a key that was made for this alias and never got it.
+async fn take(
+    cx: &Context<Ptd>,
+    session: &Session,
+    args: &EncryptionKeyArgs,
+    key: &KeyMetadata,
+) -> Result<Live, Error> {
+    cx.info(format!(
+        "takes key {}, which was made for {} and never got that alias",
+        key.key_id(),
+        args.alias
+    ))
+    .await;
+    look(session, key, args.policy.is_some()).await
+}
+
 /// Makes a key, or takes the one that an interrupted run left.
 async fn make(
     cx: &Context<Ptd>,
@@ -472,12 +491,7 @@ async fn make(
     args: &EncryptionKeyArgs,
 ) -> Result<Live, Error> {
     if let Some(key) = orphan(session, &args.alias).await? {
-        cx.info(format!(
-            "takes key {}, which an interrupted run left without its alias",
-            key.key_id()
-        ))
-        .await;
-        return look(session, &key, args.policy.is_some()).await;
+        return take(cx, session, args, &key).await;
     }
     let tags = session.desired_tags(args.tags.as_ref());
     let mut all = wire_tags(&tags)?;
@@ -486,19 +500,47 @@ async fn make(
         .tag_value(&args.alias)
         .build();
     all.push(mark.map_err(|e| Error::Bug(e.to_string()))?);
-    cx.alive()?;
-    let request = session
-        .clients
-        .kms()
-        .create_key()
-        .description(args.description.clone().unwrap_or_default())
-        .set_policy(args.policy.clone())
-        .set_tags(Some(all))
-        .send();
-    let made = session
-        .clients
-        .call("kms:CreateKey", subject(&args.alias), request)
-        .await?;
+    let kms = session.clients.kms();
+    let attempts = kms
+        .config()
+        .retry_config()
+        .map_or(1, RetryConfig::max_attempts);
+    let mut attempt = 1;
+    let made = loop {
+        cx.alive()?;
+        // CreateKey has no token that would make a repetition harmless: each attempt is made here, after a look.
+        let once = aws_sdk_kms::config::Builder::new().retry_config(RetryConfig::disabled());
+        let request = kms
+            .create_key()
+            .description(args.description.clone().unwrap_or_default())
+            .set_policy(args.policy.clone())
+            .set_tags(Some(all.clone()))
+            .customize()
+            .config_override(once)
+            .send();
+        let error = match session
+            .clients
+            .call("kms:CreateKey", subject(&args.alias), request)
+            .await
+        {
+            Ok(made) => break made,
+            Err(error) => error,
+        };
+        let passing = matches!(
+            error.kind(),
+            Kind::Throttled | Kind::Unreachable | Kind::Timeout | Kind::Other
+        );
+        if !passing || attempt >= attempts {
+            return Err(error.into());
+        }
+        cx.sleep(WaitPolicy::SHORT.pause(attempt, 1.0)).await?;
+        attempt += 1;
+        if *error.kind() != Kind::Throttled
+            && let Some(key) = orphan(session, &args.alias).await?
+        {
+            return take(cx, session, args, &key).await;
+        }
+    };
     let Some(key) = made.key_metadata() else {
         return Err(Error::Bug("kms:CreateKey gave no key".to_owned()));
     };
@@ -667,6 +709,7 @@ impl Resource for EncryptionKey {
             .get("tags")
             .and_then(|v| pulumi_provider::from_value(v).ok());
         diff_default_tags(diff, provider, old.state.as_ref().map(|s| &s.tags_all), own);
+        diff_place(diff, &old.outputs, news, provider, &["alias"]);
     }
 
     async fn preview(
@@ -807,7 +850,14 @@ impl Resource for EncryptionKey {
         old: Prior<Self>,
         args: EncryptionKeyArgs,
     ) -> Result<EncryptionKeyState, Error> {
-        let session = Session::open(cx, args.region.as_deref(), args.account_id.as_deref()).await?;
+        let region = region_of(
+            args.region.as_deref(),
+            old.state
+                .as_ref()
+                .map(|s| s.region.as_str())
+                .filter(|r| !r.is_empty()),
+        );
+        let session = Session::open(cx, region, args.account_id.as_deref()).await?;
         let Some(key) = describe(&session, id).await? else {
             return Err(Error::refused(
                 format!("key {id} is gone"),

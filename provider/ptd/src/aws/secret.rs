@@ -13,8 +13,8 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::common::{
-    Session, check_common, check_window, check_with, diff_default_tags, exists_already, region_of,
-    tell_adoption,
+    Session, check_common, check_window, check_with, diff_default_tags, diff_place, exists_already,
+    region_of, tell_adoption,
 };
 use super::secret_write::{self, Fields, Found};
 use super::tags::Tags;
@@ -386,6 +386,7 @@ impl Resource for Secret {
             .get("tags")
             .and_then(|v| pulumi_provider::from_value(v).ok());
         diff_default_tags(diff, provider, old.state.as_ref().map(|s| &s.tags_all), own);
+        diff_place(diff, &old.outputs, news, provider, &["name"]);
     }
 
     async fn preview(
@@ -549,7 +550,14 @@ impl Resource for Secret {
         old: Prior<Self>,
         args: SecretArgs,
     ) -> Result<SecretState, Error> {
-        let session = Session::open(cx, args.region.as_deref(), args.account_id.as_deref()).await?;
+        let region = region_of(
+            args.region.as_deref(),
+            old.state
+                .as_ref()
+                .map(|s| s.region.as_str())
+                .filter(|r| !r.is_empty()),
+        );
+        let session = Session::open(cx, region, args.account_id.as_deref()).await?;
         let Some(found) = secret_write::describe(&session, id).await? else {
             return Err(Error::refused(
                 format!("secret {id} is gone"),

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::common::{Session, check_common, check_with, region_of};
+use super::common::{Session, check_common, check_with, diff_place, region_of};
 use super::names;
 use super::secret_write::{self, Fields};
 use crate::Ptd;
@@ -206,7 +206,7 @@ impl Resource for SecretFields {
         }
     }
 
-    fn diff(diff: &mut Diff, old: &Prior<Self>, news: &PropertyMap, _provider: Option<&Ptd>) {
+    fn diff(diff: &mut Diff, old: &Prior<Self>, news: &PropertyMap, provider: Option<&Ptd>) {
         // The name and the ARN of a secret are the same place.
         if let (Some(state), Some(secret)) =
             (&old.state, news.get("secret").and_then(|v| v.as_str()))
@@ -214,6 +214,7 @@ impl Resource for SecretFields {
         {
             diff.ignore(&Path::root().key("secret"));
         }
+        diff_place(diff, &old.outputs, news, provider, &["secret"]);
     }
 
     async fn preview(
@@ -329,7 +330,14 @@ impl Resource for SecretFields {
         old: Prior<Self>,
         args: SecretFieldsArgs,
     ) -> Result<SecretFieldsState, Error> {
-        let session = Session::open(cx, args.region.as_deref(), args.account_id.as_deref()).await?;
+        let region = region_of(
+            args.region.as_deref(),
+            old.state
+                .as_ref()
+                .map(|s| s.region.as_str())
+                .filter(|r| !r.is_empty()),
+        );
+        let session = Session::open(cx, region, args.account_id.as_deref()).await?;
         ensure_secret(cx, &session, &args).await?;
         write(cx, &session, &args, old.args.as_ref()).await
     }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use self::live::Live;
 use super::common::{
-    Hardening, HardeningStatus, Session, check_common, check_with, diff_default_tags,
+    Hardening, HardeningStatus, Session, check_common, check_with, diff_default_tags, diff_place,
     exists_already, observed, region_of, status, tell_adoption,
 };
 use super::error::{AwsError, Kind};
@@ -207,6 +207,12 @@ async fn exists(session: &Session, bucket: &str) -> Result<bool, Error> {
                 session.account()
             ))
             .into()),
+        // S3 answers HEAD without a word of explanation.
+        Err(error) if error.status() == Some(400) && error.code().is_none() => Err(error
+            .with_hint(
+                "a bare 400 mostly means expired credentials: renew them, or check the region",
+            )
+            .into()),
         Err(error) => Err(error.into()),
     }
 }
@@ -275,6 +281,7 @@ impl Resource for StateBucket {
             .get("tags")
             .and_then(|v| pulumi_provider::from_value(v).ok());
         diff_default_tags(diff, provider, old.state.as_ref().map(|s| &s.tags_all), own);
+        diff_place(diff, &old.outputs, news, provider, &["bucket"]);
     }
 
     async fn preview(
@@ -424,7 +431,14 @@ impl Resource for StateBucket {
         old: Prior<Self>,
         args: StateBucketArgs,
     ) -> Result<StateBucketState, Error> {
-        let session = Session::open(cx, args.region.as_deref(), args.account_id.as_deref()).await?;
+        let region = region_of(
+            args.region.as_deref(),
+            old.state
+                .as_ref()
+                .map(|s| s.region.as_str())
+                .filter(|r| !r.is_empty()),
+        );
+        let session = Session::open(cx, region, args.account_id.as_deref()).await?;
         if !exists(&session, id).await? {
             return Err(Error::refused(
                 format!("bucket {id} is gone"),
