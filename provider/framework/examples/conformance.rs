@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use pulumi_provider::{
-    Asset, Child, Component, Construction, Context, Created, Error, Function, Observed, Outputs,
-    Package, Prior, PropertyValue, Provider, Resource, Secret,
+    Asset, Child, Component, Construction, Context, Created, Error, Function, Method, Observed,
+    Outputs, Package, Prior, PropertyValue, Provider, Receiver, Resource, Secret,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -403,6 +403,43 @@ impl Component for Group {
     }
 }
 
+/// Greets a group.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct GreetArgs {
+    /// The words.
+    #[schemars(length(min = 1))]
+    words: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Greeting {
+    /// What was said, and to whom.
+    text: String,
+    /// What nobody else may hear.
+    whisper: Secret<String>,
+}
+
+struct Greet;
+
+impl Method for Greet {
+    type Provider = Lab;
+    type Args = GreetArgs;
+    type Return = Greeting;
+
+    const TOKEN: &'static str = "lab:index:Group/greet";
+
+    async fn call(_: &Context<Lab>, to: Receiver, args: GreetArgs) -> Result<Greeting, Error> {
+        let places: Vec<String> = to.known("places").unwrap_or_default();
+        if args.words == "fail" {
+            return Err(Error::refused("will not greet", "use other words"));
+        }
+        Ok(Greeting {
+            text: format!("{} to {}", args.words, places.join(" and ")),
+            whisper: format!("{} softly", args.words).into(),
+        })
+    }
+}
+
 fn main() -> ExitCode {
     pulumi_provider::run(
         Package::<Lab>::new("lab", "1.2.3")
@@ -412,6 +449,7 @@ fn main() -> ExitCode {
             .resource::<Panicking>()
             .resource::<Bare>()
             .function::<Echo>()
-            .component::<Group>(),
+            .component::<Group>()
+            .method::<Greet>(),
     )
 }

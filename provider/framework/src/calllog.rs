@@ -172,6 +172,8 @@ record! {
     UpdateRequest { id, urn, name, r#type, timeout, preview, ignore_changes ; olds, old_inputs, news }
     UpdateResponse { ; properties }
     DeleteRequest { id, urn, name, r#type, timeout ; properties, old_inputs }
+    CallRequest { tok, project, stack, dry_run ; args }
+    CallResponse { ; r#return ; failures }
     ConstructRequest { project, stack, r#type, name, parent, dry_run, parallel, dependencies, ignore_changes ; inputs }
     ConstructResponse { urn ; state }
     PluginInfo { version ; }

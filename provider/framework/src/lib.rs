@@ -17,6 +17,7 @@ mod erased;
 mod error;
 #[cfg(test)]
 mod fuzz_tests;
+mod method;
 mod monitor;
 mod package;
 mod path;
@@ -40,6 +41,7 @@ pub use de::{FitError, from_properties, from_value};
 pub use diff::{Change, Diff};
 pub use env::{Env, ProcessEnv};
 pub use error::{Error, RemoteError};
+pub use method::{Method, Receiver};
 pub use monitor::{Child, ChildOptions, Construction, Outputs, Registered};
 pub use package::Package;
 pub use path::{Path, Step};

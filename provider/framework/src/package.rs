@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::calllog::SecretNames;
 use crate::component::{AnyComponent, Component, TypedComponent};
 use crate::erased::{AnyFunction, AnyResource, Typed, TypedFunction};
+use crate::method::{AnyMethod, Method, TypedMethod};
 use crate::resource::{Function, Provider, Resource};
 use crate::schema::{ObjectSpec, SchemaError, Types};
 
@@ -22,6 +23,7 @@ pub struct Package<P: Provider> {
     pub(crate) config: ObjectSpec,
     pub(crate) resources: BTreeMap<String, Arc<dyn AnyResource<P>>>,
     pub(crate) functions: BTreeMap<String, Arc<dyn AnyFunction<P>>>,
+    pub(crate) methods: BTreeMap<String, Arc<dyn AnyMethod<P>>>,
     pub(crate) components: BTreeMap<String, Arc<dyn AnyComponent<P>>>,
     errors: Vec<SchemaError>,
 }
@@ -44,6 +46,7 @@ impl<P: Provider> Package<P> {
             config: ObjectSpec::default(),
             resources: BTreeMap::new(),
             functions: BTreeMap::new(),
+            methods: BTreeMap::new(),
             components: BTreeMap::new(),
             errors: Vec::new(),
         };
@@ -92,7 +95,10 @@ impl<P: Provider> Package<P> {
             self.resources.keys().any(same),
             self.components.keys().any(same),
         ];
-        if tokens.contains(&true) || self.functions.keys().any(same) {
+        if tokens.contains(&true)
+            || self.functions.keys().any(same)
+            || self.methods.keys().any(same)
+        {
             self.problem(token, "is there twice".to_owned());
         }
         token.to_owned()
@@ -148,6 +154,21 @@ impl<P: Provider> Package<P> {
         self
     }
 
+    /// Adds a method of a resource or component, which must be added as well.
+    #[must_use]
+    pub fn method<M: Method<Provider = P>>(mut self) -> Self {
+        let token = self.token(M::TOKEN);
+        let args = self.object::<M::Args>(module(M::TOKEN));
+        let result = self.object::<M::Return>(module(M::TOKEN));
+        let typed = TypedMethod::<M> {
+            args,
+            result,
+            of: PhantomData,
+        };
+        self.methods.insert(token, Arc::new(typed));
+        self
+    }
+
     /// Adds a component resource.
     #[must_use]
     pub fn component<C: Component<Provider = P>>(mut self) -> Self {
@@ -166,6 +187,13 @@ impl<P: Provider> Package<P> {
 
     /// The package's types as they are, or what is wrong with them.
     pub(crate) fn settled(mut self) -> Result<Settled<P>, SchemaError> {
+        for token in self.methods.keys().cloned().collect::<Vec<_>>() {
+            let of = token.rsplit_once('/').map_or("", |(of, _)| of);
+            if !self.resources.contains_key(of) && !self.components.contains_key(of) {
+                let problem = "is a method of no resource: its token must be a resource's, a slash and a name";
+                self.problem(&token, problem.to_owned());
+            }
+        }
         if let Some(error) = self.errors.pop() {
             return Err(error);
         }
@@ -202,6 +230,18 @@ impl<P: Provider> Package<P> {
                 (token.clone(), kind)
             })
             .collect();
+        let methods = self
+            .methods
+            .iter()
+            .map(|(token, m)| {
+                let kind = MethodKind {
+                    method: m.clone(),
+                    args: settle(m.args()),
+                    result: settle(m.result()),
+                };
+                (token.clone(), kind)
+            })
+            .collect();
         let components = self
             .components
             .iter()
@@ -223,6 +263,7 @@ impl<P: Provider> Package<P> {
             config,
             resources,
             functions,
+            methods,
             components,
         })
     }
@@ -245,6 +286,12 @@ pub(crate) struct FunctionKind<P> {
     pub(crate) result: ObjectSpec,
 }
 
+pub(crate) struct MethodKind<P> {
+    pub(crate) method: Arc<dyn AnyMethod<P>>,
+    pub(crate) args: ObjectSpec,
+    pub(crate) result: ObjectSpec,
+}
+
 pub(crate) struct ComponentKind<P> {
     pub(crate) component: Arc<dyn AnyComponent<P>>,
     pub(crate) inputs: ObjectSpec,
@@ -261,6 +308,7 @@ pub(crate) struct Settled<P: Provider> {
     pub(crate) config: ObjectSpec,
     pub(crate) resources: BTreeMap<String, ResourceKind<P>>,
     pub(crate) functions: BTreeMap<String, FunctionKind<P>>,
+    pub(crate) methods: BTreeMap<String, MethodKind<P>>,
     pub(crate) components: BTreeMap<String, ComponentKind<P>>,
 }
 
@@ -283,12 +331,14 @@ impl<P: Provider> Settled<P> {
         };
         let resources = self.resources.iter();
         let functions = self.functions.iter();
+        let methods = self.methods.iter();
         let components = self.components.iter();
         resources
             .map(|(token, kind)| (token.clone(), names(&[&kind.inputs, &kind.state])))
             .chain(
                 functions.map(|(token, kind)| (token.clone(), names(&[&kind.args, &kind.result]))),
             )
+            .chain(methods.map(|(token, kind)| (token.clone(), names(&[&kind.args, &kind.result]))))
             .chain(
                 components
                     .map(|(token, kind)| (token.clone(), names(&[&kind.inputs, &kind.outputs]))),
@@ -336,6 +386,15 @@ impl<P: Provider> Settled<P> {
             );
         }
         resources.sort_keys();
+        for token in self.methods.keys() {
+            let Some((of, name)) = token.rsplit_once('/') else {
+                continue;
+            };
+            if let Some(body) = resources.get_mut(of).and_then(Value::as_object_mut) {
+                let methods = body.entry("methods").or_insert_with(|| json!({}));
+                methods[name] = token.as_str().into();
+            }
+        }
         schema.insert("resources".into(), resources.into());
         let functions: Map<String, Value> = self
             .functions
@@ -360,8 +419,33 @@ impl<P: Provider> Settled<P> {
                 (token.clone(), body.into())
             })
             .collect();
+        let mut functions = functions;
+        for (token, kind) in &self.methods {
+            functions.insert(token.clone(), self.publish_method(token, kind));
+        }
+        functions.sort_keys();
         schema.insert("functions".into(), functions.into());
         schema.into()
+    }
+
+    fn publish_method(&self, token: &str, kind: &MethodKind<P>) -> Value {
+        let of = token.rsplit_once('/').map_or(token, |(of, _)| of);
+        let mut inputs = self.types.publish_object(&self.name, &kind.args, true);
+        let receiver = json!({ "$ref": format!("#/resources/{}", of.replace('/', "%2F")) });
+        if let Some(properties) = inputs.get_mut("properties").and_then(Value::as_object_mut) {
+            properties.insert("__self__".into(), receiver);
+        }
+        let required = inputs.entry("required").or_insert_with(|| json!([]));
+        if let Some(required) = required.as_array_mut() {
+            required.insert(0, "__self__".into());
+        }
+        inputs.remove("description");
+        let outputs = self.types.publish_object(&self.name, &kind.result, false);
+        let mut body = json!({ "inputs": inputs, "outputs": outputs });
+        if !kind.args.description.is_empty() {
+            body["description"] = kind.args.description.clone().into();
+        }
+        body
     }
 
     fn publish(

@@ -270,10 +270,8 @@ impl<P: Provider> ResourceProvider for Server<P> {
     }
 
     async fn call(&self, request: Request<rpc::CallRequest>) -> Reply<rpc::CallResponse> {
-        let tok = request.into_inner().tok;
-        Err(Status::invalid_argument(format!(
-            "there is no method '{tok}'"
-        )))
+        let request = request.into_inner();
+        self.handle("Call", &request, self.call_(&request)).await
     }
 
     async fn check(&self, request: Request<rpc::CheckRequest>) -> Reply<rpc::CheckResponse> {

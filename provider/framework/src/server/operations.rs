@@ -10,6 +10,7 @@ use crate::check::{Autonaming, Checking};
 use crate::context::{Context, Setting};
 use crate::erased::{Found, Stored, hide_derived, outputs};
 use crate::error::Error;
+use crate::method::Receiver;
 use crate::package::ResourceKind;
 use crate::redact::Guard;
 use crate::resource::{Prediction, Provider};
@@ -254,6 +255,83 @@ impl<P: Provider> Server<P> {
                     failures,
                 })
             }
+            Err(error) => Err(to_status(&error)),
+        }
+    }
+}
+
+impl<P: Provider> Server<P> {
+    pub(super) async fn call_(
+        &self,
+        request: &rpc::CallRequest,
+    ) -> Result<rpc::CallResponse, Status> {
+        let shared = &self.shared;
+        let kind = kind(&shared.package.methods, &request.tok, "method")?;
+        let mut guard = Guard::default();
+        let mut inputs = decode(request.args.as_ref(), &mut guard)?;
+        let receiver = inputs.remove("__self__");
+        let Some(PropertyValue::Resource(reference)) =
+            receiver.as_ref().and_then(PropertyValue::bare)
+        else {
+            return Err(Status::invalid_argument(format!(
+                "{} is called on no resource",
+                request.tok
+            )));
+        };
+        let mut checking = Checking {
+            types: &shared.package.types,
+            spec: &kind.args,
+            env: shared.env.as_ref(),
+            olds: PropertyMap::new(),
+            inputs,
+            failures: Vec::new(),
+            name: request.tok.clone(),
+            autonaming: Autonaming::Default,
+            seed: Vec::new(),
+        };
+        checking.run();
+        guard.add_all(&checking.inputs);
+        let refused = |list, inputs: &PropertyMap| rpc::CallResponse {
+            failures: failures(list, inputs, &kind.args),
+            ..rpc::CallResponse::default()
+        };
+        if !checking.is_ok() {
+            return Ok(refused(checking.failures, &checking.inputs));
+        }
+        let inputs = checking.inputs;
+        let result = if inputs.values().any(PropertyValue::has_unknown) {
+            let unknown = |(name, _): &(String, _)| (name.clone(), PropertyValue::UNKNOWN);
+            Ok(kind.result.properties.iter().map(unknown).collect())
+        } else {
+            let cx = self.context(
+                "calling",
+                &reference.urn,
+                &request.tok,
+                request.dry_run,
+                0.0,
+                guard,
+            )?;
+            let work = async {
+                let receiver = Receiver::fetch(reference, &request.monitor_endpoint).await?;
+                kind.method.call(&cx, receiver, inputs.clone()).await
+            };
+            cx.bound(work).await
+        };
+        match result {
+            Ok(result) => {
+                let result = mark(result, &kind.result);
+                let urns = vec![reference.urn.clone()];
+                let depends = rpc::call_response::ReturnDependencies { urns };
+                Ok(rpc::CallResponse {
+                    return_dependencies: result
+                        .keys()
+                        .map(|name| (name.clone(), depends.clone()))
+                        .collect(),
+                    r#return: Some(crate::wire::encode(&result)),
+                    failures: Vec::new(),
+                })
+            }
+            Err(Error::Input(list)) => Ok(refused(list, &inputs)),
             Err(error) => Err(to_status(&error)),
         }
     }
