@@ -125,3 +125,26 @@ def test_a_secret_text_appears_nowhere(ws, folder, tmp_path):
     assert log.read_text()
     for path in [*ws.files(), log]:
         assert b"k9-very-private-k9" not in path.read_bytes(), path
+
+
+def test_the_smallest_provider(cli_env, tmp_path):
+    path = tmp_path / "bin"
+    path.mkdir()
+    (path / "pulumi-resource-dice").symlink_to(cli.ROOT / "target/debug/examples/dice")
+    ws = cli.Workspace(tmp_path / "app", cli_env | {"PATH": f"{path}{os.pathsep}{cli_env['PATH']}"}, "dice-app")
+
+    def dice(sides: int) -> cli.Workspace:
+        die = {"type": "dice:index:Die", "properties": {"sides": sides}}
+        return ws.yaml({"resources": {"die": die}, "outputs": {"number": "${die.number}"}})
+
+    dice(6).init()
+    ws.up()
+    number = ws.outputs()["number"]
+    assert 1 <= number <= 6
+    assert not ws.up().changes and not ws.refresh().changes
+    assert ws.outputs()["number"] == number
+    assert dice(2).preview().diff("die") == {"sides": "update-replace"}
+    ws.up()
+    assert ws.outputs()["number"] in (1, 2)
+    assert "sides" in dice(1).up(fails=True).text
+    dice(2).destroy()

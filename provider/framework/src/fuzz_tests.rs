@@ -1,6 +1,6 @@
 //! Whatever arrives from outside must end in a value or an error, never in a panic.
 //!
-//! `PTD_FUZZ_ITERATIONS=5000000 cargo test -p pulumi-provider fuzz` runs it for longer; `PTD_FUZZ_SEED` starts elsewhere.
+//! `FUZZ_ITERATIONS=5000000 cargo test -p pulumi-provider fuzz` runs it for longer; `PTD_FUZZ_SEED` starts elsewhere.
 
 use std::collections::BTreeMap;
 
@@ -236,10 +236,7 @@ fn fuzz() {
             .and_then(|n| n.parse().ok())
             .unwrap_or(default)
     };
-    let (iterations, seed) = (
-        number("PTD_FUZZ_ITERATIONS", 20_000),
-        number("PTD_FUZZ_SEED", 1),
-    );
+    let (iterations, seed) = (number("FUZZ_ITERATIONS", 20_000), number("FUZZ_SEED", 1));
     let begin = std::time::Instant::now();
     let mut target = Target::new();
     let mut olds = PropertyMap::new();

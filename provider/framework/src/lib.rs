@@ -1,7 +1,7 @@
 //! Write native Pulumi resource providers in Rust.
 //!
 //! A custom resource is one type with two structs: what the user says and what the cloud knows. Schema, check, diff and
-//! preview are derived from them; registering the resource is one line. See `examples/notes.rs` for a complete provider.
+//! preview are derived from them; registering the resource is one line. See `examples/dice.rs` for a complete provider.
 
 #![forbid(unsafe_code)]
 
