@@ -6,7 +6,7 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-demo=$root/.demo
+demo=${DEMO:-$root/.demo}
 python=$root/.venv/bin/python
 stack=demo
 cd "$root"
@@ -110,7 +110,10 @@ down() {
         . "$demo/env"
         (
             cd "$(cat "$demo/project")"
-            pulumi destroy --yes --skip-preview --suppress-progress --stack "$stack"
+            # Nothing that holds data is deleted without consent, which an update has to record first.
+            pulumi config set allowDelete true --stack "$stack"
+            pulumi up --yes --skip-preview --suppress-progress --suppress-outputs --stack "$stack" &&
+                pulumi destroy --yes --skip-preview --suppress-progress --stack "$stack"
         ) || echo "destroy did not succeed; the emulator ends now, and what is left ends with it" >&2
     fi
     if moto_runs; then
