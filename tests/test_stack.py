@@ -208,3 +208,30 @@ def test_the_inner_run_gets_nothing_of_the_outer_engine(pipeline, tmp_path):
     names = {line.split("=")[0] for line in text.splitlines() if "=" in line}
     assert "s3cr3t-of-the-outer" not in text and outer.env["PULUMI_CONFIG_PASSPHRASE"] not in text
     assert not names & {"PULUMI_CONFIG", "PULUMI_CONFIG_SECRET_KEYS", "PULUMI_STACK", "PULUMI_MONITOR", "PULUMI_ENGINE"}
+
+
+def test_in_python_outputs_that_stay_are_known_in_previews(pipeline):
+    """Of a map with unknown parts, other SDKs than Python's take all for unknown."""
+    for name in ("one", "two", "three"):
+        pipeline.inner(name)
+    outer = pipeline.outer.python(
+        f"""
+import pulumi
+import pulumi_ptd as ptd
+
+def stack(name, **config):
+    return ptd.Stack(name, directory=name, stack=f"organization/{{name}}/dev", backend_url="{pipeline.url}", config=config,
+                     environment={{"PULUMI_CONFIG_PASSPHRASE": pulumi.Output.secret("inner passphrase")}})
+
+one = stack("one")
+two = stack("two", greeting=one.outputs["greeting"])
+three = stack("three", greeting=one.outputs["fixed"])
+pulumi.export("greeting", two.outputs["greeting"])
+"""
+    ).init()
+    outer.up()
+    assert outer.outputs() == {"greeting": "hello"}
+    pipeline.inner("one", INNER | {"outputs": {**INNER["outputs"], "greeting": "${greeting} there"}})
+    assert sorted(outer.preview().steps) == [f"{STACK}::one", f"{STACK}::two"]
+    assert sorted(outer.up().steps) == [f"{STACK}::one", f"{STACK}::two"]
+    assert outer.outputs() == {"greeting": "hello there"}
