@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::env::Env;
 use crate::path::Path;
+use crate::redact::Guard;
 use crate::schema::{Element, Limits, NamedType, ObjectSpec, PropertySpec, TypeSpec, Types};
 use crate::value::{PropertyMap, PropertyValue};
 
@@ -107,6 +108,12 @@ impl Checking<'_> {
     #[must_use]
     pub fn args<T: DeserializeOwned>(&self) -> Option<T> {
         crate::de::from_properties(&self.inputs).ok()
+    }
+
+    /// Runs the check; what the schema calls secret is kept out of all that is written from here on.
+    pub(crate) fn run_guarded(&mut self, guard: &mut Guard) {
+        self.run();
+        guard.add_all(&self.inputs);
     }
 
     pub(crate) fn run(&mut self) {

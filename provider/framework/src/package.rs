@@ -396,30 +396,13 @@ impl<P: Provider> Settled<P> {
             }
         }
         schema.insert("resources".into(), resources.into());
-        let functions: Map<String, Value> = self
-            .functions
-            .iter()
-            .map(|(token, kind)| {
-                let mut body = Map::new();
-                if !kind.args.description.is_empty() {
-                    body.insert("description".into(), kind.args.description.clone().into());
-                }
-                body.insert(
-                    "inputs".into(),
-                    self.types
-                        .publish_object(&self.name, &kind.args, true)
-                        .into(),
-                );
-                body.insert(
-                    "outputs".into(),
-                    self.types
-                        .publish_object(&self.name, &kind.result, false)
-                        .into(),
-                );
-                (token.clone(), body.into())
-            })
-            .collect();
-        let mut functions = functions;
+        let mut functions = Map::new();
+        for (token, kind) in &self.functions {
+            functions.insert(
+                token.clone(),
+                self.publish_function(&kind.args, &kind.result),
+            );
+        }
         for (token, kind) in &self.methods {
             functions.insert(token.clone(), self.publish_method(token, kind));
         }
@@ -428,23 +411,33 @@ impl<P: Provider> Settled<P> {
         schema.into()
     }
 
+    fn publish_function(&self, args: &ObjectSpec, result: &ObjectSpec) -> Value {
+        let mut body = Map::new();
+        if !args.description.is_empty() {
+            body.insert("description".into(), args.description.clone().into());
+        }
+        let inputs = self.types.publish_object(&self.name, args, true);
+        body.insert("inputs".into(), inputs.into());
+        let outputs = self.types.publish_object(&self.name, result, false);
+        body.insert("outputs".into(), outputs.into());
+        body.into()
+    }
+
+    /// A function whose first argument is the resource.
     fn publish_method(&self, token: &str, kind: &MethodKind<P>) -> Value {
         let of = token.rsplit_once('/').map_or(token, |(of, _)| of);
-        let mut inputs = self.types.publish_object(&self.name, &kind.args, true);
-        let receiver = json!({ "$ref": format!("#/resources/{}", of.replace('/', "%2F")) });
-        if let Some(properties) = inputs.get_mut("properties").and_then(Value::as_object_mut) {
-            properties.insert("__self__".into(), receiver);
+        let mut body = self.publish_function(&kind.args, &kind.result);
+        let inputs = &mut body["inputs"];
+        if let Some(inputs) = inputs.as_object_mut() {
+            inputs.remove("description");
         }
-        let required = inputs.entry("required").or_insert_with(|| json!([]));
-        if let Some(required) = required.as_array_mut() {
-            required.insert(0, "__self__".into());
+        inputs["properties"]["__self__"] =
+            json!({ "$ref": format!("#/resources/{}", of.replace('/', "%2F")) });
+        let mut required = vec![json!("__self__")];
+        if let Some(others) = inputs["required"].as_array() {
+            required.extend(others.iter().cloned());
         }
-        inputs.remove("description");
-        let outputs = self.types.publish_object(&self.name, &kind.result, false);
-        let mut body = json!({ "inputs": inputs, "outputs": outputs });
-        if !kind.args.description.is_empty() {
-            body["description"] = kind.args.description.clone().into();
-        }
+        inputs["required"] = required.into();
         body
     }
 

@@ -8,7 +8,7 @@ use tonic::Status;
 use super::plan::{diff_response, failures};
 use super::status::{missing_keys, to_status};
 use super::{Server, decode};
-use crate::check::{Autonaming, Checking, from_text};
+use crate::check::{Checking, from_text};
 use crate::diff::Diff;
 use crate::redact::{Guard, scrub};
 use crate::resource::Provider;
@@ -42,18 +42,11 @@ impl<P: Provider> Server<P> {
         let mut inputs = structured(given.clone(), spec);
         inputs.remove("version");
         let mut checking = Checking {
-            types: &shared.package.types,
-            spec,
-            env: shared.env.as_ref(),
             olds: decode(request.olds.as_ref(), &mut guard)?,
-            inputs,
-            failures: Vec::new(),
             name: request.name.clone(),
-            autonaming: Autonaming::Default,
-            seed: Vec::new(),
+            ..shared.checking(spec, inputs)
         };
-        checking.run();
-        guard.add_all(&checking.inputs);
+        checking.run_guarded(&mut guard);
         if checking.is_ok() {
             P::check(&mut checking);
         }
@@ -99,19 +92,8 @@ impl<P: Provider> Server<P> {
         };
         let mut inputs = structured(given, spec);
         inputs.retain(|name, _| spec.get(name).is_some());
-        let mut checking = Checking {
-            types: &shared.package.types,
-            spec,
-            env: shared.env.as_ref(),
-            olds: PropertyMap::new(),
-            inputs,
-            failures: Vec::new(),
-            name: String::new(),
-            autonaming: Autonaming::Default,
-            seed: Vec::new(),
-        };
-        checking.run();
-        guard.add_all(&checking.inputs);
+        let mut checking = shared.checking(spec, inputs);
+        checking.run_guarded(&mut guard);
         let missing: Vec<(String, String)> = spec
             .properties
             .iter()

@@ -5,7 +5,7 @@ use tonic::Status;
 
 use super::status::{input_errors, to_status};
 use super::{Server, decode, kind};
-use crate::check::{Autonaming, Checking};
+use crate::check::Checking;
 use crate::error::Error;
 use crate::monitor::{Construction, Home, with_dependencies};
 use crate::redact::Guard;
@@ -22,18 +22,10 @@ impl<P: Provider> Server<P> {
         let kind = kind(&shared.package.components, &token, "component")?;
         let mut guard = Guard::default();
         let mut checking = Checking {
-            types: &shared.package.types,
-            spec: &kind.inputs,
-            env: shared.env.as_ref(),
-            olds: PropertyMap::new(),
-            inputs: decode(request.inputs.as_ref(), &mut guard)?,
-            failures: Vec::new(),
             name: request.name.clone(),
-            autonaming: Autonaming::Default,
-            seed: Vec::new(),
+            ..shared.checking(&kind.inputs, decode(request.inputs.as_ref(), &mut guard)?)
         };
-        checking.run();
-        guard.add_all(&checking.inputs);
+        checking.run_guarded(&mut guard);
         if checking.is_ok() {
             kind.component
                 .check(&mut checking, shared.provider().as_deref());

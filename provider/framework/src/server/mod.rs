@@ -20,12 +20,14 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use crate::calllog::{CallLog, Record};
+use crate::check::{Autonaming, Checking};
 use crate::engine::Engine;
 use crate::env::Env;
 use crate::error::Error;
 use crate::package::Settled;
 use crate::redact::Guard;
 use crate::resource::Provider;
+use crate::schema::ObjectSpec;
 use crate::value::PropertyMap;
 
 pub(crate) use status::to_status;
@@ -137,6 +139,21 @@ impl<P: Provider> Server<P> {
 }
 
 impl<P: Provider> Shared<P> {
+    /// A check of these inputs of no particular resource.
+    fn checking<'a>(&'a self, spec: &'a ObjectSpec, inputs: PropertyMap) -> Checking<'a> {
+        Checking {
+            types: &self.package.types,
+            spec,
+            env: self.env.as_ref(),
+            olds: PropertyMap::new(),
+            inputs,
+            failures: Vec::new(),
+            name: String::new(),
+            autonaming: Autonaming::Default,
+            seed: Vec::new(),
+        }
+    }
+
     fn provider(&self) -> Option<Arc<P>> {
         self.provider
             .read()

@@ -6,7 +6,7 @@ use tonic::Status;
 use super::plan::failures;
 use super::status::{init_failed, to_status};
 use super::{Server, decode, kind, name_of, type_of};
-use crate::check::{Autonaming, Checking};
+use crate::check::Checking;
 use crate::context::{Context, Setting};
 use crate::erased::{Found, Stored, hide_derived, outputs};
 use crate::error::Error;
@@ -14,6 +14,7 @@ use crate::method::Receiver;
 use crate::package::ResourceKind;
 use crate::redact::Guard;
 use crate::resource::{Prediction, Provider};
+use crate::schema::ObjectSpec;
 use crate::value::{PropertyMap, PropertyValue};
 
 impl<P: Provider> Server<P> {
@@ -219,48 +220,25 @@ impl<P: Provider> Server<P> {
         let kind = kind(&shared.package.functions, &request.tok, "function")?;
         let mut guard = Guard::default();
         let mut checking = Checking {
-            types: &shared.package.types,
-            spec: &kind.args,
-            env: shared.env.as_ref(),
-            olds: PropertyMap::new(),
-            inputs: decode(request.args.as_ref(), &mut guard)?,
-            failures: Vec::new(),
             name: request.tok.clone(),
-            autonaming: Autonaming::Default,
-            seed: Vec::new(),
+            ..shared.checking(&kind.args, decode(request.args.as_ref(), &mut guard)?)
         };
-        checking.run();
-        guard.add_all(&checking.inputs);
-        if !checking.is_ok() {
-            let failures = failures(checking.failures, &checking.inputs, &kind.args);
-            return Ok(rpc::InvokeResponse {
-                r#return: None,
-                failures,
-            });
-        }
-        let inputs = checking.inputs;
-        let cx = self.context("calling", "", &request.tok, request.preview, 0.0, guard)?;
-        match cx.bound(kind.function.invoke(&cx, inputs.clone())).await {
-            Ok(result) => {
-                let result = mark(result, &kind.result);
-                Ok(rpc::InvokeResponse {
-                    r#return: Some(crate::wire::encode(&result)),
-                    failures: Vec::new(),
-                })
-            }
-            Err(Error::Input(list)) => {
-                let failures = failures(list, &inputs, &kind.args);
-                Ok(rpc::InvokeResponse {
-                    r#return: None,
-                    failures,
-                })
-            }
-            Err(error) => Err(to_status(&error)),
-        }
+        checking.run_guarded(&mut guard);
+        let (inputs, result) = if checking.is_ok() {
+            let inputs = checking.inputs;
+            let cx = self.context("calling", "", &request.tok, request.preview, 0.0, guard)?;
+            let result = cx.bound(kind.function.invoke(&cx, inputs.clone())).await;
+            (inputs, result)
+        } else {
+            (checking.inputs, Err(Error::Input(checking.failures)))
+        };
+        let (result, failures) = answer(result, &kind.result, &inputs, &kind.args)?;
+        Ok(rpc::InvokeResponse {
+            r#return: result.as_ref().map(crate::wire::encode),
+            failures,
+        })
     }
-}
 
-impl<P: Provider> Server<P> {
     pub(super) async fn call_(
         &self,
         request: &rpc::CallRequest,
@@ -279,30 +257,18 @@ impl<P: Provider> Server<P> {
             )));
         };
         let mut checking = Checking {
-            types: &shared.package.types,
-            spec: &kind.args,
-            env: shared.env.as_ref(),
-            olds: PropertyMap::new(),
-            inputs,
-            failures: Vec::new(),
             name: request.tok.clone(),
-            autonaming: Autonaming::Default,
-            seed: Vec::new(),
+            ..shared.checking(&kind.args, inputs)
         };
-        checking.run();
-        guard.add_all(&checking.inputs);
-        let refused = |list, inputs: &PropertyMap| rpc::CallResponse {
-            failures: failures(list, inputs, &kind.args),
-            ..rpc::CallResponse::default()
-        };
-        if !checking.is_ok() {
-            return Ok(refused(checking.failures, &checking.inputs));
-        }
-        let inputs = checking.inputs;
-        let result = if inputs.values().any(PropertyValue::has_unknown) {
+        checking.run_guarded(&mut guard);
+        let (inputs, result) = if !checking.is_ok() {
+            (checking.inputs, Err(Error::Input(checking.failures)))
+        } else if checking.inputs.values().any(PropertyValue::has_unknown) {
             let unknown = |(name, _): &(String, _)| (name.clone(), PropertyValue::UNKNOWN);
-            Ok(kind.result.properties.iter().map(unknown).collect())
+            let result = kind.result.properties.iter().map(unknown).collect();
+            (checking.inputs, Ok(result))
         } else {
+            let inputs = checking.inputs;
             let cx = self.context(
                 "calling",
                 &reference.urn,
@@ -315,30 +281,38 @@ impl<P: Provider> Server<P> {
                 let receiver = Receiver::fetch(reference, &request.monitor_endpoint).await?;
                 kind.method.call(&cx, receiver, inputs.clone()).await
             };
-            cx.bound(work).await
+            let result = cx.bound(work).await;
+            (inputs, result)
         };
-        match result {
-            Ok(result) => {
-                let result = mark(result, &kind.result);
-                let urns = vec![reference.urn.clone()];
-                let depends = rpc::call_response::ReturnDependencies { urns };
-                Ok(rpc::CallResponse {
-                    return_dependencies: result
-                        .keys()
-                        .map(|name| (name.clone(), depends.clone()))
-                        .collect(),
-                    r#return: Some(crate::wire::encode(&result)),
-                    failures: Vec::new(),
-                })
-            }
-            Err(Error::Input(list)) => Ok(refused(list, &inputs)),
-            Err(error) => Err(to_status(&error)),
-        }
+        let (result, failures) = answer(result, &kind.result, &inputs, &kind.args)?;
+        let depends = rpc::call_response::ReturnDependencies {
+            urns: vec![reference.urn.clone()],
+        };
+        let names = result.iter().flat_map(PropertyMap::keys);
+        Ok(rpc::CallResponse {
+            return_dependencies: names.map(|name| (name.clone(), depends.clone())).collect(),
+            r#return: result.as_ref().map(crate::wire::encode),
+            failures,
+        })
+    }
+}
+
+/// What a function or method gives, or what is wrong with its arguments.
+fn answer(
+    result: Result<PropertyMap, Error>,
+    spec: &ObjectSpec,
+    inputs: &PropertyMap,
+    args: &ObjectSpec,
+) -> Result<(Option<PropertyMap>, Vec<rpc::CheckFailure>), Status> {
+    match result {
+        Ok(result) => Ok((Some(mark(result, spec)), Vec::new())),
+        Err(Error::Input(list)) => Ok((None, failures(list, inputs, args))),
+        Err(error) => Err(to_status(&error)),
     }
 }
 
 /// Outputs whose type says that they are secret are sent as such.
-fn mark(mut map: PropertyMap, spec: &crate::schema::ObjectSpec) -> PropertyMap {
+fn mark(mut map: PropertyMap, spec: &ObjectSpec) -> PropertyMap {
     for (name, value) in &mut map {
         if spec.get(name).is_some_and(|p| p.secret) && !value.is_secret() {
             *value = std::mem::take(value).into_secret();

@@ -51,18 +51,13 @@ impl<P: Provider> Server<P> {
         )?;
         let mut guard = Guard::default();
         let mut checking = Checking {
-            types: &shared.package.types,
-            spec: &kind.inputs,
-            env: shared.env.as_ref(),
             olds: decode(request.olds.as_ref(), &mut guard)?,
-            inputs: decode(request.news.as_ref(), &mut guard)?,
-            failures: Vec::new(),
             name: name_of(&request.urn, &request.name).to_owned(),
             autonaming: autonaming(request.autonaming.as_ref()),
             seed: request.random_seed.clone(),
+            ..shared.checking(&kind.inputs, decode(request.news.as_ref(), &mut guard)?)
         };
-        checking.run();
-        guard.add_all(&checking.inputs);
+        checking.run_guarded(&mut guard);
         // The resource's own rules presume that each value has the right type.
         if checking.is_ok() {
             kind.resource

@@ -85,9 +85,9 @@ impl Session {
     }
 }
 
-/// The region to look in: what the state says, since an id alone does not.
+/// The region to look in: what the state says, since an id alone does not. The state of an older version may be silent.
 pub(super) fn region_of<'a>(args: Option<&'a str>, state: Option<&'a str>) -> Option<&'a str> {
-    args.or(state)
+    args.or(state.filter(|region| !region.is_empty()))
 }
 
 /// Changed default tags of the provider show on `tags`, as they change the resource.

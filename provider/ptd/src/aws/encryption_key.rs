@@ -777,9 +777,7 @@ impl Resource for EncryptionKey {
         let old = prior.and_then(|p| p.state);
         let region = region_of(
             args.as_ref().and_then(|a| a.region.as_deref()),
-            old.as_ref()
-                .map(|s| s.region.as_str())
-                .filter(|r| !r.is_empty()),
+            old.as_ref().map(|s| s.region.as_str()),
         );
         let account = args.as_ref().and_then(|a| a.account_id.as_deref());
         let session = Session::open(cx, region, account).await?;
@@ -852,10 +850,7 @@ impl Resource for EncryptionKey {
     ) -> Result<EncryptionKeyState, Error> {
         let region = region_of(
             args.region.as_deref(),
-            old.state
-                .as_ref()
-                .map(|s| s.region.as_str())
-                .filter(|r| !r.is_empty()),
+            old.state.as_ref().map(|s| s.region.as_str()),
         );
         let session = Session::open(cx, region, args.account_id.as_deref()).await?;
         let Some(key) = describe(&session, id).await? else {

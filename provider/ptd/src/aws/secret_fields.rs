@@ -282,9 +282,7 @@ impl Resource for SecretFields {
         };
         let region = region_of(
             args.as_ref().and_then(|a| a.region.as_deref()),
-            old.as_ref()
-                .map(|s| s.region.as_str())
-                .filter(|r| !r.is_empty()),
+            old.as_ref().map(|s| s.region.as_str()),
         );
         let account = args.as_ref().and_then(|a| a.account_id.as_deref());
         let session = Session::open(cx, region, account).await?;
@@ -332,10 +330,7 @@ impl Resource for SecretFields {
     ) -> Result<SecretFieldsState, Error> {
         let region = region_of(
             args.region.as_deref(),
-            old.state
-                .as_ref()
-                .map(|s| s.region.as_str())
-                .filter(|r| !r.is_empty()),
+            old.state.as_ref().map(|s| s.region.as_str()),
         );
         let session = Session::open(cx, region, args.account_id.as_deref()).await?;
         ensure_secret(cx, &session, &args).await?;

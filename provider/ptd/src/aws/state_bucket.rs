@@ -350,9 +350,7 @@ impl Resource for StateBucket {
         let old = prior.and_then(|p| p.state);
         let region = region_of(
             args.as_ref().and_then(|a| a.region.as_deref()),
-            old.as_ref()
-                .map(|s| s.region.as_str())
-                .filter(|r| !r.is_empty()),
+            old.as_ref().map(|s| s.region.as_str()),
         );
         let account = args.as_ref().and_then(|a| a.account_id.as_deref());
         let session = Session::open(cx, region, account).await?;
@@ -433,10 +431,7 @@ impl Resource for StateBucket {
     ) -> Result<StateBucketState, Error> {
         let region = region_of(
             args.region.as_deref(),
-            old.state
-                .as_ref()
-                .map(|s| s.region.as_str())
-                .filter(|r| !r.is_empty()),
+            old.state.as_ref().map(|s| s.region.as_str()),
         );
         let session = Session::open(cx, region, args.account_id.as_deref()).await?;
         if !exists(&session, id).await? {
