@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use semver::Version;
 
@@ -72,6 +73,33 @@ pub struct Cli {
     program: Arc<Path>,
     version: Version,
     pub(crate) environment: Environment,
+    supervisor: Option<Arc<[OsString]>>,
+}
+
+/// Programs asked for their version already: file, size and time of the last change tell one from the next.
+static ASKED: Mutex<BTreeMap<(PathBuf, u64, SystemTime), Version>> = Mutex::new(BTreeMap::new());
+
+/// What a program says its version is.
+async fn version(program: &Path, environment: &Environment) -> Result<Version, Error> {
+    let asked = || ASKED.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = tokio::fs::metadata(program)
+        .await
+        .ok()
+        .and_then(|found| Some((program.to_owned(), found.len(), found.modified().ok()?)));
+    if let Some(version) = key.as_ref().and_then(|key| asked().get(key).cloned()) {
+        return Ok(version);
+    }
+    let ended = Command::new(program, environment, Path::new("/"))
+        .arg("version")
+        .run()
+        .await?;
+    let text = String::from_utf8_lossy(&ended.stdout);
+    let version = Version::parse(text.trim().trim_start_matches('v'))
+        .map_err(|_| Error::Invalid(format!("{} version says {text:?}", program.display())))?;
+    if let Some(key) = key {
+        asked().insert(key, version.clone());
+    }
+    Ok(version)
 }
 
 impl Cli {
@@ -107,14 +135,7 @@ impl Cli {
         environment.set("PULUMI_NON_INTERACTIVE", "true");
         // What is needed for --event-log.
         environment.set("PULUMI_DEBUG_COMMANDS", "true");
-        let ended = Command::new(&program, &environment, Path::new("/"))
-            .arg("version")
-            .run()
-            .await?;
-        let text = String::from_utf8_lossy(&ended.stdout);
-        let version = text.trim().trim_start_matches('v');
-        let found = Version::parse(version)
-            .map_err(|_| Error::Invalid(format!("{} version says {text:?}", program.display())))?;
+        let found = version(&program, &environment).await?;
         if (found.major, found.minor) < (MINIMUM_VERSION.major, MINIMUM_VERSION.minor) {
             return Err(Error::TooOld {
                 program,
@@ -126,7 +147,16 @@ impl Cli {
             program: program.into(),
             version: found,
             environment,
+            supervisor: None,
         })
+    }
+
+    /// Runs operations below a supervisor, which ends them when this process dies: `command` is a program, and arguments that
+    /// make it hand over to [`supervise`](crate::supervise).
+    #[must_use]
+    pub fn supervised_by(mut self, command: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.supervisor = Some(command.into_iter().map(Into::into).collect());
+        self
     }
 
     /// The version of the program.
@@ -143,6 +173,22 @@ impl Cli {
 
     pub(crate) fn command(&self, directory: &Path) -> Command {
         Command::new(&self.program, &self.environment, directory)
+    }
+
+    /// A command that ends when this process does, whatever happens to it.
+    pub(crate) fn operation(&self, directory: &Path, grace: Duration) -> Command {
+        match self.supervisor.as_deref() {
+            Some([program, args @ ..]) => {
+                Command::new(Path::new(program), &self.environment, directory)
+                    .args(args)
+                    .args([
+                        std::process::id().to_string(),
+                        grace.as_millis().to_string(),
+                    ])
+                    .arg(&*self.program)
+            }
+            _ => self.command(directory),
+        }
     }
 }
 

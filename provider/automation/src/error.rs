@@ -7,20 +7,7 @@ use std::time::Duration;
 
 use regex::Regex;
 
-/// A lock on a stack, as the CLI reports it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lock {
-    /// Where the lock is kept.
-    pub url: String,
-    /// Who holds it: the user's name.
-    pub user: String,
-    /// The host it was taken on.
-    pub host: String,
-    /// The process that took it.
-    pub pid: u32,
-    /// When it was taken, RFC 3339.
-    pub since: String,
-}
+use crate::Lock;
 
 /// Why an operation did not do what it should.
 #[derive(Debug, thiserror::Error)]
@@ -162,12 +149,7 @@ impl Error {
 }
 
 fn holders(locks: &[Lock]) -> String {
-    let each = |l: &Lock| {
-        format!(
-            " by {}@{} (process {}) since {}",
-            l.user, l.host, l.pid, l.since
-        )
-    };
+    let each = |lock: &Lock| format!(" by {lock}");
     locks.iter().map(each).collect::<Vec<_>>().join(",")
 }
 

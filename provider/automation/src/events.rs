@@ -1,6 +1,7 @@
 //! The engine's events, as far as they are of use to a driver.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -134,6 +135,26 @@ pub struct Policy {
     /// `mandatory` violations fail the operation.
     #[serde(default)]
     pub enforcement_level: String,
+}
+
+impl Policy {
+    /// Whether the operation fails because of it.
+    #[must_use]
+    pub fn is_mandatory(&self) -> bool {
+        self.enforcement_level == "mandatory"
+    }
+}
+
+/// Resource, policy, pack, and what is wrong.
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let message = crate::error::message(&self.message);
+        write!(
+            f,
+            "{}: policy {} of {}: {message}",
+            self.resource_urn, self.name, self.pack
+        )
+    }
 }
 
 /// How it ended.

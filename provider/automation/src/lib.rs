@@ -27,13 +27,19 @@
 mod cli;
 mod error;
 mod events;
+mod lock;
 mod process;
 mod settings;
 mod stack;
+mod supervise;
 
 pub use cli::{Cli, Environment, MINIMUM_VERSION};
-pub use error::{Error, Lock};
-pub use events::{Diagnostic, Event, EventKind, Step, Summary, is_secret, secret_mark};
+pub use error::Error;
+pub use events::{
+    Diagnostic, Event, EventKind, Policy, Step, StepMetadata, Summary, is_secret, secret_mark,
+};
+pub use lock::{Holder, Lock};
 pub use process::Cancelled;
-pub use settings::Settings;
+pub use settings::{Settings, yaml};
 pub use stack::{Location, Operation, Outcome, Run, Stack, Update};
+pub use supervise::supervise;

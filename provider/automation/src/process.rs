@@ -66,9 +66,7 @@ impl Family {
         if let Some(pid) = self.0 {
             let _ = kill_process_group(pid, Signal::KILL);
         }
-        for member in members.iter().filter(|member| member.lives()) {
-            let _ = kill_process(member.pid, Signal::KILL);
-        }
+        members.iter().for_each(Member::kill);
     }
 }
 
@@ -79,7 +77,7 @@ impl Drop for Family {
 }
 
 /// A process; when it started tells it from a later one with the same number.
-struct Member {
+pub(crate) struct Member {
     pid: Pid,
     parent: i32,
     start: String,
@@ -98,10 +96,16 @@ impl Member {
     fn lives(&self) -> bool {
         Self::look(self.pid).is_some_and(|now| now.start == self.start)
     }
+
+    pub(crate) fn kill(&self) {
+        if self.lives() {
+            let _ = kill_process(self.pid, Signal::KILL);
+        }
+    }
 }
 
 /// All processes that descend from this one, without itself.
-fn descendants(of: Pid) -> Vec<Member> {
+pub(crate) fn descendants(of: Pid) -> Vec<Member> {
     let numbers = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let mut others: Vec<Member> = numbers
         .filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))
@@ -217,6 +221,8 @@ impl Command {
         };
         let (ended, (), stdout, stderr) = tokio::join!(work, feed, tail(stdout), tail(stderr));
         let (code, cancelled) = ended.map_err(fail("waiting for"))?;
+        // A supervisor tells by such a number that the program was ended by a signal.
+        let code = code.filter(|code| !(129..=159).contains(code));
         let stderr = String::from_utf8_lossy(&stderr).into_owned();
         Ok(Ended {
             code,

@@ -6,6 +6,11 @@ use serde_json::{Map, Value};
 
 use crate::Error;
 
+/// Reads YAML, such as a project file.
+pub fn yaml(text: &str) -> Result<Value, Error> {
+    serde_saphyr::from_str(text).map_err(|e| Error::Invalid(e.to_string()))
+}
+
 /// The settings of a stack: its configuration, and how its secrets are encrypted.
 ///
 /// Secret values are there encrypted only, so that the whole may be kept and used again.

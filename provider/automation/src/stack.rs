@@ -9,7 +9,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use tokio::fs::File;
+use tokio::io::AsyncReadExt;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
@@ -21,6 +22,8 @@ use crate::{Error, Settings};
 
 /// How often the events of a running operation are looked for.
 const POLL: Duration = Duration::from_millis(50);
+/// What fails when events cannot be read.
+const READING_EVENTS: &str = "reading the events of the operation";
 /// How many errors a failed operation tells.
 const ERRORS_TOLD: usize = 5;
 
@@ -228,6 +231,20 @@ impl Stack {
         directory: impl Into<PathBuf>,
     ) -> Result<Self, Error> {
         let directory = directory.into();
+        let mut stack = Self::without_project(cli, location).await?;
+        let committed = directory.join(format!("Pulumi.{}.yaml", stack.location.name));
+        stack.settings = match tokio::fs::read_to_string(&committed).await {
+            Ok(text) => Settings::parse(&text)
+                .map_err(|e| Error::Invalid(format!("{}: {e}", committed.display())))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Settings::default(),
+            Err(error) => return Err(Error::io(format!("reading {}", committed.display()))(error)),
+        };
+        stack.directory = directory;
+        Ok(stack)
+    }
+
+    /// Prepares to work on a stack whose program is not there: to look at it, or to destroy it.
+    pub async fn without_project(cli: Cli, location: Location) -> Result<Self, Error> {
         let private =
             tokio::task::spawn_blocking(|| tempfile::Builder::new().prefix("pulumi-").tempdir())
                 .await
@@ -235,19 +252,12 @@ impl Stack {
                 .map_err(Error::io("making a private directory"))?;
         let project = serde_json::json!({"name": location.project, "runtime": "yaml"}).to_string();
         write(&private.path().join("Pulumi.yaml"), &project).await?;
-        let committed = directory.join(format!("Pulumi.{}.yaml", location.name));
-        let settings = match tokio::fs::read_to_string(&committed).await {
-            Ok(text) => Settings::parse(&text)
-                .map_err(|e| Error::Invalid(format!("{}: {e}", committed.display())))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Settings::default(),
-            Err(error) => return Err(Error::io(format!("reading {}", committed.display()))(error)),
-        };
         Ok(Self {
             cli,
             location,
-            directory,
+            directory: private.path().to_owned(),
             private,
-            settings,
+            settings: Settings::default(),
             written: None,
         })
     }
@@ -267,11 +277,6 @@ impl Stack {
     /// Changes the settings that later operations use.
     pub fn settings_mut(&mut self) -> &mut Settings {
         &mut self.settings
-    }
-
-    /// Goes on without the project's directory, to destroy a stack whose program is gone.
-    pub fn without_program(&mut self) {
-        self.directory = self.private.path().to_owned();
     }
 
     /// Whether the stack exists. Nothing is created by asking.
@@ -301,13 +306,11 @@ impl Stack {
         Ok(())
     }
 
-    /// Takes over how an existing stack encrypts its secrets, as its state tells.
-    pub async fn adopt(&mut self) -> Result<(), Error> {
-        let state = self.export().await?;
-        if let Some(found) = Settings::of_state(&state) {
+    /// Takes over how an existing stack encrypts its secrets, as its exported state tells.
+    pub fn adopt(&mut self, state: &Value) {
+        if let Some(found) = Settings::of_state(state) {
             self.settings.encrypt_like(&found);
         }
-        Ok(())
     }
 
     /// Sets a secret of the configuration. The value reaches the CLI by its standard input, and is kept encrypted.
@@ -373,9 +376,10 @@ impl Stack {
         self.flush().await?;
         let log = self.private.path().join("events");
         write(&log, "").await?;
+        let mut reader = Reader::open(&log).await?;
         let command = self
             .cli
-            .command(&self.directory)
+            .operation(&self.directory, run.grace)
             .env("PULUMI_BACKEND_URL", &self.location.backend)
             .args([
                 operation.name(),
@@ -403,7 +407,6 @@ impl Stack {
         };
         let work = command.run();
         tokio::pin!(work);
-        let mut reader = Reader::new(log);
         let ended = loop {
             tokio::select! {
                 ended = &mut work => break ended?,
@@ -477,6 +480,17 @@ impl Stack {
             .command("stack")
             .args(["output", "--json", "--show-secrets"]);
         self.json("stack output", command).await
+    }
+
+    /// Fetches the plugins and packages that the program needs, into its directory and the CLI's home.
+    pub async fn install(&self) -> Result<(), Error> {
+        let command = self.cli.command(&self.directory);
+        let ended = command
+            .env("PULUMI_BACKEND_URL", &self.location.backend)
+            .args(["install", "--non-interactive", "--color", "never"])
+            .run()
+            .await?;
+        self.check("install", &ended)
     }
 
     /// The stack's state, secrets encrypted.
@@ -614,14 +628,8 @@ impl Outcome {
                 }
             }
             EventKind::PolicyEvent(policy) => {
-                let text = format!(
-                    "{}: policy {} of {}: {}",
-                    policy.resource_urn,
-                    policy.name,
-                    policy.pack,
-                    message(&policy.message)
-                );
-                if policy.enforcement_level == "mandatory" {
+                let text = policy.to_string();
+                if policy.is_mandatory() {
                     self.errors.push(text);
                 } else {
                     self.warnings.push(text);
@@ -685,31 +693,24 @@ async fn write(path: &Path, text: &str) -> Result<(), Error> {
 
 /// Reads a growing file of events.
 struct Reader {
-    path: PathBuf,
-    offset: u64,
+    file: File,
     /// A line that is not yet complete.
     rest: Vec<u8>,
 }
 
 impl Reader {
-    fn new(path: PathBuf) -> Self {
-        Self {
-            path,
-            offset: 0,
+    async fn open(path: &Path) -> Result<Self, Error> {
+        let file = File::open(path).await;
+        Ok(Self {
+            file: file.map_err(Error::io(READING_EVENTS))?,
             rest: Vec::new(),
-        }
+        })
     }
 
+    /// Reads on from where it ended the last time.
     async fn read(&mut self, tell: &mut impl FnMut(Event)) -> Result<(), Error> {
-        let fail = || Error::io("reading the events of the operation");
-        let mut file = match tokio::fs::File::open(&self.path).await {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            file => file.map_err(fail())?,
-        };
-        file.seek(io::SeekFrom::Start(self.offset))
-            .await
-            .map_err(fail())?;
-        self.offset += file.read_to_end(&mut self.rest).await.map_err(fail())? as u64;
+        let read = self.file.read_to_end(&mut self.rest).await;
+        read.map_err(Error::io(READING_EVENTS))?;
         let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else {
             return Ok(());
         };

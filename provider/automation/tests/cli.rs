@@ -181,7 +181,7 @@ async fn a_stack_from_nothing_to_nothing() {
     drop(stack);
     // Without them, the state tells how it is encrypted.
     let mut stack = place.stack().await;
-    stack.adopt().await.unwrap();
+    stack.adopt(&stack.export().await.unwrap());
     stack.settings_mut().set("inner:size", 3);
     stack
         .set_secret("inner:password", SECRET.to_owned().into())

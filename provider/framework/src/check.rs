@@ -43,6 +43,10 @@ pub struct Checking<'a> {
     pub(crate) inputs: PropertyMap,
     pub(crate) failures: Vec<Failure>,
     pub(crate) name: String,
+    pub(crate) urn: String,
+    /// The engine's address.
+    pub(crate) run: Option<String>,
+    pub(crate) warnings: Vec<String>,
     pub(crate) autonaming: Autonaming,
     pub(crate) seed: Vec<u8>,
 }
@@ -52,6 +56,32 @@ impl Checking<'_> {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The resource's URN; empty where no resource is checked.
+    #[must_use]
+    pub fn urn(&self) -> &str {
+        &self.urn
+    }
+
+    /// The address of the engine that started this provider: one for each run of the CLI.
+    #[must_use]
+    pub fn engine_address(&self) -> Option<&str> {
+        self.run.as_deref()
+    }
+
+    /// Something the user should look at, although nothing is wrong.
+    pub fn warn(&mut self, message: impl Into<String>) {
+        self.warnings.push(message.into());
+    }
+
+    /// Puts the inputs back to what they were before this change. `false` when the resource is new.
+    pub fn keep_old(&mut self) -> bool {
+        if self.olds.is_empty() {
+            return false;
+        }
+        self.inputs.clone_from(&self.olds);
+        true
     }
 
     /// A property that is given, known and of that type. Anything else was already reported, or comes later.

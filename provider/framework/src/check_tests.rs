@@ -70,6 +70,9 @@ fn run_with(
 ) -> Run {
     let (types, spec) = types();
     let mut checking = Checking {
+        urn: String::new(),
+        run: None,
+        warnings: Vec::new(),
         types: &types,
         spec: &spec,
         env,

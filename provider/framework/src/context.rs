@@ -16,6 +16,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::redact::Guard;
 use crate::value::PropertyMap;
+use crate::views::{View, Views};
 
 /// How long an operation may go on after a cancel, to finish the request that is on its way. The engine waits for
 /// it, and a user who pressed Ctrl-C expects the prompt back within seconds.
@@ -31,11 +32,20 @@ pub struct Context<P> {
     preview: bool,
     engine: Engine,
     cancel: CancellationToken,
-    deadline: Option<(Instant, Duration)>,
+    deadline: Mutex<Option<Deadline>>,
+    views: Option<Views>,
     checkpoint: Mutex<Option<Checkpoint>>,
     secrets: Mutex<Guard>,
     /// Milliseconds.
     grace: AtomicU64,
+}
+
+#[derive(Clone, Copy)]
+struct Deadline {
+    at: Instant,
+    limit: Duration,
+    /// Whether the time stands still, because the operation waits for others.
+    waiting: bool,
 }
 
 #[derive(Clone)]
@@ -58,6 +68,15 @@ pub(crate) struct Setting {
 impl<P> Context<P> {
     pub(crate) fn new(provider: Arc<P>, setting: Setting, secrets: Guard) -> Self {
         let limit = Duration::try_from_secs_f64(setting.timeout).unwrap_or_default();
+        // A limit beyond what a clock can tell is none.
+        let end = Instant::now()
+            .checked_add(limit)
+            .filter(|_| !limit.is_zero());
+        let deadline = end.map(|at| Deadline {
+            at,
+            limit,
+            waiting: false,
+        });
         Self {
             provider,
             urn: setting.urn,
@@ -66,14 +85,24 @@ impl<P> Context<P> {
             preview: setting.preview,
             engine: setting.engine,
             cancel: setting.cancel,
-            // A limit beyond what a clock can tell is none.
-            deadline: (!limit.is_zero())
-                .then(|| Some((Instant::now().checked_add(limit)?, limit)))
-                .flatten(),
+            deadline: Mutex::new(deadline),
+            views: None,
             checkpoint: Mutex::default(),
             secrets: Mutex::new(secrets),
             grace: AtomicU64::new(GRACE_MILLIS),
         }
+    }
+
+    /// Names where the engine takes views. Those of real runs would be stored, which is unsafe.
+    pub(crate) fn shown_at(mut self, address: &str, token: &str) -> Self {
+        if self.preview && !address.is_empty() {
+            self.views = Some(Views {
+                owner: self.name.clone(),
+                address: address.to_owned(),
+                token: token.to_owned(),
+            });
+        }
+        self
     }
 
     /// The configured provider.
@@ -117,6 +146,13 @@ impl<P> Context<P> {
     pub async fn warn(&self, message: impl AsRef<str>) {
         self.engine
             .log(LogSeverity::Warning, &self.urn, message.as_ref(), false)
+            .await;
+    }
+
+    /// A failure of a part, told as it happens; the operation may still go on.
+    pub async fn error(&self, message: impl AsRef<str>) {
+        self.engine
+            .log(LogSeverity::Error, &self.urn, message.as_ref(), false)
             .await;
     }
 
@@ -175,10 +211,33 @@ impl<P> Context<P> {
         if self.cancel.is_cancelled() {
             return Err(self.cancelled());
         }
-        match self.deadline {
-            Some((at, limit)) if Instant::now() >= at => Err(self.timed_out(limit)),
+        match self.deadline() {
+            Some(end) if !end.waiting && Instant::now() >= end.at => Err(self.timed_out(end.limit)),
             _ => Ok(()),
         }
+    }
+
+    fn deadline(&self) -> Option<Deadline> {
+        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change_deadline(&self, change: impl FnOnce(&mut Deadline)) {
+        let mut deadline = self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(deadline) = deadline.as_mut() {
+            change(deadline);
+        }
+    }
+
+    /// Waits for others, which does not count against the operation's time.
+    pub async fn untimed<T>(&self, wait: impl Future<Output = T>) -> T {
+        let begun = Instant::now();
+        self.change_deadline(|end| end.waiting = true);
+        let result = wait.await;
+        self.change_deadline(|end| {
+            end.waiting = false;
+            end.at += begun.elapsed();
+        });
+        result
     }
 
     /// Waits, unless the run is cancelled or the time is up before.
@@ -191,31 +250,70 @@ impl<P> Context<P> {
         }
     }
 
-    /// Asks for more time than seconds between a cancel and the end of the operation, for work that has its own way to end.
+    /// Asks for more time than seconds between a cancel, or the end of the operation's time, and the end of the operation: for
+    /// work that has its own way to end.
     pub fn patience(&self, grace: Duration) {
         let millis = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
         self.grace.store(millis, Ordering::Relaxed);
     }
 
+    fn grace(&self) -> Duration {
+        Duration::from_millis(self.grace.load(Ordering::Relaxed))
+    }
+
     /// Completes when a cancelled operation has had its time.
     async fn given_up(&self) {
         self.cancel.cancelled().await;
-        tokio::time::sleep(Duration::from_millis(self.grace.load(Ordering::Relaxed))).await;
+        tokio::time::sleep(self.grace()).await;
     }
 
-    /// Completes when the run is cancelled.
-    pub async fn cancellation(&self) {
-        self.cancel.cancelled().await;
+    /// Completes when the operation is to end: the run is cancelled, or the time is up. Says which.
+    pub async fn ending(&self) -> Error {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => self.cancelled(),
+            limit = self.expired() => self.timed_out(limit),
+        }
     }
 
     async fn expired(&self) -> Duration {
-        match self.deadline {
-            Some((at, limit)) => {
-                tokio::time::sleep_until(at).await;
-                limit
+        const LOOK_AGAIN: Duration = Duration::from_millis(100);
+        while let Some(end) = self.deadline() {
+            if end.waiting {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            } else if Instant::now() >= end.at {
+                return end.limit;
+            } else {
+                tokio::time::sleep_until(end.at).await;
             }
-            None => std::future::pending().await,
         }
+        std::future::pending().await
+    }
+
+    /// Completes when an operation whose time is up has had what it asked for to end.
+    async fn overdue(&self) -> Duration {
+        let limit = self.expired().await;
+        let grace = self.grace();
+        if grace > GRACE {
+            tokio::time::sleep(grace).await;
+        }
+        limit
+    }
+
+    /// Shows the parts of the resource in a preview, each with what would happen to it. Elsewhere, and with engines that cannot
+    /// show views, nothing happens.
+    pub async fn show(&self, views: &[View]) {
+        if let Some(shown) = &self.views
+            && !views.is_empty()
+        {
+            shown.publish(views).await;
+        }
+    }
+
+    /// The address of the engine that started this provider: one for each run of the CLI.
+    #[must_use]
+    pub fn engine_address(&self) -> Option<String> {
+        self.engine.address()
     }
 
     /// Runs the operation to its end, or to the end of the user's patience.
@@ -237,7 +335,7 @@ impl<P> Context<P> {
             biased;
             result = work => result,
             () = self.given_up() => Err(self.cancelled()),
-            limit = self.expired() => Err(self.timed_out(limit)),
+            limit = self.overdue() => Err(self.timed_out(limit)),
         }
     }
 

@@ -25,7 +25,7 @@ pub(crate) fn channel(address: &str) -> Result<Channel, tonic::transport::Error>
 /// Where log lines go: the engine that started the provider, or attached to it last.
 #[derive(Clone, Default)]
 pub(crate) struct Engine {
-    client: Arc<RwLock<Option<EngineClient<Channel>>>>,
+    client: Arc<RwLock<Option<(String, EngineClient<Channel>)>>>,
 }
 
 impl Engine {
@@ -36,11 +36,16 @@ impl Engine {
                     .max_decoding_message_size(MAX_MESSAGE)
                     .max_encoding_message_size(MAX_MESSAGE);
                 if let Ok(mut slot) = self.client.write() {
-                    *slot = Some(client);
+                    *slot = Some((address.to_owned(), client));
                 }
             }
             Err(error) => tracing::warn!(%address, %error, "not an engine address"),
         }
+    }
+
+    pub(crate) fn address(&self) -> Option<String> {
+        let slot = self.client.read().ok()?;
+        slot.as_ref().map(|(address, _)| address.clone())
     }
 
     pub(crate) async fn log(
@@ -52,7 +57,7 @@ impl Engine {
     ) {
         let message = scrub(message);
         tracing::debug!(%urn, ?severity, "{message}");
-        let Some(mut client) = self.client.read().ok().and_then(|slot| slot.clone()) else {
+        let Some((_, mut client)) = self.client.read().ok().and_then(|slot| slot.clone()) else {
             return;
         };
         let request = LogRequest {

@@ -199,6 +199,9 @@ impl Target {
             inputs: map.clone(),
             failures: Vec::new(),
             name: "r".into(),
+            urn: String::new(),
+            run: None,
+            warnings: Vec::new(),
             autonaming: Autonaming::Default,
             seed: vec![1; 32],
         };

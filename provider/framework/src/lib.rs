@@ -31,6 +31,7 @@ mod serde_tests;
 mod serve;
 mod server;
 mod value;
+mod views;
 pub mod wire;
 
 pub use calllog::CALL_LOG_ENV;
@@ -55,3 +56,4 @@ pub use value::{
     Archive, Asset, OutputValue, PropertyMap, PropertyValue, ReferenceId, ResourceReference,
     Unknown,
 };
+pub use views::{View, ViewOperation};

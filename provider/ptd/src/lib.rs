@@ -20,6 +20,17 @@ pub struct Ptd {
     pub aws: AwsClients,
 }
 
+impl Ptd {
+    /// How many inner stacks run at once.
+    #[must_use]
+    pub fn parallel_stacks(&self) -> usize {
+        self.aws
+            .config()
+            .max_parallel_stacks
+            .map_or_else(stack::default_parallel, |limit| limit as usize)
+    }
+}
+
 impl Provider for Ptd {
     type Config = AwsConfig;
 
@@ -103,5 +114,6 @@ pub fn package() -> Package<Ptd> {
         .resource::<aws::secret_fields::SecretFields>()
         .component::<aws::bootstrap::Bootstrap>()
         .resource::<stack::Stack>()
+        .resource::<stack::StackUpdate>()
         .function::<get_target::GetTarget>()
 }

@@ -10,6 +10,7 @@ from ._enums import *
 from .get_target import *
 from .provider import *
 from .stack import *
+from .stack_update import *
 from ._inputs import *
 from . import outputs
 
@@ -44,7 +45,8 @@ _utilities.register(
   "mod": "index",
   "fqn": "pulumi_ptd",
   "classes": {
-   "ptd:index:Stack": "Stack"
+   "ptd:index:Stack": "Stack",
+   "ptd:index:StackUpdate": "StackUpdate"
   }
  }
 ]

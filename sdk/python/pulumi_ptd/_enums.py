@@ -8,6 +8,9 @@ from enum import Enum
 
 __all__ = [
     'OnDelete',
+    'PreviewInputs',
+    'RetryOn',
+    'StackViews',
     'TargetCloud',
     'TargetKind',
     'TargetType',
@@ -34,6 +37,55 @@ class OnDelete(_builtins.str, Enum):
     DESTROY_AND_REMOVE = "destroyAndRemove"
     """
     The resources of the inner stack are destroyed, then the stack is removed.
+    """
+
+
+@pulumi.type_token("ptd:index:PreviewInputs")
+class PreviewInputs(_builtins.str, Enum):
+    """
+    What a preview takes for inputs that are not known yet.
+    """
+    KNOWN = "known"
+    """
+    Nothing: the inner preview waits until they are known.
+    """
+    LAST_KNOWN = "lastKnown"
+    """
+    The values of the last update, and a warning that names them. They never reach an update.
+    """
+
+
+@pulumi.type_token("ptd:index:RetryOn")
+class RetryOn(_builtins.str, Enum):
+    """
+    A kind of failure after which an inner update is run again.
+    """
+    LOCK = "lock"
+    """
+    Somebody else is at work on the inner stack.
+    """
+    BACKEND = "backend"
+    """
+    The backend cannot be reached.
+    """
+    THROTTLING = "throttling"
+    """
+    A service has asked for fewer requests.
+    """
+
+
+@pulumi.type_token("ptd:index:StackViews")
+class StackViews(_builtins.str, Enum):
+    """
+    Whether previews show the resources of the inner stack.
+    """
+    PREVIEW = "preview"
+    """
+    Previews run a preview of the inner stack, and show each of its resources that would change below this one.
+    """
+    NONE = "none"
+    """
+    Inner resources are not shown. A stack that is still to be created is not previewed either, which is faster.
     """
 
 

@@ -20,6 +20,14 @@ __all__ = [
     'AssumeRoleArgsDict',
     'EndpointsArgs',
     'EndpointsArgsDict',
+    'GitSourceArgs',
+    'GitSourceArgsDict',
+    'PythonSourceArgs',
+    'PythonSourceArgsDict',
+    'StackNamingArgs',
+    'StackNamingArgsDict',
+    'StackRetryArgs',
+    'StackRetryArgsDict',
 ]
 
 class AssumeRoleArgsDict(TypedDict):
@@ -248,5 +256,337 @@ class EndpointsArgs:
     @sts.setter
     def sts(self, value: pulumi.Input[Optional[_builtins.str]]):
         pulumi.set(self, "sts", value)
+
+
+class GitSourceArgsDict(TypedDict):
+    """
+    An inner program in a git repository. The `git` program fetches it, with whatever credentials it has.
+    """
+    ref: pulumi.Input[_builtins.str]
+    """
+    A branch, tag or full commit hash. A branch or tag is resolved whenever inputs are checked: when it has moved, the stack runs.
+    Naming an earlier one rolls back.
+    """
+    url: pulumi.Input[_builtins.str]
+    """
+    The repository, as `git clone` takes it.
+    """
+    path: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The project's directory in the repository. Default: its root.
+    """
+
+@pulumi.input_type
+class GitSourceArgs:
+    def __init__(__self__, *,
+                 ref: pulumi.Input[_builtins.str],
+                 url: pulumi.Input[_builtins.str],
+                 path: pulumi.Input[Optional[_builtins.str]] = None):
+        """
+        An inner program in a git repository. The `git` program fetches it, with whatever credentials it has.
+
+        :param pulumi.Input[_builtins.str] ref: A branch, tag or full commit hash. A branch or tag is resolved whenever inputs are checked: when it has moved, the stack runs.
+               Naming an earlier one rolls back.
+        :param pulumi.Input[_builtins.str] url: The repository, as `git clone` takes it.
+        :param pulumi.Input[_builtins.str] path: The project's directory in the repository. Default: its root.
+        """
+        pulumi.set(__self__, "ref", ref)
+        pulumi.set(__self__, "url", url)
+        if path is not None:
+            pulumi.set(__self__, "path", path)
+
+    @_builtins.property
+    @pulumi.getter
+    def ref(self) -> pulumi.Input[_builtins.str]:
+        """
+        A branch, tag or full commit hash. A branch or tag is resolved whenever inputs are checked: when it has moved, the stack runs.
+        Naming an earlier one rolls back.
+        """
+        return pulumi.get(self, "ref")
+
+    @ref.setter
+    def ref(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "ref", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def url(self) -> pulumi.Input[_builtins.str]:
+        """
+        The repository, as `git clone` takes it.
+        """
+        return pulumi.get(self, "url")
+
+    @url.setter
+    def url(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "url", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def path(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The project's directory in the repository. Default: its root.
+        """
+        return pulumi.get(self, "path")
+
+    @path.setter
+    def path(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "path", value)
+
+
+class PythonSourceArgsDict(TypedDict):
+    """
+    An inner program that is a class of a Python module, made by calling its `autoload` function.
+    """
+    class_: pulumi.Input[_builtins.str]
+    """
+    The class in it, such as `AWSWorkloadPersistent`.
+    """
+    module: pulumi.Input[_builtins.str]
+    """
+    The module, such as `ptd.pulumi_resources.aws_workload_persistent`.
+    """
+    root: pulumi.Input[_builtins.str]
+    """
+    The directory that holds the module's top package, relative to the program's directory; it is put on the module path, and
+    its files are digested.
+    """
+    virtualenv: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The virtual environment with what the module needs, relative to the program's directory. Default: the `python3` on the PATH.
+    """
+
+@pulumi.input_type
+class PythonSourceArgs:
+    def __init__(__self__, *,
+                 class_: pulumi.Input[_builtins.str],
+                 module: pulumi.Input[_builtins.str],
+                 root: pulumi.Input[_builtins.str],
+                 virtualenv: pulumi.Input[Optional[_builtins.str]] = None):
+        """
+        An inner program that is a class of a Python module, made by calling its `autoload` function.
+
+        :param pulumi.Input[_builtins.str] class_: The class in it, such as `AWSWorkloadPersistent`.
+        :param pulumi.Input[_builtins.str] module: The module, such as `ptd.pulumi_resources.aws_workload_persistent`.
+        :param pulumi.Input[_builtins.str] root: The directory that holds the module's top package, relative to the program's directory; it is put on the module path, and
+               its files are digested.
+        :param pulumi.Input[_builtins.str] virtualenv: The virtual environment with what the module needs, relative to the program's directory. Default: the `python3` on the PATH.
+        """
+        pulumi.set(__self__, "class_", class_)
+        pulumi.set(__self__, "module", module)
+        pulumi.set(__self__, "root", root)
+        if virtualenv is not None:
+            pulumi.set(__self__, "virtualenv", virtualenv)
+
+    @_builtins.property
+    @pulumi.getter(name="class")
+    def class_(self) -> pulumi.Input[_builtins.str]:
+        """
+        The class in it, such as `AWSWorkloadPersistent`.
+        """
+        return pulumi.get(self, "class_")
+
+    @class_.setter
+    def class_(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "class_", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def module(self) -> pulumi.Input[_builtins.str]:
+        """
+        The module, such as `ptd.pulumi_resources.aws_workload_persistent`.
+        """
+        return pulumi.get(self, "module")
+
+    @module.setter
+    def module(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "module", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def root(self) -> pulumi.Input[_builtins.str]:
+        """
+        The directory that holds the module's top package, relative to the program's directory; it is put on the module path, and
+        its files are digested.
+        """
+        return pulumi.get(self, "root")
+
+    @root.setter
+    def root(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "root", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def virtualenv(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The virtual environment with what the module needs, relative to the program's directory. Default: the `python3` on the PATH.
+        """
+        return pulumi.get(self, "virtualenv")
+
+    @virtualenv.setter
+    def virtualenv(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "virtualenv", value)
+
+
+class StackNamingArgsDict(TypedDict):
+    """
+    The parts of a stack's name as this platform names stacks: `organization/ptd-<cloud>-<kind>-<step>/<target>`.
+    """
+    cloud: pulumi.Input[_builtins.str]
+    """
+    `aws` or `azure`.
+    """
+    kind: pulumi.Input[_builtins.str]
+    """
+    `workload` or `control-room`.
+    """
+    step: pulumi.Input[_builtins.str]
+    """
+    The step, such as `postgres_config`; underscores become hyphens.
+    """
+    target: pulumi.Input[_builtins.str]
+    """
+    The target, such as `acme01-staging`.
+    """
+
+@pulumi.input_type
+class StackNamingArgs:
+    def __init__(__self__, *,
+                 cloud: pulumi.Input[_builtins.str],
+                 kind: pulumi.Input[_builtins.str],
+                 step: pulumi.Input[_builtins.str],
+                 target: pulumi.Input[_builtins.str]):
+        """
+        The parts of a stack's name as this platform names stacks: `organization/ptd-<cloud>-<kind>-<step>/<target>`.
+
+        :param pulumi.Input[_builtins.str] cloud: `aws` or `azure`.
+        :param pulumi.Input[_builtins.str] kind: `workload` or `control-room`.
+        :param pulumi.Input[_builtins.str] step: The step, such as `postgres_config`; underscores become hyphens.
+        :param pulumi.Input[_builtins.str] target: The target, such as `acme01-staging`.
+        """
+        pulumi.set(__self__, "cloud", cloud)
+        pulumi.set(__self__, "kind", kind)
+        pulumi.set(__self__, "step", step)
+        pulumi.set(__self__, "target", target)
+
+    @_builtins.property
+    @pulumi.getter
+    def cloud(self) -> pulumi.Input[_builtins.str]:
+        """
+        `aws` or `azure`.
+        """
+        return pulumi.get(self, "cloud")
+
+    @cloud.setter
+    def cloud(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "cloud", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def kind(self) -> pulumi.Input[_builtins.str]:
+        """
+        `workload` or `control-room`.
+        """
+        return pulumi.get(self, "kind")
+
+    @kind.setter
+    def kind(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "kind", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def step(self) -> pulumi.Input[_builtins.str]:
+        """
+        The step, such as `postgres_config`; underscores become hyphens.
+        """
+        return pulumi.get(self, "step")
+
+    @step.setter
+    def step(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "step", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def target(self) -> pulumi.Input[_builtins.str]:
+        """
+        The target, such as `acme01-staging`.
+        """
+        return pulumi.get(self, "target")
+
+    @target.setter
+    def target(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "target", value)
+
+
+class StackRetryArgsDict(TypedDict):
+    """
+    When an inner update is run again. Errors of programs and of policies are never retried.
+    """
+    attempts: pulumi.Input[_builtins.int]
+    """
+    How often it is run at most, 2 to 10.
+    """
+    delay_seconds: NotRequired[pulumi.Input[Optional[_builtins.float]]]
+    """
+    Seconds before the second run, doubled each time, at most 600. Default 5.
+    """
+    on: NotRequired[pulumi.Input[Optional[Sequence[pulumi.Input['RetryOn']]]]]
+    """
+    After which failures. Default: all that can be named.
+    """
+
+@pulumi.input_type
+class StackRetryArgs:
+    def __init__(__self__, *,
+                 attempts: pulumi.Input[_builtins.int],
+                 delay_seconds: pulumi.Input[Optional[_builtins.float]] = None,
+                 on: pulumi.Input[Optional[Sequence[pulumi.Input['RetryOn']]]] = None):
+        """
+        When an inner update is run again. Errors of programs and of policies are never retried.
+
+        :param pulumi.Input[_builtins.int] attempts: How often it is run at most, 2 to 10.
+        :param pulumi.Input[_builtins.float] delay_seconds: Seconds before the second run, doubled each time, at most 600. Default 5.
+        :param pulumi.Input[Sequence[pulumi.Input['RetryOn']]] on: After which failures. Default: all that can be named.
+        """
+        pulumi.set(__self__, "attempts", attempts)
+        if delay_seconds is not None:
+            pulumi.set(__self__, "delay_seconds", delay_seconds)
+        if on is not None:
+            pulumi.set(__self__, "on", on)
+
+    @_builtins.property
+    @pulumi.getter
+    def attempts(self) -> pulumi.Input[_builtins.int]:
+        """
+        How often it is run at most, 2 to 10.
+        """
+        return pulumi.get(self, "attempts")
+
+    @attempts.setter
+    def attempts(self, value: pulumi.Input[_builtins.int]):
+        pulumi.set(self, "attempts", value)
+
+    @_builtins.property
+    @pulumi.getter(name="delaySeconds")
+    def delay_seconds(self) -> pulumi.Input[Optional[_builtins.float]]:
+        """
+        Seconds before the second run, doubled each time, at most 600. Default 5.
+        """
+        return pulumi.get(self, "delay_seconds")
+
+    @delay_seconds.setter
+    def delay_seconds(self, value: pulumi.Input[Optional[_builtins.float]]):
+        pulumi.set(self, "delay_seconds", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def on(self) -> pulumi.Input[Optional[Sequence[pulumi.Input['RetryOn']]]]:
+        """
+        After which failures. Default: all that can be named.
+        """
+        return pulumi.get(self, "on")
+
+    @on.setter
+    def on(self, value: pulumi.Input[Optional[Sequence[pulumi.Input['RetryOn']]]]):
+        pulumi.set(self, "on", value)
 
 

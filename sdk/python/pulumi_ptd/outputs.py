@@ -34,12 +34,16 @@ __all__ = [
     'DnsForwardDomain',
     'EksAccessEntries',
     'Endpoints',
+    'GitSource',
     'KarpenterConfig',
     'KarpenterLimits',
     'KarpenterNodePool',
     'KarpenterRequirement',
     'NodeTaint',
+    'PythonSource',
     'SiteTlsSecret',
+    'StackNaming',
+    'StackRetry',
     'TargetCluster',
     'TargetControlRoom',
     'TargetCustomRole',
@@ -3092,6 +3096,54 @@ class Endpoints(dict):
 
 
 @pulumi.output_type
+class GitSource(dict):
+    """
+    An inner program in a git repository. The `git` program fetches it, with whatever credentials it has.
+    """
+    def __init__(__self__, *,
+                 ref: _builtins.str,
+                 url: _builtins.str,
+                 path: Optional[_builtins.str] = None):
+        """
+        An inner program in a git repository. The `git` program fetches it, with whatever credentials it has.
+
+        :param _builtins.str ref: A branch, tag or full commit hash. A branch or tag is resolved whenever inputs are checked: when it has moved, the stack runs.
+               Naming an earlier one rolls back.
+        :param _builtins.str url: The repository, as `git clone` takes it.
+        :param _builtins.str path: The project's directory in the repository. Default: its root.
+        """
+        pulumi.set(__self__, "ref", ref)
+        pulumi.set(__self__, "url", url)
+        if path is not None:
+            pulumi.set(__self__, "path", path)
+
+    @_builtins.property
+    @pulumi.getter
+    def ref(self) -> _builtins.str:
+        """
+        A branch, tag or full commit hash. A branch or tag is resolved whenever inputs are checked: when it has moved, the stack runs.
+        Naming an earlier one rolls back.
+        """
+        return pulumi.get(self, "ref")
+
+    @_builtins.property
+    @pulumi.getter
+    def url(self) -> _builtins.str:
+        """
+        The repository, as `git clone` takes it.
+        """
+        return pulumi.get(self, "url")
+
+    @_builtins.property
+    @pulumi.getter
+    def path(self) -> Optional[_builtins.str]:
+        """
+        The project's directory in the repository. Default: its root.
+        """
+        return pulumi.get(self, "path")
+
+
+@pulumi.output_type
 class KarpenterConfig(dict):
     """
     Karpenter in a cluster.
@@ -3436,6 +3488,82 @@ class NodeTaint(dict):
 
 
 @pulumi.output_type
+class PythonSource(dict):
+    """
+    An inner program that is a class of a Python module, made by calling its `autoload` function.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "class":
+            suggest = "class_"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in PythonSource. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        PythonSource.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        PythonSource.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 class_: _builtins.str,
+                 module: _builtins.str,
+                 root: _builtins.str,
+                 virtualenv: Optional[_builtins.str] = None):
+        """
+        An inner program that is a class of a Python module, made by calling its `autoload` function.
+
+        :param _builtins.str class_: The class in it, such as `AWSWorkloadPersistent`.
+        :param _builtins.str module: The module, such as `ptd.pulumi_resources.aws_workload_persistent`.
+        :param _builtins.str root: The directory that holds the module's top package, relative to the program's directory; it is put on the module path, and
+               its files are digested.
+        :param _builtins.str virtualenv: The virtual environment with what the module needs, relative to the program's directory. Default: the `python3` on the PATH.
+        """
+        pulumi.set(__self__, "class_", class_)
+        pulumi.set(__self__, "module", module)
+        pulumi.set(__self__, "root", root)
+        if virtualenv is not None:
+            pulumi.set(__self__, "virtualenv", virtualenv)
+
+    @_builtins.property
+    @pulumi.getter(name="class")
+    def class_(self) -> _builtins.str:
+        """
+        The class in it, such as `AWSWorkloadPersistent`.
+        """
+        return pulumi.get(self, "class_")
+
+    @_builtins.property
+    @pulumi.getter
+    def module(self) -> _builtins.str:
+        """
+        The module, such as `ptd.pulumi_resources.aws_workload_persistent`.
+        """
+        return pulumi.get(self, "module")
+
+    @_builtins.property
+    @pulumi.getter
+    def root(self) -> _builtins.str:
+        """
+        The directory that holds the module's top package, relative to the program's directory; it is put on the module path, and
+        its files are digested.
+        """
+        return pulumi.get(self, "root")
+
+    @_builtins.property
+    @pulumi.getter
+    def virtualenv(self) -> Optional[_builtins.str]:
+        """
+        The virtual environment with what the module needs, relative to the program's directory. Default: the `python3` on the PATH.
+        """
+        return pulumi.get(self, "virtualenv")
+
+
+@pulumi.output_type
 class SiteTlsSecret(dict):
     """
     A TLS secret of a site.
@@ -3467,6 +3595,126 @@ class SiteTlsSecret(dict):
         Name of the Kubernetes secret. Empty when absent.
         """
         return pulumi.get(self, "secret_name")
+
+
+@pulumi.output_type
+class StackNaming(dict):
+    """
+    The parts of a stack's name as this platform names stacks: `organization/ptd-<cloud>-<kind>-<step>/<target>`.
+    """
+    def __init__(__self__, *,
+                 cloud: _builtins.str,
+                 kind: _builtins.str,
+                 step: _builtins.str,
+                 target: _builtins.str):
+        """
+        The parts of a stack's name as this platform names stacks: `organization/ptd-<cloud>-<kind>-<step>/<target>`.
+
+        :param _builtins.str cloud: `aws` or `azure`.
+        :param _builtins.str kind: `workload` or `control-room`.
+        :param _builtins.str step: The step, such as `postgres_config`; underscores become hyphens.
+        :param _builtins.str target: The target, such as `acme01-staging`.
+        """
+        pulumi.set(__self__, "cloud", cloud)
+        pulumi.set(__self__, "kind", kind)
+        pulumi.set(__self__, "step", step)
+        pulumi.set(__self__, "target", target)
+
+    @_builtins.property
+    @pulumi.getter
+    def cloud(self) -> _builtins.str:
+        """
+        `aws` or `azure`.
+        """
+        return pulumi.get(self, "cloud")
+
+    @_builtins.property
+    @pulumi.getter
+    def kind(self) -> _builtins.str:
+        """
+        `workload` or `control-room`.
+        """
+        return pulumi.get(self, "kind")
+
+    @_builtins.property
+    @pulumi.getter
+    def step(self) -> _builtins.str:
+        """
+        The step, such as `postgres_config`; underscores become hyphens.
+        """
+        return pulumi.get(self, "step")
+
+    @_builtins.property
+    @pulumi.getter
+    def target(self) -> _builtins.str:
+        """
+        The target, such as `acme01-staging`.
+        """
+        return pulumi.get(self, "target")
+
+
+@pulumi.output_type
+class StackRetry(dict):
+    """
+    When an inner update is run again. Errors of programs and of policies are never retried.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "delaySeconds":
+            suggest = "delay_seconds"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in StackRetry. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        StackRetry.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        StackRetry.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 attempts: _builtins.int,
+                 delay_seconds: Optional[_builtins.float] = None,
+                 on: Optional[Sequence['RetryOn']] = None):
+        """
+        When an inner update is run again. Errors of programs and of policies are never retried.
+
+        :param _builtins.int attempts: How often it is run at most, 2 to 10.
+        :param _builtins.float delay_seconds: Seconds before the second run, doubled each time, at most 600. Default 5.
+        :param Sequence['RetryOn'] on: After which failures. Default: all that can be named.
+        """
+        pulumi.set(__self__, "attempts", attempts)
+        if delay_seconds is not None:
+            pulumi.set(__self__, "delay_seconds", delay_seconds)
+        if on is not None:
+            pulumi.set(__self__, "on", on)
+
+    @_builtins.property
+    @pulumi.getter
+    def attempts(self) -> _builtins.int:
+        """
+        How often it is run at most, 2 to 10.
+        """
+        return pulumi.get(self, "attempts")
+
+    @_builtins.property
+    @pulumi.getter(name="delaySeconds")
+    def delay_seconds(self) -> Optional[_builtins.float]:
+        """
+        Seconds before the second run, doubled each time, at most 600. Default 5.
+        """
+        return pulumi.get(self, "delay_seconds")
+
+    @_builtins.property
+    @pulumi.getter
+    def on(self) -> Optional[Sequence['RetryOn']]:
+        """
+        After which failures. Default: all that can be named.
+        """
+        return pulumi.get(self, "on")
 
 
 @pulumi.output_type

@@ -28,6 +28,7 @@ class ProviderArgs:
                  endpoints: pulumi.Input[Optional['EndpointsArgs']] = None,
                  forbidden_account_ids: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  ignore_tag_keys: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 max_parallel_stacks: pulumi.Input[Optional[_builtins.int]] = None,
                  max_retries: pulumi.Input[Optional[_builtins.int]] = None,
                  profile: pulumi.Input[Optional[_builtins.str]] = None,
                  region: pulumi.Input[Optional[_builtins.str]] = None,
@@ -45,6 +46,8 @@ class ProviderArgs:
         :param pulumi.Input['EndpointsArgs'] endpoints: Endpoint URLs of single services; they win over `endpointUrl`.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] forbidden_account_ids: AWS account ids in which nothing may be changed. Credentials that belong to one of them are refused before the first write.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] ignore_tag_keys: Keys of tags that something else manages: they are neither added, removed nor compared. A trailing `*` makes one a prefix.
+        :param pulumi.Input[_builtins.int] max_parallel_stacks: How many inner stacks (`Stack`, `StackUpdate`) run at once in one run of the CLI, over all its providers, at least 1. Otherwise
+               `PTD_MAX_PARALLEL_STACKS`, or twice the cores and at least 4, less when memory is short (512 MiB are counted for each).
         :param pulumi.Input[_builtins.int] max_retries: How often a call that failed for a passing reason (throttling, a server error, a broken connection) is tried again, 0 to 50. Otherwise
                `AWS_MAX_ATTEMPTS` less one, or the profile's `max_attempts` less one, or 9. `AWS_RETRY_MODE=adaptive` adds client-side rate limiting.
         :param pulumi.Input[_builtins.str] profile: The profile of the shared AWS configuration files to take credentials and settings from; IAM Identity Center (SSO), `credential_process` and
@@ -69,6 +72,10 @@ class ProviderArgs:
             pulumi.set(__self__, "forbidden_account_ids", forbidden_account_ids)
         if ignore_tag_keys is not None:
             pulumi.set(__self__, "ignore_tag_keys", ignore_tag_keys)
+        if max_parallel_stacks is None:
+            max_parallel_stacks = _utilities.get_env_int('PTD_MAX_PARALLEL_STACKS')
+        if max_parallel_stacks is not None:
+            pulumi.set(__self__, "max_parallel_stacks", max_parallel_stacks)
         if max_retries is not None:
             pulumi.set(__self__, "max_retries", max_retries)
         if profile is not None:
@@ -178,6 +185,19 @@ class ProviderArgs:
         pulumi.set(self, "ignore_tag_keys", value)
 
     @_builtins.property
+    @pulumi.getter(name="maxParallelStacks")
+    def max_parallel_stacks(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        How many inner stacks (`Stack`, `StackUpdate`) run at once in one run of the CLI, over all its providers, at least 1. Otherwise
+        `PTD_MAX_PARALLEL_STACKS`, or twice the cores and at least 4, less when memory is short (512 MiB are counted for each).
+        """
+        return pulumi.get(self, "max_parallel_stacks")
+
+    @max_parallel_stacks.setter
+    def max_parallel_stacks(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "max_parallel_stacks", value)
+
+    @_builtins.property
     @pulumi.getter(name="maxRetries")
     def max_retries(self) -> pulumi.Input[Optional[_builtins.int]]:
         """
@@ -254,6 +274,7 @@ class Provider(pulumi.ProviderResource):
                  endpoints: pulumi.Input[Optional[Union['EndpointsArgs', 'EndpointsArgsDict']]] = None,
                  forbidden_account_ids: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  ignore_tag_keys: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 max_parallel_stacks: pulumi.Input[Optional[_builtins.int]] = None,
                  max_retries: pulumi.Input[Optional[_builtins.int]] = None,
                  profile: pulumi.Input[Optional[_builtins.str]] = None,
                  region: pulumi.Input[Optional[_builtins.str]] = None,
@@ -274,6 +295,8 @@ class Provider(pulumi.ProviderResource):
         :param pulumi.Input[Union['EndpointsArgs', 'EndpointsArgsDict']] endpoints: Endpoint URLs of single services; they win over `endpointUrl`.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] forbidden_account_ids: AWS account ids in which nothing may be changed. Credentials that belong to one of them are refused before the first write.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] ignore_tag_keys: Keys of tags that something else manages: they are neither added, removed nor compared. A trailing `*` makes one a prefix.
+        :param pulumi.Input[_builtins.int] max_parallel_stacks: How many inner stacks (`Stack`, `StackUpdate`) run at once in one run of the CLI, over all its providers, at least 1. Otherwise
+               `PTD_MAX_PARALLEL_STACKS`, or twice the cores and at least 4, less when memory is short (512 MiB are counted for each).
         :param pulumi.Input[_builtins.int] max_retries: How often a call that failed for a passing reason (throttling, a server error, a broken connection) is tried again, 0 to 50. Otherwise
                `AWS_MAX_ATTEMPTS` less one, or the profile's `max_attempts` less one, or 9. `AWS_RETRY_MODE=adaptive` adds client-side rate limiting.
         :param pulumi.Input[_builtins.str] profile: The profile of the shared AWS configuration files to take credentials and settings from; IAM Identity Center (SSO), `credential_process` and
@@ -314,6 +337,7 @@ class Provider(pulumi.ProviderResource):
                  endpoints: pulumi.Input[Optional[Union['EndpointsArgs', 'EndpointsArgsDict']]] = None,
                  forbidden_account_ids: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  ignore_tag_keys: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 max_parallel_stacks: pulumi.Input[Optional[_builtins.int]] = None,
                  max_retries: pulumi.Input[Optional[_builtins.int]] = None,
                  profile: pulumi.Input[Optional[_builtins.str]] = None,
                  region: pulumi.Input[Optional[_builtins.str]] = None,
@@ -336,6 +360,9 @@ class Provider(pulumi.ProviderResource):
             __props__.__dict__["endpoints"] = pulumi.Output.from_input(endpoints).apply(pulumi.runtime.to_json) if endpoints is not None else None
             __props__.__dict__["forbidden_account_ids"] = pulumi.Output.from_input(forbidden_account_ids).apply(pulumi.runtime.to_json) if forbidden_account_ids is not None else None
             __props__.__dict__["ignore_tag_keys"] = pulumi.Output.from_input(ignore_tag_keys).apply(pulumi.runtime.to_json) if ignore_tag_keys is not None else None
+            if max_parallel_stacks is None:
+                max_parallel_stacks = _utilities.get_env_int('PTD_MAX_PARALLEL_STACKS')
+            __props__.__dict__["max_parallel_stacks"] = pulumi.Output.from_input(max_parallel_stacks).apply(pulumi.runtime.to_json) if max_parallel_stacks is not None else None
             __props__.__dict__["max_retries"] = pulumi.Output.from_input(max_retries).apply(pulumi.runtime.to_json) if max_retries is not None else None
             __props__.__dict__["profile"] = profile
             __props__.__dict__["region"] = region

@@ -13,7 +13,9 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import NotRequired, TypedDict, TypeAlias
 from . import _utilities
+from . import outputs
 from ._enums import *
+from ._inputs import *
 
 __all__ = ['StackArgs', 'Stack']
 
@@ -21,79 +23,173 @@ __all__ = ['StackArgs', 'Stack']
 class StackArgs:
     def __init__(__self__, *,
                  backend_url: pulumi.Input[_builtins.str],
-                 directory: pulumi.Input[_builtins.str],
-                 stack: pulumi.Input[_builtins.str],
+                 archive: pulumi.Input[Optional[_builtins.str]] = None,
+                 cancel_stale_lock: pulumi.Input[Optional[_builtins.bool]] = None,
                  config: pulumi.Input[Optional[Mapping[str, Any]]] = None,
+                 directory: pulumi.Input[Optional[_builtins.str]] = None,
                  environment: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  excludes: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 git: pulumi.Input[Optional['GitSourceArgs']] = None,
                  inherit_environment: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 install_dependencies: pulumi.Input[Optional[_builtins.bool]] = None,
+                 lock_timeout: pulumi.Input[Optional[_builtins.float]] = None,
                  message: pulumi.Input[Optional[_builtins.str]] = None,
+                 naming: pulumi.Input[Optional['StackNamingArgs']] = None,
+                 observe: pulumi.Input[Optional[_builtins.bool]] = None,
                  on_delete: pulumi.Input[Optional['OnDelete']] = None,
                  parallel: pulumi.Input[Optional[_builtins.int]] = None,
+                 policy_packs: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 preview_inputs: pulumi.Input[Optional['PreviewInputs']] = None,
+                 program: pulumi.Input[Optional[Mapping[str, Any]]] = None,
+                 python: pulumi.Input[Optional['PythonSourceArgs']] = None,
                  refresh: pulumi.Input[Optional[_builtins.bool]] = None,
+                 replace: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 replace_on_identity_change: pulumi.Input[Optional[_builtins.bool]] = None,
+                 retry: pulumi.Input[Optional['StackRetryArgs']] = None,
                  secrets_provider: pulumi.Input[Optional[_builtins.str]] = None,
+                 skip: pulumi.Input[Optional[_builtins.bool]] = None,
                  source_digests: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
+                 stack: pulumi.Input[Optional[_builtins.str]] = None,
                  targets: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  triggers: pulumi.Input[Optional[Mapping[str, Any]]] = None,
+                 views: pulumi.Input[Optional['StackViews']] = None,
                  watch: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None):
         """
         The set of arguments for constructing a Stack resource.
 
         :param pulumi.Input[_builtins.str] backend_url: The URL of the backend that holds the inner stack's state, such as `s3://ptd-acme01-staging?region=us-east-2`. Another
-               backend means another stack: the resource is replaced.
-        :param pulumi.Input[_builtins.str] directory: The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
-        :param pulumi.Input[_builtins.str] stack: The inner stack's full name, `<organization>/<project>/<stack>`. The project is the one in its `Pulumi.yaml`; in
-               self-managed backends (all but Pulumi Cloud) the organization is always `organization`. Another name means another stack:
-               the resource is replaced.
+               backend (another bucket or directory, not merely another way to write the URL) means another stack, which is refused unless
+               `replaceOnIdentityChange` is set.
+        :param pulumi.Input[_builtins.str] archive: An archive of the inner project's directory: a `.tar`, `.tar.gz` or `.tgz` file, relative to the program's directory. Naming
+               an earlier one rolls back.
+        :param pulumi.Input[_builtins.bool] cancel_stale_lock: Whether a lock of the inner stack is removed when its holder was a process of this host that is there no more. Default
+               `false`: the update fails and says who held the lock.
         :param pulumi.Input[Mapping[str, Any]] config: The inner stack's configuration. A key without a namespace gets the project's name as one. Values are texts, numbers, booleans,
                lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what
                `Pulumi.<stack>.yaml` in the directory says; a key that is dropped here disappears.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] environment: Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again.
+        :param pulumi.Input[_builtins.str] directory: The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] environment: Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again,
+               except of one with credentials (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `ARM_CLIENT_SECRET`,
+               `ARM_OIDC_TOKEN`, `PULUMI_ACCESS_TOKEN`).
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] excludes: These resources of the inner stack are left out, by URN. Not together with `targets`.
+        :param pulumi.Input['GitSourceArgs'] git: The inner project in a git repository.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] inherit_environment: Names of variables of the outer run's environment that the inner one gets although their names begin with `PULUMI`.
+        :param pulumi.Input[_builtins.bool] install_dependencies: Whether `pulumi install` is run in the project's directory before the program, which fetches the plugins and packages it
+               needs. It is run again when the files that name them change. Default `false`.
+        :param pulumi.Input[_builtins.float] lock_timeout: Seconds to wait for a lock that somebody else holds. Default 0: the update fails at once.
         :param pulumi.Input[_builtins.str] message: A message for the inner stack's history. A change of it alone runs nothing.
+        :param pulumi.Input['StackNamingArgs'] naming: The parts that the name of the stack is made of, in place of `stack`.
+        :param pulumi.Input[_builtins.bool] observe: Whether the stack is only looked at: there is no program, and nothing is run. Its outputs are those that are recorded.
+               Giving the stack a program later runs nothing either, until something else changes. Default `false`.
         :param pulumi.Input['OnDelete'] on_delete: What happens to the inner stack when the resource is deleted. It is read from the state, so that it must have been applied by an
                earlier update.
         :param pulumi.Input[_builtins.int] parallel: How many resources of the inner stack are worked on at once, at least 1. Default: that of the `pulumi` program.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] policy_packs: Directories of policy packs that previews and updates of the inner stack must meet, relative to the program's directory.
+        :param pulumi.Input['PreviewInputs'] preview_inputs: What a preview takes for inputs that are not known yet. Default `known`.
+        :param pulumi.Input[Mapping[str, Any]] program: The inner project itself, as a `Pulumi.yaml` with the runtime `yaml` says it: `resources`, `variables`, `outputs`, and so on.
+               `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program's: a YAML program as the outer
+               one must write them as `$${...}`.
+        :param pulumi.Input['PythonSourceArgs'] python: The inner program as a class of a Python module.
         :param pulumi.Input[_builtins.bool] refresh: Whether each update of the inner stack first brings its state to what its resources really are. Default: no.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] replace: These resources of the inner stack are replaced by each update, by URN.
+        :param pulumi.Input[_builtins.bool] replace_on_identity_change: Whether another `stack` or `backendUrl` replaces the resource: the new stack is created, and what `onDelete` says happens to
+               the old one. Default `false`: it is refused, and the commands that move a state are told.
+        :param pulumi.Input['StackRetryArgs'] retry: When an inner update that failed is run again. Default: never.
         :param pulumi.Input[_builtins.str] secrets_provider: How the inner stack encrypts its secrets when it is created, such as `awskms://alias/posit-team-dedicated?region=us-east-2` or
                `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones.
+        :param pulumi.Input[_builtins.bool] skip: Whether the stack is left as it is although its inputs or its program may have changed: its outputs are those that are
+               recorded. What changed meanwhile is applied by the first update that does not skip it; a warning says when files of its
+               program have changed. Default `false`.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] source_digests: The SHA-256 of each file of the program, by path. Set by the provider; a value given here is ignored.
+        :param pulumi.Input[_builtins.str] stack: The inner stack's full name, `<organization>/<project>/<stack>`. The project is the one in its `Pulumi.yaml`; in
+               self-managed backends (all but Pulumi Cloud) the organization is always `organization`. Either this or `naming` is given.
+               Another name means another stack, which is refused unless `replaceOnIdentityChange` is set.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] targets: Only these resources of the inner stack are updated, by URN. Not together with `excludes`.
         :param pulumi.Input[Mapping[str, Any]] triggers: Values of any kind. A change of one runs the stack again: outputs of other stacks that the program reads by itself, say.
+        :param pulumi.Input['StackViews'] views: Whether previews show the resources of the inner stack. Default `preview`.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] watch: More files and directories, relative to the program's directory, whose change runs the stack again.
         """
         pulumi.set(__self__, "backend_url", backend_url)
-        pulumi.set(__self__, "directory", directory)
-        pulumi.set(__self__, "stack", stack)
+        if archive is not None:
+            pulumi.set(__self__, "archive", archive)
+        if cancel_stale_lock is None:
+            cancel_stale_lock = False
+        if cancel_stale_lock is not None:
+            pulumi.set(__self__, "cancel_stale_lock", cancel_stale_lock)
         if config is not None:
             pulumi.set(__self__, "config", config)
+        if directory is not None:
+            pulumi.set(__self__, "directory", directory)
         if environment is not None:
             pulumi.set(__self__, "environment", environment)
         if excludes is not None:
             pulumi.set(__self__, "excludes", excludes)
+        if git is not None:
+            pulumi.set(__self__, "git", git)
         if inherit_environment is not None:
             pulumi.set(__self__, "inherit_environment", inherit_environment)
+        if install_dependencies is None:
+            install_dependencies = False
+        if install_dependencies is not None:
+            pulumi.set(__self__, "install_dependencies", install_dependencies)
+        if lock_timeout is None:
+            lock_timeout = 0
+        if lock_timeout is not None:
+            pulumi.set(__self__, "lock_timeout", lock_timeout)
         if message is not None:
             pulumi.set(__self__, "message", message)
+        if naming is not None:
+            pulumi.set(__self__, "naming", naming)
+        if observe is None:
+            observe = False
+        if observe is not None:
+            pulumi.set(__self__, "observe", observe)
         if on_delete is None:
             on_delete = 'refuse'
         if on_delete is not None:
             pulumi.set(__self__, "on_delete", on_delete)
         if parallel is not None:
             pulumi.set(__self__, "parallel", parallel)
+        if policy_packs is not None:
+            pulumi.set(__self__, "policy_packs", policy_packs)
+        if preview_inputs is None:
+            preview_inputs = 'known'
+        if preview_inputs is not None:
+            pulumi.set(__self__, "preview_inputs", preview_inputs)
+        if program is not None:
+            pulumi.set(__self__, "program", program)
+        if python is not None:
+            pulumi.set(__self__, "python", python)
         if refresh is None:
             refresh = False
         if refresh is not None:
             pulumi.set(__self__, "refresh", refresh)
+        if replace is not None:
+            pulumi.set(__self__, "replace", replace)
+        if replace_on_identity_change is None:
+            replace_on_identity_change = False
+        if replace_on_identity_change is not None:
+            pulumi.set(__self__, "replace_on_identity_change", replace_on_identity_change)
+        if retry is not None:
+            pulumi.set(__self__, "retry", retry)
         if secrets_provider is not None:
             pulumi.set(__self__, "secrets_provider", secrets_provider)
+        if skip is None:
+            skip = False
+        if skip is not None:
+            pulumi.set(__self__, "skip", skip)
         if source_digests is not None:
             pulumi.set(__self__, "source_digests", source_digests)
+        if stack is not None:
+            pulumi.set(__self__, "stack", stack)
         if targets is not None:
             pulumi.set(__self__, "targets", targets)
         if triggers is not None:
             pulumi.set(__self__, "triggers", triggers)
+        if views is None:
+            views = 'preview'
+        if views is not None:
+            pulumi.set(__self__, "views", views)
         if watch is not None:
             pulumi.set(__self__, "watch", watch)
 
@@ -102,7 +198,8 @@ class StackArgs:
     def backend_url(self) -> pulumi.Input[_builtins.str]:
         """
         The URL of the backend that holds the inner stack's state, such as `s3://ptd-acme01-staging?region=us-east-2`. Another
-        backend means another stack: the resource is replaced.
+        backend (another bucket or directory, not merely another way to write the URL) means another stack, which is refused unless
+        `replaceOnIdentityChange` is set.
         """
         return pulumi.get(self, "backend_url")
 
@@ -112,29 +209,29 @@ class StackArgs:
 
     @_builtins.property
     @pulumi.getter
-    def directory(self) -> pulumi.Input[_builtins.str]:
+    def archive(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
+        An archive of the inner project's directory: a `.tar`, `.tar.gz` or `.tgz` file, relative to the program's directory. Naming
+        an earlier one rolls back.
         """
-        return pulumi.get(self, "directory")
+        return pulumi.get(self, "archive")
 
-    @directory.setter
-    def directory(self, value: pulumi.Input[_builtins.str]):
-        pulumi.set(self, "directory", value)
+    @archive.setter
+    def archive(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "archive", value)
 
     @_builtins.property
-    @pulumi.getter
-    def stack(self) -> pulumi.Input[_builtins.str]:
+    @pulumi.getter(name="cancelStaleLock")
+    def cancel_stale_lock(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
-        The inner stack's full name, `<organization>/<project>/<stack>`. The project is the one in its `Pulumi.yaml`; in
-        self-managed backends (all but Pulumi Cloud) the organization is always `organization`. Another name means another stack:
-        the resource is replaced.
+        Whether a lock of the inner stack is removed when its holder was a process of this host that is there no more. Default
+        `false`: the update fails and says who held the lock.
         """
-        return pulumi.get(self, "stack")
+        return pulumi.get(self, "cancel_stale_lock")
 
-    @stack.setter
-    def stack(self, value: pulumi.Input[_builtins.str]):
-        pulumi.set(self, "stack", value)
+    @cancel_stale_lock.setter
+    def cancel_stale_lock(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "cancel_stale_lock", value)
 
     @_builtins.property
     @pulumi.getter
@@ -152,9 +249,23 @@ class StackArgs:
 
     @_builtins.property
     @pulumi.getter
+    def directory(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
+        """
+        return pulumi.get(self, "directory")
+
+    @directory.setter
+    def directory(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "directory", value)
+
+    @_builtins.property
+    @pulumi.getter
     def environment(self) -> pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]:
         """
-        Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again.
+        Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again,
+        except of one with credentials (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `ARM_CLIENT_SECRET`,
+        `ARM_OIDC_TOKEN`, `PULUMI_ACCESS_TOKEN`).
         """
         return pulumi.get(self, "environment")
 
@@ -175,6 +286,18 @@ class StackArgs:
         pulumi.set(self, "excludes", value)
 
     @_builtins.property
+    @pulumi.getter
+    def git(self) -> pulumi.Input[Optional['GitSourceArgs']]:
+        """
+        The inner project in a git repository.
+        """
+        return pulumi.get(self, "git")
+
+    @git.setter
+    def git(self, value: pulumi.Input[Optional['GitSourceArgs']]):
+        pulumi.set(self, "git", value)
+
+    @_builtins.property
     @pulumi.getter(name="inheritEnvironment")
     def inherit_environment(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
         """
@@ -187,6 +310,31 @@ class StackArgs:
         pulumi.set(self, "inherit_environment", value)
 
     @_builtins.property
+    @pulumi.getter(name="installDependencies")
+    def install_dependencies(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether `pulumi install` is run in the project's directory before the program, which fetches the plugins and packages it
+        needs. It is run again when the files that name them change. Default `false`.
+        """
+        return pulumi.get(self, "install_dependencies")
+
+    @install_dependencies.setter
+    def install_dependencies(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "install_dependencies", value)
+
+    @_builtins.property
+    @pulumi.getter(name="lockTimeout")
+    def lock_timeout(self) -> pulumi.Input[Optional[_builtins.float]]:
+        """
+        Seconds to wait for a lock that somebody else holds. Default 0: the update fails at once.
+        """
+        return pulumi.get(self, "lock_timeout")
+
+    @lock_timeout.setter
+    def lock_timeout(self, value: pulumi.Input[Optional[_builtins.float]]):
+        pulumi.set(self, "lock_timeout", value)
+
+    @_builtins.property
     @pulumi.getter
     def message(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
@@ -197,6 +345,31 @@ class StackArgs:
     @message.setter
     def message(self, value: pulumi.Input[Optional[_builtins.str]]):
         pulumi.set(self, "message", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def naming(self) -> pulumi.Input[Optional['StackNamingArgs']]:
+        """
+        The parts that the name of the stack is made of, in place of `stack`.
+        """
+        return pulumi.get(self, "naming")
+
+    @naming.setter
+    def naming(self, value: pulumi.Input[Optional['StackNamingArgs']]):
+        pulumi.set(self, "naming", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def observe(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether the stack is only looked at: there is no program, and nothing is run. Its outputs are those that are recorded.
+        Giving the stack a program later runs nothing either, until something else changes. Default `false`.
+        """
+        return pulumi.get(self, "observe")
+
+    @observe.setter
+    def observe(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "observe", value)
 
     @_builtins.property
     @pulumi.getter(name="onDelete")
@@ -224,6 +397,56 @@ class StackArgs:
         pulumi.set(self, "parallel", value)
 
     @_builtins.property
+    @pulumi.getter(name="policyPacks")
+    def policy_packs(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Directories of policy packs that previews and updates of the inner stack must meet, relative to the program's directory.
+        """
+        return pulumi.get(self, "policy_packs")
+
+    @policy_packs.setter
+    def policy_packs(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "policy_packs", value)
+
+    @_builtins.property
+    @pulumi.getter(name="previewInputs")
+    def preview_inputs(self) -> pulumi.Input[Optional['PreviewInputs']]:
+        """
+        What a preview takes for inputs that are not known yet. Default `known`.
+        """
+        return pulumi.get(self, "preview_inputs")
+
+    @preview_inputs.setter
+    def preview_inputs(self, value: pulumi.Input[Optional['PreviewInputs']]):
+        pulumi.set(self, "preview_inputs", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def program(self) -> pulumi.Input[Optional[Mapping[str, Any]]]:
+        """
+        The inner project itself, as a `Pulumi.yaml` with the runtime `yaml` says it: `resources`, `variables`, `outputs`, and so on.
+        `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program's: a YAML program as the outer
+        one must write them as `$${...}`.
+        """
+        return pulumi.get(self, "program")
+
+    @program.setter
+    def program(self, value: pulumi.Input[Optional[Mapping[str, Any]]]):
+        pulumi.set(self, "program", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def python(self) -> pulumi.Input[Optional['PythonSourceArgs']]:
+        """
+        The inner program as a class of a Python module.
+        """
+        return pulumi.get(self, "python")
+
+    @python.setter
+    def python(self, value: pulumi.Input[Optional['PythonSourceArgs']]):
+        pulumi.set(self, "python", value)
+
+    @_builtins.property
     @pulumi.getter
     def refresh(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
@@ -234,6 +457,43 @@ class StackArgs:
     @refresh.setter
     def refresh(self, value: pulumi.Input[Optional[_builtins.bool]]):
         pulumi.set(self, "refresh", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def replace(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        These resources of the inner stack are replaced by each update, by URN.
+        """
+        return pulumi.get(self, "replace")
+
+    @replace.setter
+    def replace(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "replace", value)
+
+    @_builtins.property
+    @pulumi.getter(name="replaceOnIdentityChange")
+    def replace_on_identity_change(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether another `stack` or `backendUrl` replaces the resource: the new stack is created, and what `onDelete` says happens to
+        the old one. Default `false`: it is refused, and the commands that move a state are told.
+        """
+        return pulumi.get(self, "replace_on_identity_change")
+
+    @replace_on_identity_change.setter
+    def replace_on_identity_change(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "replace_on_identity_change", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def retry(self) -> pulumi.Input[Optional['StackRetryArgs']]:
+        """
+        When an inner update that failed is run again. Default: never.
+        """
+        return pulumi.get(self, "retry")
+
+    @retry.setter
+    def retry(self, value: pulumi.Input[Optional['StackRetryArgs']]):
+        pulumi.set(self, "retry", value)
 
     @_builtins.property
     @pulumi.getter(name="secretsProvider")
@@ -249,6 +509,20 @@ class StackArgs:
         pulumi.set(self, "secrets_provider", value)
 
     @_builtins.property
+    @pulumi.getter
+    def skip(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether the stack is left as it is although its inputs or its program may have changed: its outputs are those that are
+        recorded. What changed meanwhile is applied by the first update that does not skip it; a warning says when files of its
+        program have changed. Default `false`.
+        """
+        return pulumi.get(self, "skip")
+
+    @skip.setter
+    def skip(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "skip", value)
+
+    @_builtins.property
     @pulumi.getter(name="sourceDigests")
     def source_digests(self) -> pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]:
         """
@@ -259,6 +533,20 @@ class StackArgs:
     @source_digests.setter
     def source_digests(self, value: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]):
         pulumi.set(self, "source_digests", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def stack(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The inner stack's full name, `<organization>/<project>/<stack>`. The project is the one in its `Pulumi.yaml`; in
+        self-managed backends (all but Pulumi Cloud) the organization is always `organization`. Either this or `naming` is given.
+        Another name means another stack, which is refused unless `replaceOnIdentityChange` is set.
+        """
+        return pulumi.get(self, "stack")
+
+    @stack.setter
+    def stack(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "stack", value)
 
     @_builtins.property
     @pulumi.getter
@@ -286,6 +574,18 @@ class StackArgs:
 
     @_builtins.property
     @pulumi.getter
+    def views(self) -> pulumi.Input[Optional['StackViews']]:
+        """
+        Whether previews show the resources of the inner stack. Default `preview`.
+        """
+        return pulumi.get(self, "views")
+
+    @views.setter
+    def views(self, value: pulumi.Input[Optional['StackViews']]):
+        pulumi.set(self, "views", value)
+
+    @_builtins.property
+    @pulumi.getter
     def watch(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
         """
         More files and directories, relative to the program's directory, whose change runs the stack again.
@@ -303,21 +603,37 @@ class Stack(pulumi.CustomResource):
     def __init__(__self__,
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
+                 archive: pulumi.Input[Optional[_builtins.str]] = None,
                  backend_url: pulumi.Input[Optional[_builtins.str]] = None,
+                 cancel_stale_lock: pulumi.Input[Optional[_builtins.bool]] = None,
                  config: pulumi.Input[Optional[Mapping[str, Any]]] = None,
                  directory: pulumi.Input[Optional[_builtins.str]] = None,
                  environment: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  excludes: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 git: pulumi.Input[Optional[Union['GitSourceArgs', 'GitSourceArgsDict']]] = None,
                  inherit_environment: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 install_dependencies: pulumi.Input[Optional[_builtins.bool]] = None,
+                 lock_timeout: pulumi.Input[Optional[_builtins.float]] = None,
                  message: pulumi.Input[Optional[_builtins.str]] = None,
+                 naming: pulumi.Input[Optional[Union['StackNamingArgs', 'StackNamingArgsDict']]] = None,
+                 observe: pulumi.Input[Optional[_builtins.bool]] = None,
                  on_delete: pulumi.Input[Optional['OnDelete']] = None,
                  parallel: pulumi.Input[Optional[_builtins.int]] = None,
+                 policy_packs: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 preview_inputs: pulumi.Input[Optional['PreviewInputs']] = None,
+                 program: pulumi.Input[Optional[Mapping[str, Any]]] = None,
+                 python: pulumi.Input[Optional[Union['PythonSourceArgs', 'PythonSourceArgsDict']]] = None,
                  refresh: pulumi.Input[Optional[_builtins.bool]] = None,
+                 replace: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 replace_on_identity_change: pulumi.Input[Optional[_builtins.bool]] = None,
+                 retry: pulumi.Input[Optional[Union['StackRetryArgs', 'StackRetryArgsDict']]] = None,
                  secrets_provider: pulumi.Input[Optional[_builtins.str]] = None,
+                 skip: pulumi.Input[Optional[_builtins.bool]] = None,
                  source_digests: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  stack: pulumi.Input[Optional[_builtins.str]] = None,
                  targets: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  triggers: pulumi.Input[Optional[Mapping[str, Any]]] = None,
+                 views: pulumi.Input[Optional['StackViews']] = None,
                  watch: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  __props__=None):
         """
@@ -331,30 +647,66 @@ class Stack(pulumi.CustomResource):
         The inner program does not inherit the variables of the outer run that begin with `PULUMI`, except `PULUMI_HOME`: what it
         needs of them is given in `environment` or named in `inheritEnvironment`.
 
+        The program is one of `directory`, `archive`, `program`, `git` and `python`. With `observe` there is none: the stack is only
+        looked at.
+
+        An existing stack is imported by `<backendUrl>#<organization>/<project>/<stack>`; nothing is run and nothing in it is changed.
+        Outputs that are secret are read with the passphrase of the outer run's environment where the stack has one.
+
+        In previews, and only there, the resources of the inner stack are shown below this one.
+
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
+        :param pulumi.Input[_builtins.str] archive: An archive of the inner project's directory: a `.tar`, `.tar.gz` or `.tgz` file, relative to the program's directory. Naming
+               an earlier one rolls back.
         :param pulumi.Input[_builtins.str] backend_url: The URL of the backend that holds the inner stack's state, such as `s3://ptd-acme01-staging?region=us-east-2`. Another
-               backend means another stack: the resource is replaced.
+               backend (another bucket or directory, not merely another way to write the URL) means another stack, which is refused unless
+               `replaceOnIdentityChange` is set.
+        :param pulumi.Input[_builtins.bool] cancel_stale_lock: Whether a lock of the inner stack is removed when its holder was a process of this host that is there no more. Default
+               `false`: the update fails and says who held the lock.
         :param pulumi.Input[Mapping[str, Any]] config: The inner stack's configuration. A key without a namespace gets the project's name as one. Values are texts, numbers, booleans,
                lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what
                `Pulumi.<stack>.yaml` in the directory says; a key that is dropped here disappears.
         :param pulumi.Input[_builtins.str] directory: The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] environment: Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] environment: Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again,
+               except of one with credentials (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `ARM_CLIENT_SECRET`,
+               `ARM_OIDC_TOKEN`, `PULUMI_ACCESS_TOKEN`).
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] excludes: These resources of the inner stack are left out, by URN. Not together with `targets`.
+        :param pulumi.Input[Union['GitSourceArgs', 'GitSourceArgsDict']] git: The inner project in a git repository.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] inherit_environment: Names of variables of the outer run's environment that the inner one gets although their names begin with `PULUMI`.
+        :param pulumi.Input[_builtins.bool] install_dependencies: Whether `pulumi install` is run in the project's directory before the program, which fetches the plugins and packages it
+               needs. It is run again when the files that name them change. Default `false`.
+        :param pulumi.Input[_builtins.float] lock_timeout: Seconds to wait for a lock that somebody else holds. Default 0: the update fails at once.
         :param pulumi.Input[_builtins.str] message: A message for the inner stack's history. A change of it alone runs nothing.
+        :param pulumi.Input[Union['StackNamingArgs', 'StackNamingArgsDict']] naming: The parts that the name of the stack is made of, in place of `stack`.
+        :param pulumi.Input[_builtins.bool] observe: Whether the stack is only looked at: there is no program, and nothing is run. Its outputs are those that are recorded.
+               Giving the stack a program later runs nothing either, until something else changes. Default `false`.
         :param pulumi.Input['OnDelete'] on_delete: What happens to the inner stack when the resource is deleted. It is read from the state, so that it must have been applied by an
                earlier update.
         :param pulumi.Input[_builtins.int] parallel: How many resources of the inner stack are worked on at once, at least 1. Default: that of the `pulumi` program.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] policy_packs: Directories of policy packs that previews and updates of the inner stack must meet, relative to the program's directory.
+        :param pulumi.Input['PreviewInputs'] preview_inputs: What a preview takes for inputs that are not known yet. Default `known`.
+        :param pulumi.Input[Mapping[str, Any]] program: The inner project itself, as a `Pulumi.yaml` with the runtime `yaml` says it: `resources`, `variables`, `outputs`, and so on.
+               `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program's: a YAML program as the outer
+               one must write them as `$${...}`.
+        :param pulumi.Input[Union['PythonSourceArgs', 'PythonSourceArgsDict']] python: The inner program as a class of a Python module.
         :param pulumi.Input[_builtins.bool] refresh: Whether each update of the inner stack first brings its state to what its resources really are. Default: no.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] replace: These resources of the inner stack are replaced by each update, by URN.
+        :param pulumi.Input[_builtins.bool] replace_on_identity_change: Whether another `stack` or `backendUrl` replaces the resource: the new stack is created, and what `onDelete` says happens to
+               the old one. Default `false`: it is refused, and the commands that move a state are told.
+        :param pulumi.Input[Union['StackRetryArgs', 'StackRetryArgsDict']] retry: When an inner update that failed is run again. Default: never.
         :param pulumi.Input[_builtins.str] secrets_provider: How the inner stack encrypts its secrets when it is created, such as `awskms://alias/posit-team-dedicated?region=us-east-2` or
                `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones.
+        :param pulumi.Input[_builtins.bool] skip: Whether the stack is left as it is although its inputs or its program may have changed: its outputs are those that are
+               recorded. What changed meanwhile is applied by the first update that does not skip it; a warning says when files of its
+               program have changed. Default `false`.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] source_digests: The SHA-256 of each file of the program, by path. Set by the provider; a value given here is ignored.
         :param pulumi.Input[_builtins.str] stack: The inner stack's full name, `<organization>/<project>/<stack>`. The project is the one in its `Pulumi.yaml`; in
-               self-managed backends (all but Pulumi Cloud) the organization is always `organization`. Another name means another stack:
-               the resource is replaced.
+               self-managed backends (all but Pulumi Cloud) the organization is always `organization`. Either this or `naming` is given.
+               Another name means another stack, which is refused unless `replaceOnIdentityChange` is set.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] targets: Only these resources of the inner stack are updated, by URN. Not together with `excludes`.
         :param pulumi.Input[Mapping[str, Any]] triggers: Values of any kind. A change of one runs the stack again: outputs of other stacks that the program reads by itself, say.
+        :param pulumi.Input['StackViews'] views: Whether previews show the resources of the inner stack. Default `preview`.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] watch: More files and directories, relative to the program's directory, whose change runs the stack again.
         """
         ...
@@ -374,6 +726,14 @@ class Stack(pulumi.CustomResource):
         The inner program does not inherit the variables of the outer run that begin with `PULUMI`, except `PULUMI_HOME`: what it
         needs of them is given in `environment` or named in `inheritEnvironment`.
 
+        The program is one of `directory`, `archive`, `program`, `git` and `python`. With `observe` there is none: the stack is only
+        looked at.
+
+        An existing stack is imported by `<backendUrl>#<organization>/<project>/<stack>`; nothing is run and nothing in it is changed.
+        Outputs that are secret are read with the passphrase of the outer run's environment where the stack has one.
+
+        In previews, and only there, the resources of the inner stack are shown below this one.
+
         :param str resource_name: The name of the resource.
         :param StackArgs args: The arguments to use to populate this resource's properties.
         :param pulumi.ResourceOptions opts: Options for the resource.
@@ -389,21 +749,37 @@ class Stack(pulumi.CustomResource):
     def _internal_init(__self__,
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
+                 archive: pulumi.Input[Optional[_builtins.str]] = None,
                  backend_url: pulumi.Input[Optional[_builtins.str]] = None,
+                 cancel_stale_lock: pulumi.Input[Optional[_builtins.bool]] = None,
                  config: pulumi.Input[Optional[Mapping[str, Any]]] = None,
                  directory: pulumi.Input[Optional[_builtins.str]] = None,
                  environment: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  excludes: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 git: pulumi.Input[Optional[Union['GitSourceArgs', 'GitSourceArgsDict']]] = None,
                  inherit_environment: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 install_dependencies: pulumi.Input[Optional[_builtins.bool]] = None,
+                 lock_timeout: pulumi.Input[Optional[_builtins.float]] = None,
                  message: pulumi.Input[Optional[_builtins.str]] = None,
+                 naming: pulumi.Input[Optional[Union['StackNamingArgs', 'StackNamingArgsDict']]] = None,
+                 observe: pulumi.Input[Optional[_builtins.bool]] = None,
                  on_delete: pulumi.Input[Optional['OnDelete']] = None,
                  parallel: pulumi.Input[Optional[_builtins.int]] = None,
+                 policy_packs: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 preview_inputs: pulumi.Input[Optional['PreviewInputs']] = None,
+                 program: pulumi.Input[Optional[Mapping[str, Any]]] = None,
+                 python: pulumi.Input[Optional[Union['PythonSourceArgs', 'PythonSourceArgsDict']]] = None,
                  refresh: pulumi.Input[Optional[_builtins.bool]] = None,
+                 replace: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 replace_on_identity_change: pulumi.Input[Optional[_builtins.bool]] = None,
+                 retry: pulumi.Input[Optional[Union['StackRetryArgs', 'StackRetryArgsDict']]] = None,
                  secrets_provider: pulumi.Input[Optional[_builtins.str]] = None,
+                 skip: pulumi.Input[Optional[_builtins.bool]] = None,
                  source_digests: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  stack: pulumi.Input[Optional[_builtins.str]] = None,
                  targets: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  triggers: pulumi.Input[Optional[Mapping[str, Any]]] = None,
+                 views: pulumi.Input[Optional['StackViews']] = None,
                  watch: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  __props__=None):
         opts = pulumi.ResourceOptions.merge(_utilities.get_resource_opts_defaults(), opts)
@@ -414,39 +790,72 @@ class Stack(pulumi.CustomResource):
                 raise TypeError('__props__ is only valid when passed in combination with a valid opts.id to get an existing resource')
             __props__ = StackArgs.__new__(StackArgs)
 
+            __props__.__dict__["archive"] = archive
             if backend_url is None and not opts.urn:
                 raise TypeError("Missing required property 'backend_url'")
             __props__.__dict__["backend_url"] = backend_url
+            if cancel_stale_lock is None:
+                cancel_stale_lock = False
+            __props__.__dict__["cancel_stale_lock"] = cancel_stale_lock
             __props__.__dict__["config"] = config
-            if directory is None and not opts.urn:
-                raise TypeError("Missing required property 'directory'")
             __props__.__dict__["directory"] = directory
             __props__.__dict__["environment"] = environment
             __props__.__dict__["excludes"] = excludes
+            __props__.__dict__["git"] = git
             __props__.__dict__["inherit_environment"] = inherit_environment
+            if install_dependencies is None:
+                install_dependencies = False
+            __props__.__dict__["install_dependencies"] = install_dependencies
+            if lock_timeout is None:
+                lock_timeout = 0
+            __props__.__dict__["lock_timeout"] = lock_timeout
             __props__.__dict__["message"] = message
+            __props__.__dict__["naming"] = naming
+            if observe is None:
+                observe = False
+            __props__.__dict__["observe"] = observe
             if on_delete is None:
                 on_delete = 'refuse'
             __props__.__dict__["on_delete"] = on_delete
             __props__.__dict__["parallel"] = parallel
+            __props__.__dict__["policy_packs"] = policy_packs
+            if preview_inputs is None:
+                preview_inputs = 'known'
+            __props__.__dict__["preview_inputs"] = preview_inputs
+            __props__.__dict__["program"] = program
+            __props__.__dict__["python"] = python
             if refresh is None:
                 refresh = False
             __props__.__dict__["refresh"] = refresh
+            __props__.__dict__["replace"] = replace
+            if replace_on_identity_change is None:
+                replace_on_identity_change = False
+            __props__.__dict__["replace_on_identity_change"] = replace_on_identity_change
+            __props__.__dict__["retry"] = retry
             __props__.__dict__["secrets_provider"] = secrets_provider
+            if skip is None:
+                skip = False
+            __props__.__dict__["skip"] = skip
             __props__.__dict__["source_digests"] = source_digests
-            if stack is None and not opts.urn:
-                raise TypeError("Missing required property 'stack'")
             __props__.__dict__["stack"] = stack
             __props__.__dict__["targets"] = targets
             __props__.__dict__["triggers"] = triggers
+            if views is None:
+                views = 'preview'
+            __props__.__dict__["views"] = views
             __props__.__dict__["watch"] = watch
             __props__.__dict__["changes"] = None
+            __props__.__dict__["drift"] = None
+            __props__.__dict__["last_update_time"] = None
+            __props__.__dict__["last_update_version"] = None
             __props__.__dict__["outputs"] = None
+            __props__.__dict__["pending"] = None
+            __props__.__dict__["resource_count"] = None
             __props__.__dict__["settings"] = None
-        secret_opts = pulumi.ResourceOptions(additional_secret_outputs=["settings"])
+            __props__.__dict__["spec"] = None
+            __props__.__dict__["url"] = None
+        secret_opts = pulumi.ResourceOptions(additional_secret_outputs=["settings", "spec"])
         opts = pulumi.ResourceOptions.merge(opts, secret_opts)
-        replace_on_changes = pulumi.ResourceOptions(replace_on_changes=["backendUrl", "stack"])
-        opts = pulumi.ResourceOptions.merge(opts, replace_on_changes)
         super(Stack, __self__).__init__(
             'ptd:index:Stack',
             resource_name,
@@ -469,35 +878,77 @@ class Stack(pulumi.CustomResource):
 
         __props__ = StackArgs.__new__(StackArgs)
 
+        __props__.__dict__["archive"] = None
         __props__.__dict__["backend_url"] = None
+        __props__.__dict__["cancel_stale_lock"] = None
         __props__.__dict__["changes"] = None
         __props__.__dict__["config"] = None
         __props__.__dict__["directory"] = None
+        __props__.__dict__["drift"] = None
         __props__.__dict__["environment"] = None
         __props__.__dict__["excludes"] = None
+        __props__.__dict__["git"] = None
         __props__.__dict__["inherit_environment"] = None
+        __props__.__dict__["install_dependencies"] = None
+        __props__.__dict__["last_update_time"] = None
+        __props__.__dict__["last_update_version"] = None
+        __props__.__dict__["lock_timeout"] = None
         __props__.__dict__["message"] = None
+        __props__.__dict__["naming"] = None
+        __props__.__dict__["observe"] = None
         __props__.__dict__["on_delete"] = None
         __props__.__dict__["outputs"] = None
         __props__.__dict__["parallel"] = None
+        __props__.__dict__["pending"] = None
+        __props__.__dict__["policy_packs"] = None
+        __props__.__dict__["preview_inputs"] = None
+        __props__.__dict__["program"] = None
+        __props__.__dict__["python"] = None
         __props__.__dict__["refresh"] = None
+        __props__.__dict__["replace"] = None
+        __props__.__dict__["replace_on_identity_change"] = None
+        __props__.__dict__["resource_count"] = None
+        __props__.__dict__["retry"] = None
         __props__.__dict__["secrets_provider"] = None
         __props__.__dict__["settings"] = None
+        __props__.__dict__["skip"] = None
         __props__.__dict__["source_digests"] = None
+        __props__.__dict__["spec"] = None
         __props__.__dict__["stack"] = None
         __props__.__dict__["targets"] = None
         __props__.__dict__["triggers"] = None
+        __props__.__dict__["url"] = None
+        __props__.__dict__["views"] = None
         __props__.__dict__["watch"] = None
         return Stack(resource_name, opts=opts, __props__=__props__)
+
+    @_builtins.property
+    @pulumi.getter
+    def archive(self) -> pulumi.Output[Optional[_builtins.str]]:
+        """
+        An archive of the inner project's directory: a `.tar`, `.tar.gz` or `.tgz` file, relative to the program's directory. Naming
+        an earlier one rolls back.
+        """
+        return pulumi.get(self, "archive")
 
     @_builtins.property
     @pulumi.getter(name="backendUrl")
     def backend_url(self) -> pulumi.Output[_builtins.str]:
         """
         The URL of the backend that holds the inner stack's state, such as `s3://ptd-acme01-staging?region=us-east-2`. Another
-        backend means another stack: the resource is replaced.
+        backend (another bucket or directory, not merely another way to write the URL) means another stack, which is refused unless
+        `replaceOnIdentityChange` is set.
         """
         return pulumi.get(self, "backend_url")
+
+    @_builtins.property
+    @pulumi.getter(name="cancelStaleLock")
+    def cancel_stale_lock(self) -> pulumi.Output[_builtins.bool]:
+        """
+        Whether a lock of the inner stack is removed when its holder was a process of this host that is there no more. Default
+        `false`: the update fails and says who held the lock.
+        """
+        return pulumi.get(self, "cancel_stale_lock")
 
     @_builtins.property
     @pulumi.getter
@@ -519,7 +970,7 @@ class Stack(pulumi.CustomResource):
 
     @_builtins.property
     @pulumi.getter
-    def directory(self) -> pulumi.Output[_builtins.str]:
+    def directory(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
         The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
         """
@@ -527,9 +978,20 @@ class Stack(pulumi.CustomResource):
 
     @_builtins.property
     @pulumi.getter
+    def drift(self) -> pulumi.Output[Optional[Mapping[str, _builtins.float]]]:
+        """
+        How many resources of the inner stack were found to be other than its state says, by the operation that a refresh would do
+        (`update`, `delete`), when the resource was last refreshed.
+        """
+        return pulumi.get(self, "drift")
+
+    @_builtins.property
+    @pulumi.getter
     def environment(self) -> pulumi.Output[Optional[Mapping[str, _builtins.str]]]:
         """
-        Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again.
+        Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again,
+        except of one with credentials (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `ARM_CLIENT_SECRET`,
+        `ARM_OIDC_TOKEN`, `PULUMI_ACCESS_TOKEN`).
         """
         return pulumi.get(self, "environment")
 
@@ -542,6 +1004,14 @@ class Stack(pulumi.CustomResource):
         return pulumi.get(self, "excludes")
 
     @_builtins.property
+    @pulumi.getter
+    def git(self) -> pulumi.Output[Optional['outputs.GitSource']]:
+        """
+        The inner project in a git repository.
+        """
+        return pulumi.get(self, "git")
+
+    @_builtins.property
     @pulumi.getter(name="inheritEnvironment")
     def inherit_environment(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
         """
@@ -550,12 +1020,62 @@ class Stack(pulumi.CustomResource):
         return pulumi.get(self, "inherit_environment")
 
     @_builtins.property
+    @pulumi.getter(name="installDependencies")
+    def install_dependencies(self) -> pulumi.Output[_builtins.bool]:
+        """
+        Whether `pulumi install` is run in the project's directory before the program, which fetches the plugins and packages it
+        needs. It is run again when the files that name them change. Default `false`.
+        """
+        return pulumi.get(self, "install_dependencies")
+
+    @_builtins.property
+    @pulumi.getter(name="lastUpdateTime")
+    def last_update_time(self) -> pulumi.Output[Optional[_builtins.str]]:
+        """
+        When the last inner update ended, RFC 3339.
+        """
+        return pulumi.get(self, "last_update_time")
+
+    @_builtins.property
+    @pulumi.getter(name="lastUpdateVersion")
+    def last_update_version(self) -> pulumi.Output[Optional[_builtins.float]]:
+        """
+        The number of the last inner update, counted from 1. Absent when it has none.
+        """
+        return pulumi.get(self, "last_update_version")
+
+    @_builtins.property
+    @pulumi.getter(name="lockTimeout")
+    def lock_timeout(self) -> pulumi.Output[_builtins.float]:
+        """
+        Seconds to wait for a lock that somebody else holds. Default 0: the update fails at once.
+        """
+        return pulumi.get(self, "lock_timeout")
+
+    @_builtins.property
     @pulumi.getter
     def message(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
         A message for the inner stack's history. A change of it alone runs nothing.
         """
         return pulumi.get(self, "message")
+
+    @_builtins.property
+    @pulumi.getter
+    def naming(self) -> pulumi.Output[Optional['outputs.StackNaming']]:
+        """
+        The parts that the name of the stack is made of, in place of `stack`.
+        """
+        return pulumi.get(self, "naming")
+
+    @_builtins.property
+    @pulumi.getter
+    def observe(self) -> pulumi.Output[_builtins.bool]:
+        """
+        Whether the stack is only looked at: there is no program, and nothing is run. Its outputs are those that are recorded.
+        Giving the stack a program later runs nothing either, until something else changes. Default `false`.
+        """
+        return pulumi.get(self, "observe")
 
     @_builtins.property
     @pulumi.getter(name="onDelete")
@@ -584,11 +1104,86 @@ class Stack(pulumi.CustomResource):
 
     @_builtins.property
     @pulumi.getter
+    def pending(self) -> pulumi.Output[_builtins.bool]:
+        """
+        Whether an inner update is due whatever the inputs: the last one has not ended well, or there was none yet.
+        """
+        return pulumi.get(self, "pending")
+
+    @_builtins.property
+    @pulumi.getter(name="policyPacks")
+    def policy_packs(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
+        """
+        Directories of policy packs that previews and updates of the inner stack must meet, relative to the program's directory.
+        """
+        return pulumi.get(self, "policy_packs")
+
+    @_builtins.property
+    @pulumi.getter(name="previewInputs")
+    def preview_inputs(self) -> pulumi.Output['PreviewInputs']:
+        """
+        What a preview takes for inputs that are not known yet. Default `known`.
+        """
+        return pulumi.get(self, "preview_inputs")
+
+    @_builtins.property
+    @pulumi.getter
+    def program(self) -> pulumi.Output[Optional[Mapping[str, Any]]]:
+        """
+        The inner project itself, as a `Pulumi.yaml` with the runtime `yaml` says it: `resources`, `variables`, `outputs`, and so on.
+        `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program's: a YAML program as the outer
+        one must write them as `$${...}`.
+        """
+        return pulumi.get(self, "program")
+
+    @_builtins.property
+    @pulumi.getter
+    def python(self) -> pulumi.Output[Optional['outputs.PythonSource']]:
+        """
+        The inner program as a class of a Python module.
+        """
+        return pulumi.get(self, "python")
+
+    @_builtins.property
+    @pulumi.getter
     def refresh(self) -> pulumi.Output[_builtins.bool]:
         """
         Whether each update of the inner stack first brings its state to what its resources really are. Default: no.
         """
         return pulumi.get(self, "refresh")
+
+    @_builtins.property
+    @pulumi.getter
+    def replace(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
+        """
+        These resources of the inner stack are replaced by each update, by URN.
+        """
+        return pulumi.get(self, "replace")
+
+    @_builtins.property
+    @pulumi.getter(name="replaceOnIdentityChange")
+    def replace_on_identity_change(self) -> pulumi.Output[_builtins.bool]:
+        """
+        Whether another `stack` or `backendUrl` replaces the resource: the new stack is created, and what `onDelete` says happens to
+        the old one. Default `false`: it is refused, and the commands that move a state are told.
+        """
+        return pulumi.get(self, "replace_on_identity_change")
+
+    @_builtins.property
+    @pulumi.getter(name="resourceCount")
+    def resource_count(self) -> pulumi.Output[_builtins.float]:
+        """
+        How many resources the inner stack has.
+        """
+        return pulumi.get(self, "resource_count")
+
+    @_builtins.property
+    @pulumi.getter
+    def retry(self) -> pulumi.Output[Optional['outputs.StackRetry']]:
+        """
+        When an inner update that failed is run again. Default: never.
+        """
+        return pulumi.get(self, "retry")
 
     @_builtins.property
     @pulumi.getter(name="secretsProvider")
@@ -608,6 +1203,16 @@ class Stack(pulumi.CustomResource):
         return pulumi.get(self, "settings")
 
     @_builtins.property
+    @pulumi.getter
+    def skip(self) -> pulumi.Output[_builtins.bool]:
+        """
+        Whether the stack is left as it is although its inputs or its program may have changed: its outputs are those that are
+        recorded. What changed meanwhile is applied by the first update that does not skip it; a warning says when files of its
+        program have changed. Default `false`.
+        """
+        return pulumi.get(self, "skip")
+
+    @_builtins.property
     @pulumi.getter(name="sourceDigests")
     def source_digests(self) -> pulumi.Output[Optional[Mapping[str, _builtins.str]]]:
         """
@@ -617,11 +1222,19 @@ class Stack(pulumi.CustomResource):
 
     @_builtins.property
     @pulumi.getter
-    def stack(self) -> pulumi.Output[_builtins.str]:
+    def spec(self) -> pulumi.Output[Optional[_builtins.str]]:
+        """
+        All that a run of the inner stack needs, for `StackUpdate`.
+        """
+        return pulumi.get(self, "spec")
+
+    @_builtins.property
+    @pulumi.getter
+    def stack(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
         The inner stack's full name, `<organization>/<project>/<stack>`. The project is the one in its `Pulumi.yaml`; in
-        self-managed backends (all but Pulumi Cloud) the organization is always `organization`. Another name means another stack:
-        the resource is replaced.
+        self-managed backends (all but Pulumi Cloud) the organization is always `organization`. Either this or `naming` is given.
+        Another name means another stack, which is refused unless `replaceOnIdentityChange` is set.
         """
         return pulumi.get(self, "stack")
 
@@ -640,6 +1253,22 @@ class Stack(pulumi.CustomResource):
         Values of any kind. A change of one runs the stack again: outputs of other stacks that the program reads by itself, say.
         """
         return pulumi.get(self, "triggers")
+
+    @_builtins.property
+    @pulumi.getter
+    def url(self) -> pulumi.Output[Optional[_builtins.str]]:
+        """
+        The page of the inner stack in Pulumi Cloud. Absent for self-managed backends.
+        """
+        return pulumi.get(self, "url")
+
+    @_builtins.property
+    @pulumi.getter
+    def views(self) -> pulumi.Output['StackViews']:
+        """
+        Whether previews show the resources of the inner stack. Default `preview`.
+        """
+        return pulumi.get(self, "views")
 
     @_builtins.property
     @pulumi.getter

@@ -149,6 +149,9 @@ impl<P: Provider> Shared<P> {
             inputs,
             failures: Vec::new(),
             name: String::new(),
+            urn: String::new(),
+            run: self.engine.address(),
+            warnings: Vec::new(),
             autonaming: Autonaming::Default,
             seed: Vec::new(),
         }
@@ -293,8 +296,7 @@ impl<P: Provider> ResourceProvider for Server<P> {
 
     async fn check(&self, request: Request<rpc::CheckRequest>) -> Reply<rpc::CheckResponse> {
         let request = request.into_inner();
-        self.handle("Check", &request, async { self.check_(&request) })
-            .await
+        self.handle("Check", &request, self.check_(&request)).await
     }
 
     async fn diff(&self, request: Request<rpc::DiffRequest>) -> Reply<rpc::DiffResponse> {

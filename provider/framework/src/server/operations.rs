@@ -55,14 +55,19 @@ impl<P: Provider> Server<P> {
         let mut guard = Guard::default();
         let inputs = decode(request.properties.as_ref(), &mut guard)?;
         let (urn, name) = (&request.urn, &request.name);
-        let cx = self.context(
-            "creating",
-            urn,
-            name,
-            request.preview,
-            request.timeout,
-            guard,
-        )?;
+        let cx = self
+            .context(
+                "creating",
+                urn,
+                name,
+                request.preview,
+                request.timeout,
+                guard,
+            )?
+            .shown_at(
+                &request.resource_status_address,
+                &request.resource_status_token,
+            );
         if request.preview {
             let properties = predict(kind, &cx, inputs, None).await?;
             let properties = Some(crate::wire::encode(&properties));
@@ -154,14 +159,19 @@ impl<P: Provider> Server<P> {
             inputs: decode(request.old_inputs.as_ref(), &mut guard)?,
         };
         let (urn, name) = (&request.urn, &request.name);
-        let cx = self.context(
-            "updating",
-            urn,
-            name,
-            request.preview,
-            request.timeout,
-            guard,
-        )?;
+        let cx = self
+            .context(
+                "updating",
+                urn,
+                name,
+                request.preview,
+                request.timeout,
+                guard,
+            )?
+            .shown_at(
+                &request.resource_status_address,
+                &request.resource_status_token,
+            );
         if request.preview {
             let old = Some((request.id.clone(), stored));
             let properties = predict(kind, &cx, inputs, old).await?;

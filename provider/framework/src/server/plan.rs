@@ -42,7 +42,10 @@ pub(super) fn failures(
 }
 
 impl<P: Provider> Server<P> {
-    pub(super) fn check_(&self, request: &rpc::CheckRequest) -> Result<rpc::CheckResponse, Status> {
+    pub(super) async fn check_(
+        &self,
+        request: &rpc::CheckRequest,
+    ) -> Result<rpc::CheckResponse, Status> {
         let shared = &self.shared;
         let kind = kind(
             &shared.package.resources,
@@ -53,6 +56,7 @@ impl<P: Provider> Server<P> {
         let mut checking = Checking {
             olds: decode(request.olds.as_ref(), &mut guard)?,
             name: name_of(&request.urn, &request.name).to_owned(),
+            urn: request.urn.clone(),
             autonaming: autonaming(request.autonaming.as_ref()),
             seed: request.random_seed.clone(),
             ..shared.checking(&kind.inputs, decode(request.news.as_ref(), &mut guard)?)
@@ -62,6 +66,12 @@ impl<P: Provider> Server<P> {
         if checking.is_ok() {
             kind.resource
                 .check(&mut checking, shared.provider().as_deref());
+        }
+        for warning in &checking.warnings {
+            shared
+                .engine
+                .log(rpc::LogSeverity::Warning, &request.urn, warning, false)
+                .await;
         }
         let failures = failures(checking.failures, &checking.inputs, &kind.inputs);
         Ok(rpc::CheckResponse {

@@ -75,6 +75,12 @@ pub struct AwsConfig {
     /// How many seconds opening a connection may take, 1 to 3600. The default is 5.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect_timeout_seconds: Option<u32>,
+
+    /// How many inner stacks (`Stack`, `StackUpdate`) run at once in one run of the CLI, over all its providers, at least 1. Otherwise
+    /// `PTD_MAX_PARALLEL_STACKS`, or twice the cores and at least 4, less when memory is short (512 MiB are counted for each).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1), extend("env" = ["PTD_MAX_PARALLEL_STACKS"]))]
+    pub max_parallel_stacks: Option<u32>,
 }
 
 /// A role to assume before any other call.

@@ -1,8 +1,23 @@
 //! Pulumi stacks as resources.
 
+mod args;
+mod foresee;
+mod identity;
+mod install;
+mod progress;
 mod run;
+mod run_folder;
 mod source;
+mod spec;
 #[expect(clippy::module_inception, reason = "the resource of that name")]
 mod stack;
+mod update;
 
-pub use stack::{OnDelete, Stack, StackArgs, StackState};
+pub use args::{
+    GitSource, OnDelete, PreviewInputs, PythonSource, RetryOn, StackArgs, StackNaming, StackRetry,
+    StackState, StackViews,
+};
+pub use run::SUPERVISE;
+pub(crate) use run_folder::default_parallel;
+pub use stack::Stack;
+pub use update::{StackUpdate, StackUpdateArgs, StackUpdateState};

@@ -5,20 +5,24 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use pulumi_automation as automation;
-use pulumi_automation::{
-    Cli, Environment, Event, EventKind, Location, Operation, Outcome, Run, is_secret,
-};
+use pulumi_automation::{Cli, Environment, Holder, Location, Operation, Outcome, Run, is_secret};
 use pulumi_provider::{Context, Error, Marked};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::stack::{StackArgs, StackState};
+use super::args::{RetryOn, StackArgs, StackState};
+use super::identity;
+use super::progress::{Line, Progress, summary};
+use super::run_folder::{RunFolder, Slot};
+use super::source::Program;
 use crate::Ptd;
 
 /// How long an interrupted inner update may take to finish what it has begun.
 pub(super) const GRACE: Duration = Duration::from_mins(1);
-/// How often progress is told at most.
-const TELL_EVERY: Duration = Duration::from_millis(500);
+/// How often a lock that somebody else holds is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// With this argument, the plugin supervises an inner run.
+pub const SUPERVISE: &str = "supervise";
 
 /// Variables of this process that inner ones get. The outer engine's own, `PULUMI_CONFIG` with its secrets in plain text among
 /// them, are none of their business.
@@ -32,37 +36,82 @@ fn inherited(name: &str) -> bool {
     OF_PULUMI.contains(&name) || name.starts_with("PULUMI_K8S_") || !name.starts_with("PULUMI")
 }
 
+fn environment(args: &StackArgs, program: &Program) -> Environment {
+    let mut environment = Environment::inherit_where(inherited);
+    let backend = &args.backend_url;
+    let same =
+        || identity::outer_backend().is_some_and(|outer| identity::same_backend(&outer, backend));
+    let mut names: Vec<&str> = args
+        .inherit_environment
+        .iter()
+        .map(String::as_str)
+        .collect();
+    if backend.starts_with("https://") && same() {
+        names.push("PULUMI_ACCESS_TOKEN");
+    }
+    for name in names {
+        if let Some(value) = std::env::var_os(name) {
+            environment.set(name, value);
+        }
+    }
+    for (name, value) in &program.environment {
+        environment.set(*name, value);
+    }
+    for (name, value) in &args.environment {
+        environment.set(name, &value.value);
+    }
+    environment
+}
+
 /// An inner stack, ready to be run.
 pub(super) struct Inner {
     stack: automation::Stack,
-    name: String,
+    /// Whether there is a program to run.
+    pub(super) has_program: bool,
+    program: Program,
+    /// How many resources it had the last time.
+    expected: u64,
+    _slot: Option<Slot>,
+}
+
+/// What went wrong with an inner stack, with what to do about it.
+pub(super) fn refused(args: &StackArgs, error: &automation::Error) -> Error {
+    Error::refused(
+        format!("stack {}: {error}", args.stack),
+        next_step(error, args),
+    )
 }
 
 impl Inner {
-    /// Nothing is asked of the backend, and nothing is created.
-    pub(super) async fn open(args: &StackArgs, state: Option<&StackState>) -> Result<Self, Error> {
-        let mut environment = Environment::inherit_where(inherited);
-        for name in &args.inherit_environment {
-            if let Some(value) = std::env::var_os(name) {
-                environment.set(name, value);
-            }
-        }
-        for (name, value) in &args.environment {
-            environment.set(name, &value.value);
-        }
-        let location = Location::new(&args.backend_url, &args.stack)
-            .map_err(|e| Error::refused(e.to_string(), "correct the input stack or backendUrl"))?;
-        let name = location.full_name();
-        let refuse = |e: automation::Error| {
-            Error::refused(format!("stack {name}: {e}"), next_step(&e, args))
+    /// Waits for its turn. Nothing is asked of the backend, and nothing is created.
+    pub(super) async fn open(
+        cx: &Context<Ptd>,
+        args: &StackArgs,
+        state: Option<&StackState>,
+    ) -> Result<Self, Error> {
+        let slot = slot(cx).await?;
+        cx.alive()?;
+        let program = Program::of(args).await.map_err(|e| {
+            Error::refused(
+                format!("the program of stack {}: {e}", args.stack),
+                "correct its source",
+            )
+        })?;
+        let fail = |e| refused(args, &e);
+        let location = Location::new(&args.backend_url, &args.stack).map_err(fail)?;
+        let cli = Cli::find(environment(args, &program)).await.map_err(fail)?;
+        let cli = match std::env::current_exe() {
+            Ok(this) => cli.supervised_by([this.into_os_string(), SUPERVISE.into()]),
+            Err(_) => cli,
         };
-        let cli = Cli::find(environment).await.map_err(refuse)?;
-        let mut stack = automation::Stack::open(cli, location, &args.directory)
-            .await
-            .map_err(refuse)?;
+        let opened = match &program.directory {
+            Some(directory) => automation::Stack::open(cli, location, directory).await,
+            None => automation::Stack::without_project(cli, location).await,
+        };
+        let mut stack = opened.map_err(fail)?;
         if let Some(kept) = state.and_then(|s| s.settings.as_ref()) {
             // What the state of the resource says about encryption is right; the rest of it is a cache.
-            let kept = automation::Settings::parse(kept.expose()).map_err(refuse)?;
+            let kept = automation::Settings::parse(kept.expose()).map_err(fail)?;
             stack.settings_mut().encrypt_like(&kept);
             for (key, value) in kept.config() {
                 if value.get("secure").is_some() {
@@ -70,32 +119,57 @@ impl Inner {
                 }
             }
         }
-        Ok(Self { stack, name })
+        if let Some(provider) = &args.secrets_provider {
+            stack.settings_mut().set_secrets_provider(provider);
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it was made from a count"
+        )]
+        let expected = state.map_or(0, |state| state.resource_count as u64);
+        Ok(Self {
+            stack,
+            has_program: program.directory.is_some(),
+            program,
+            expected,
+            _slot: slot,
+        })
     }
 
-    fn fail<'a>(&'a self, args: &'a StackArgs) -> impl Fn(automation::Error) -> Error + 'a {
-        |error| {
-            Error::refused(
-                format!("stack {}: {error}", self.name),
-                next_step(&error, args),
-            )
+    /// Fails where there is nothing to run.
+    pub(super) fn require_program(&self, args: &StackArgs) -> Result<(), Error> {
+        if self.has_program {
+            return Ok(());
         }
+        let place = args
+            .directory
+            .as_deref()
+            .or(args.archive.as_deref())
+            .unwrap_or("the source");
+        Err(Error::refused(
+            format!("stack {}: there is no project in {place}", args.stack),
+            "put its Pulumi.yaml there, or correct the input",
+        ))
     }
 
     /// Creates the stack, or takes the one that is there. Says which.
     pub(super) async fn ensure(&mut self, args: &StackArgs) -> Result<bool, Error> {
-        if let Some(provider) = &args.secrets_provider {
-            self.stack.settings_mut().set_secrets_provider(provider);
-        }
-        let result = match self.stack.adopt().await {
-            Ok(()) => return Ok(true),
-            Err(automation::Error::NoStack { .. }) => {
-                self.stack.create(args.secrets_provider.as_deref()).await
+        let fail = |e| refused(args, &e);
+        match self.stack.create(args.secrets_provider.as_deref()).await {
+            Ok(()) => Ok(false),
+            Err(automation::Error::StackExists { .. }) => {
+                let state = self.stack.export().await.map_err(fail)?;
+                self.stack.adopt(&state);
+                Ok(true)
             }
-            Err(error) => Err(error),
-        };
-        result.map_err(self.fail(args))?;
-        Ok(false)
+            Err(error) => Err(fail(error)),
+        }
+    }
+
+    /// Takes over how the stack encrypts, as its exported state tells.
+    pub(super) fn adopt(&mut self, state: &Value) {
+        self.stack.adopt(state);
     }
 
     /// Brings the configuration to what the inputs say. Secrets that `old` had already are not encrypted again.
@@ -142,76 +216,192 @@ impl Inner {
                 other => other.to_string(),
             };
             let done = self.stack.set_secret(&key, text.into()).await;
-            done.map_err(self.fail(args))?;
+            done.map_err(|e| refused(args, &e))?;
         }
         Ok(())
     }
 
-    /// Runs an operation, and tells how it goes.
+    /// Runs `pulumi install`, unless that was done already for files like these.
+    pub(super) async fn install(&self, cx: &Context<Ptd>, args: &StackArgs) -> Result<(), Error> {
+        let Some(directory) = &self.program.directory else {
+            return Ok(());
+        };
+        if !args.install_dependencies || super::install::is_done(directory).await {
+            return Ok(());
+        }
+        cx.status("pulumi install").await;
+        self.stack.install().await.map_err(|e| refused(args, &e))?;
+        super::install::note_done(directory).await;
+        Ok(())
+    }
+
+    /// Runs an operation, and tells how it goes. A lock, and what may be retried, is dealt with as the inputs say.
     pub(super) async fn operate(
         &mut self,
         cx: &Context<Ptd>,
         operation: Operation,
         args: &StackArgs,
     ) -> Result<Outcome, Error> {
+        let begun = Instant::now();
+        let mut attempt = 1;
+        let mut cancelled_lock = false;
+        let mut made = false;
+        loop {
+            let error = match self.once(cx, operation, args).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(error) => error,
+            };
+            cx.alive().map_err(|_| refused(args, &error))?;
+            if matches!(error, automation::Error::NoStack { .. })
+                && operation == Operation::Up
+                && !made
+            {
+                // It was removed by hand. What the old one encrypted, the new one cannot read.
+                made = true;
+                self.stack
+                    .settings_mut()
+                    .retain(|_, value| value.get("secure").is_none());
+                self.ensure(args).await?;
+                self.configure(args, None).await?;
+                cx.warn(format!("stack {} was gone, and is made anew", args.stack))
+                    .await;
+                continue;
+            }
+            if let automation::Error::Locked { locks, .. } = &error {
+                let stale =
+                    !locks.is_empty() && locks.iter().all(|lock| lock.holder() == Holder::Gone);
+                let holders: Vec<String> = locks.iter().map(ToString::to_string).collect();
+                let holders = holders.join(", ");
+                if stale && args.cancel_stale_lock && !cancelled_lock {
+                    cx.warn(format!(
+                        "removes the stale lock of {holders}: that process is there no more"
+                    ))
+                    .await;
+                    self.stack.cancel().await.map_err(|e| refused(args, &e))?;
+                    cancelled_lock = true;
+                    continue;
+                }
+                if !stale && begun.elapsed().as_secs_f64() < args.lock_timeout {
+                    cx.status(format!("waiting for the lock of {holders}"))
+                        .await;
+                    cx.untimed(cx.sleep(TRY_AGAIN)).await?;
+                    continue;
+                }
+                if stale {
+                    return Err(Error::refused(
+                        format!(
+                            "stack {}: {error}; that process is there no more, so that the lock is stale",
+                            args.stack
+                        ),
+                        format!(
+                            "set cancelStaleLock, or free the stack with: PULUMI_BACKEND_URL='{}' pulumi cancel --stack {}",
+                            args.backend_url, args.stack
+                        ),
+                    ));
+                }
+            }
+            match &args.retry {
+                Some(retry)
+                    if attempt < retry.attempts
+                        && class(&error).is_some_and(|c| retry.on.contains(&c)) =>
+                {
+                    let delay =
+                        (retry.delay_seconds * 2_f64.powi(attempt.cast_signed() - 1)).min(600.0);
+                    attempt += 1;
+                    let text = format!(
+                        "{error}; runs it again in {delay:.0} s (attempt {attempt} of {})",
+                        retry.attempts
+                    );
+                    cx.warn(text).await;
+                    cx.sleep(Duration::from_secs_f64(delay)).await?;
+                }
+                _ => return Err(refused(args, &error)),
+            }
+        }
+    }
+
+    async fn once(
+        &mut self,
+        cx: &Context<Ptd>,
+        operation: Operation,
+        args: &StackArgs,
+    ) -> Result<Outcome, automation::Error> {
         let run = Run {
             message: args.message.clone(),
             targets: args.targets.clone(),
             excludes: args.excludes.clone(),
+            replace: args.replace.clone(),
             parallel: args.parallel,
-            refresh: args.refresh,
+            refresh: args.refresh && operation != Operation::Destroy,
+            policy_packs: absolute(&args.policy_packs)?,
             cancel: CancellationToken::new(),
             grace: GRACE,
-            ..Run::default()
+            timeout: None,
         };
+        let begun = Instant::now();
         let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-        let mut progress = Progress::default();
-        let (name, next) = (self.name.clone(), args.clone());
-        let fail = move |error: automation::Error| {
-            Error::refused(format!("stack {name}: {error}"), next_step(&error, &next))
+        let mut progress = Progress::new(operation, self.expected);
+        let work = async {
+            let result = self
+                .stack
+                .operate(operation, &run, |event| {
+                    if let Some(line) = progress.note(event) {
+                        // Nobody listens any more once the operation is over.
+                        let _ = tell.send(line);
+                    }
+                })
+                .await;
+            drop(tell);
+            result
         };
-        let work = self.stack.operate(operation, &run, move |event| {
-            if let Some(line) = progress.note(event) {
-                // Nobody listens any more once the operation is over.
-                let _ = tell.send(line);
-            }
-        });
         let report = async {
             while let Some(line) = told.recv().await {
                 match line {
                     Line::Status(text) => cx.status(text).await,
+                    Line::Info(text) => cx.info(text).await,
                     Line::Warning(text) => cx.warn(text).await,
+                    Line::Error(text) => cx.error(text).await,
                 }
             }
-        };
-        let watched = run.cancel.clone();
-        let stop = async {
-            cx.cancellation().await;
-            watched.cancel();
         };
         let both = async { tokio::join!(work, report).0 };
         let result = {
             tokio::pin!(both);
             tokio::select! {
                 result = &mut both => result,
-                // The inner update ends in its own time.
-                () = stop => both.await,
+                _ = cx.ending() => {
+                    run.cancel.cancel();
+                    // The inner update ends in its own time.
+                    both.await
+                }
             }
         };
-        result.map_err(fail)
+        let outcome = result?;
+        cx.show(&progress.views).await;
+        cx.info(summary(
+            &outcome,
+            operation == Operation::Preview,
+            begun.elapsed(),
+        ))
+        .await;
+        Ok(outcome)
     }
 
-    /// The outputs with their values. Asks for secret ones.
-    pub(super) async fn outputs(
+    /// Asks for what the run itself did not tell: values of secret outputs, and the number of the update.
+    pub(super) async fn look(
         &self,
-        marked: &BTreeMap<String, Value>,
         args: &StackArgs,
-    ) -> Result<BTreeMap<String, Marked<Value>>, Error> {
-        let values = if marked.values().any(is_secret) {
-            self.stack.outputs().await.map_err(self.fail(args))?
-        } else {
-            BTreeMap::new()
+        marked: &BTreeMap<String, Value>,
+    ) -> Result<(BTreeMap<String, Marked<Value>>, Option<automation::Update>), Error> {
+        let values = async {
+            if marked.values().any(is_secret) {
+                self.stack.outputs().await
+            } else {
+                Ok(BTreeMap::new())
+            }
         };
+        let (values, history) = tokio::join!(values, self.stack.history(1));
+        let values = values.map_err(|e| refused(args, &e))?;
         let each = marked.iter().map(|(name, value)| {
             let secret = is_secret(value);
             let value = if secret {
@@ -221,7 +411,9 @@ impl Inner {
             };
             (name.clone(), Marked { secret, value })
         });
-        Ok(each.collect())
+        // Without a history there is merely no number.
+        let last = history.ok().and_then(|updates| updates.into_iter().next());
+        Ok((each.collect(), last))
     }
 
     /// The exported state; `None` when there is no such stack.
@@ -229,38 +421,108 @@ impl Inner {
         match self.stack.export().await {
             Ok(state) => Ok(Some(state)),
             Err(automation::Error::NoStack { .. }) => Ok(None),
-            Err(error) => Err(self.fail(args)(error)),
+            Err(error) => Err(refused(args, &error)),
         }
     }
 
     pub(super) async fn remove(&self, args: &StackArgs) -> Result<(), Error> {
         match self.stack.remove().await {
             Ok(()) | Err(automation::Error::NoStack { .. }) => Ok(()),
-            Err(error) => Err(self.fail(args)(error)),
+            Err(error) => Err(refused(args, &error)),
         }
-    }
-
-    /// Destroys without the program, whose directory is gone.
-    pub(super) fn without_program(&mut self) {
-        self.stack.without_program();
     }
 
     /// The settings, to be kept.
     pub(super) fn settings(&self) -> String {
         self.stack.settings().to_text()
     }
+
+    /// Whether the settings say already how the stack encrypts: it was run from here before.
+    pub(super) fn is_known(state: Option<&StackState>) -> bool {
+        state.is_some_and(|state| state.settings.is_some())
+    }
+}
+
+/// A turn to run, when this process knows which run it is part of.
+async fn slot(cx: &Context<Ptd>) -> Result<Option<Slot>, Error> {
+    let Some(folder) = cx.engine_address().and_then(|engine| folder(&engine)) else {
+        return Ok(None);
+    };
+    let limit = cx.provider().parallel_stacks();
+    let waiting = async || {
+        cx.status(format!(
+            "waiting for a slot: {limit} inner stacks are at work"
+        ))
+        .await
+    };
+    tokio::select! {
+        slot = cx.untimed(folder.slot(limit, waiting)) => match slot {
+            Ok(slot) => Ok(Some(slot)),
+            Err(error) => {
+                tracing::warn!(%error, "no slots in this run");
+                Ok(None)
+            }
+        },
+        error = cx.ending() => Err(error),
+    }
+}
+
+/// What the processes of a run share. Without it each is on its own.
+pub(super) fn folder(engine: &str) -> Option<RunFolder> {
+    RunFolder::of(engine)
+        .inspect_err(|error| tracing::warn!(%error, "inner stacks are not coordinated between provider processes"))
+        .ok()
+}
+
+fn absolute(paths: &[String]) -> Result<Vec<std::path::PathBuf>, automation::Error> {
+    let each = paths.iter().map(|path| {
+        std::path::absolute(path).map_err(|source| automation::Error::Io {
+            what: format!("policy pack {path}"),
+            source,
+        })
+    });
+    each.collect()
+}
+
+/// The kind of a failure that may be gone the next time.
+fn class(error: &automation::Error) -> Option<RetryOn> {
+    const THROTTLED: [&str; 6] = [
+        "Throttling",
+        "ThrottledException",
+        "TooManyRequests",
+        "RequestLimitExceeded",
+        "SlowDown",
+        "StatusCode: 429",
+    ];
+    match error {
+        automation::Error::Locked { .. } => Some(RetryOn::Lock),
+        automation::Error::Backend { .. } => Some(RetryOn::Backend),
+        automation::Error::Failed { message, .. }
+            if THROTTLED.iter().any(|word| message.contains(word)) =>
+        {
+            Some(RetryOn::Throttling)
+        }
+        _ => None,
+    }
 }
 
 /// What to do about a failure.
 fn next_step(error: &automation::Error, args: &StackArgs) -> String {
+    let backend = &args.backend_url;
+    let place = args
+        .directory
+        .as_deref()
+        .map(|directory| format!("-C {directory} "))
+        .unwrap_or_default();
     let by_hand = format!(
-        "PULUMI_BACKEND_URL='{}' pulumi -C {} preview --stack {}",
-        args.backend_url, args.directory, args.stack
+        "PULUMI_BACKEND_URL='{backend}' pulumi {place}preview --stack {}",
+        args.stack
     );
     match error {
         automation::Error::Locked { .. } => format!(
-            "wait for the other update; when its process is gone, free the stack with: PULUMI_BACKEND_URL='{}' pulumi cancel --stack {}",
-            args.backend_url, args.stack
+            "wait for the other update (lockTimeout waits by itself); when its process is gone, free the stack with: \
+             PULUMI_BACKEND_URL='{backend}' pulumi cancel --stack {}",
+            args.stack
         ),
         automation::Error::Cancelled { .. } => "run the update again: it continues from here".to_owned(),
         automation::Error::Missing { .. } | automation::Error::TooOld { .. } => "install the Pulumi CLI".to_owned(),
@@ -273,55 +535,20 @@ fn next_step(error: &automation::Error, args: &StackArgs) -> String {
     }
 }
 
-enum Line {
-    Status(String),
-    Warning(String),
-}
-
-/// Counts steps as they are done.
-#[derive(Default)]
-struct Progress {
-    begun: u64,
-    done: u64,
-    told: Option<Instant>,
-}
-
-impl Progress {
-    fn note(&mut self, event: &Event) -> Option<Line> {
-        let step = match &event.kind {
-            EventKind::ResourcePreEvent(step) => {
-                self.begun += 1;
-                step
-            }
-            EventKind::ResOutputsEvent(step) => {
-                self.done += 1;
-                step
-            }
-            EventKind::DiagnosticEvent(told) if told.severity == "warning" && !told.ephemeral => {
-                return Some(Line::Warning(format!(
-                    "{}: {}",
-                    told.urn,
-                    told.message.trim()
-                )));
-            }
-            _ => return None,
-        };
-        if step.metadata.op == "same" || self.told.is_some_and(|told| told.elapsed() < TELL_EVERY) {
-            return None;
-        }
-        self.told = Some(Instant::now());
-        let name = step.metadata.urn.rsplit("::").next().unwrap_or_default();
-        let (done, begun) = (self.done, self.begun);
-        Some(Line::Status(format!(
-            "{done}/{begun} {} {name} {}",
-            step.metadata.kind, step.metadata.op
-        )))
-    }
-}
-
-/// Whether the program is there to be run.
-pub(super) async fn has_program(directory: &str) -> bool {
-    tokio::fs::metadata(Path::new(directory).join("Pulumi.yaml"))
-        .await
-        .is_ok()
+/// Whether an existing stack can be seen in its backend without opening it: a backend that does not exist must not be made by a
+/// look at it.
+pub(super) fn is_there(args: &StackArgs) -> bool {
+    let Some(directory) = args.backend_url.strip_prefix("file://") else {
+        return false;
+    };
+    let mut parts = args.stack.split('/').skip(1);
+    let (Some(project), Some(stack)) = (parts.next(), parts.next()) else {
+        return false;
+    };
+    let stacks = Path::new(directory.split('?').next().unwrap_or_default())
+        .join(".pulumi/stacks")
+        .join(project);
+    [".json", ".json.gz"]
+        .iter()
+        .any(|end| stacks.join(format!("{stack}{end}")).is_file())
 }

@@ -1,10 +1,17 @@
-//! What an inner program is made of.
+//! Where inner programs come from, and what they are made of.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+use std::process::{Command, Stdio};
 
+use pulumi_provider::{Checking, Path as PropertyPath};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use super::args::{GitSource, PythonSource, StackArgs};
 
 /// Directories that tools make from the others, and repositories' own.
 const IGNORED_DIRECTORIES: [&str; 8] = [
@@ -89,6 +96,318 @@ fn digest(path: &Path) -> io::Result<String> {
     let mut hash = Sha256::new();
     io::copy(&mut std::fs::File::open(path)?, &mut hash)?;
     Ok(hex::encode(hash.finalize()))
+}
+
+/// A program where the CLI can run it.
+pub(super) struct Program {
+    /// The project's directory; `None` when there is no program any more.
+    pub(super) directory: Option<PathBuf>,
+    /// Variables that the program needs.
+    pub(super) environment: Vec<(&'static str, PathBuf)>,
+    _made: Option<TempDir>,
+}
+
+impl Program {
+    /// Fetches or makes the program, where it is not there already. What is made is removed when this is dropped.
+    pub(super) async fn of(args: &StackArgs) -> io::Result<Self> {
+        let args = args.clone();
+        tokio::task::spawn_blocking(move || Self::make(&args))
+            .await
+            .map_err(io::Error::other)?
+    }
+
+    fn make(args: &StackArgs) -> io::Result<Self> {
+        let mut environment = Vec::new();
+        if let Some(directory) = &args.directory {
+            let there = Path::new(directory);
+            return Ok(Self {
+                directory: (project_file(there).is_some()).then(|| there.to_owned()),
+                environment,
+                _made: None,
+            });
+        }
+        let made = tempfile::Builder::new().prefix("ptd-program-").tempdir()?;
+        let place = made.path();
+        let directory = if let Some(archive) = &args.archive {
+            if !Path::new(archive).exists() {
+                None
+            } else {
+                unpack(Path::new(archive), place)?;
+                Some(only_folder(place)?)
+            }
+        } else if let Some(program) = &args.program {
+            let mut program: serde_json::Map<String, Value> = program.clone().into_iter().collect();
+            let project = args.stack.split('/').nth(1).unwrap_or_default();
+            program.entry("name").or_insert_with(|| project.into());
+            program.entry("runtime").or_insert_with(|| "yaml".into());
+            // JSON is YAML too.
+            std::fs::write(
+                place.join("Pulumi.yaml"),
+                Value::Object(program).to_string(),
+            )?;
+            Some(place.to_owned())
+        } else if let Some(source) = &args.git {
+            let commit = args.source_digests.get(COMMIT).map(String::as_str);
+            fetch(source, commit, place)?;
+            Some(place.join(source.path.as_deref().unwrap_or("")))
+        } else if let Some(source) = &args.python {
+            write_entry(
+                source,
+                args.stack.split('/').nth(1).unwrap_or_default(),
+                place,
+            )?;
+            environment.push(("PYTHONPATH", std::path::absolute(&source.root)?));
+            Some(place.to_owned())
+        } else {
+            None
+        };
+        Ok(Self {
+            directory,
+            environment,
+            _made: Some(made),
+        })
+    }
+}
+
+/// Under this name the digests have the commit of a git source.
+pub(super) const COMMIT: &str = "commit";
+
+/// The project file of a directory.
+pub(super) fn project_file(directory: &Path) -> Option<PathBuf> {
+    let names = ["Pulumi.yaml", "Pulumi.yml", "Pulumi.json"];
+    names
+        .into_iter()
+        .map(|name| directory.join(name))
+        .find(|path| path.is_file())
+}
+
+/// The name in a project file.
+pub(super) fn project_name(file: &Path) -> io::Result<String> {
+    let text = std::fs::read_to_string(file)?;
+    let project = pulumi_automation::yaml(&text).map_err(io::Error::other)?;
+    let name = project.get("name").and_then(Value::as_str);
+    name.map(str::to_owned)
+        .ok_or_else(|| io::Error::other("it has no name"))
+}
+
+/// What an archive's name says it is.
+pub(super) fn is_archive(path: &str) -> bool {
+    [".tar", ".tar.gz", ".tgz"]
+        .iter()
+        .any(|end| path.ends_with(end))
+}
+
+fn unpack(archive: &Path, into: &Path) -> io::Result<()> {
+    let file = std::fs::File::open(archive)?;
+    let zipped = archive.extension() != Some(OsStr::new("tar"));
+    // Files outside of the directory are refused by it.
+    if zipped {
+        tar::Archive::new(flate2::read::GzDecoder::new(file)).unpack(into)
+    } else {
+        tar::Archive::new(file).unpack(into)
+    }
+}
+
+/// Archives often have one folder at their top, with all the rest in it.
+fn only_folder(place: &Path) -> io::Result<PathBuf> {
+    if project_file(place).is_some() {
+        return Ok(place.to_owned());
+    }
+    let entries: Vec<_> = std::fs::read_dir(place)?.collect::<Result<_, _>>()?;
+    match &entries[..] {
+        [one] if one.file_type()?.is_dir() => Ok(one.path()),
+        _ => Ok(place.to_owned()),
+    }
+}
+
+/// The program that the reference writes for a step: it loads the module and hands over to the class.
+fn write_entry(source: &PythonSource, project: &str, into: &Path) -> io::Result<()> {
+    let mut options = serde_json::Map::new();
+    if let Some(virtualenv) = &source.virtualenv {
+        options.insert(
+            "virtualenv".to_owned(),
+            std::path::absolute(virtualenv)?
+                .display()
+                .to_string()
+                .into(),
+        );
+    }
+    let file = json!({ "name": project, "runtime": { "name": "python", "options": options } });
+    std::fs::write(into.join("Pulumi.yaml"), file.to_string())?;
+    let PythonSource { module, class, .. } = source;
+    std::fs::write(
+        into.join("__main__.py"),
+        format!("from {module} import {class}\n\n{class}.autoload()\n"),
+    )
+}
+
+fn git(args: &[&str], directory: Option<&Path>) -> io::Result<String> {
+    let mut command = Command::new("git");
+    if let Some(directory) = directory {
+        command.current_dir(directory);
+    }
+    // Nobody is there to be asked; and a URL must not be able to start a program.
+    command
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("GIT_ALLOW_PROTOCOL", "https:ssh:git:file:http")
+        .stdin(Stdio::null())
+        .args(args);
+    let done = command.output()?;
+    if done.status.success() {
+        return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
+    }
+    let told = String::from_utf8_lossy(&done.stderr);
+    Err(io::Error::other(format!(
+        "git {}: {}",
+        args.first().unwrap_or(&""),
+        told.trim()
+    )))
+}
+
+fn is_commit(reference: &str) -> bool {
+    reference.len() == 40 && reference.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// The commit that a branch or tag names now.
+pub(super) fn resolve(source: &GitSource) -> io::Result<String> {
+    let reference = &source.reference;
+    if is_commit(reference) {
+        return Ok(reference.to_ascii_lowercase());
+    }
+    // A tag with a message is an object of its own; what it is of has `^{}` after its name.
+    let peeled = format!("{reference}^{{}}");
+    let found = git(&["ls-remote", "--", &source.url, reference, &peeled], None)?;
+    let line = found.lines().max_by_key(|line| line.ends_with("^{}"));
+    let commit = line.and_then(|line| line.split_whitespace().next());
+    commit.map(str::to_owned).ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("no branch or tag {reference} in it"),
+        )
+    })
+}
+
+fn fetch(source: &GitSource, commit: Option<&str>, into: &Path) -> io::Result<()> {
+    let wanted = match commit {
+        Some(commit) => commit.to_owned(),
+        None => resolve(source)?,
+    };
+    git(&["init", "--quiet"], Some(into))?;
+    let one = [
+        "fetch",
+        "--quiet",
+        "--depth",
+        "1",
+        "--",
+        &source.url,
+        &wanted,
+    ];
+    if git(&one, Some(into)).is_err() {
+        // Not every server gives single commits.
+        let all = [
+            "fetch",
+            "--quiet",
+            "--tags",
+            "--",
+            &source.url,
+            "+refs/heads/*:refs/remotes/origin/*",
+        ];
+        git(&all, Some(into))?;
+    }
+    git(
+        &[
+            "-c",
+            "advice.detachedHead=false",
+            "checkout",
+            "--quiet",
+            &wanted,
+        ],
+        Some(into),
+    )
+    .map(drop)
+}
+
+/// Whether a path stays below where it begins.
+pub(super) fn is_below(path: &str) -> bool {
+    Path::new(path)
+        .components()
+        .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+}
+
+/// The digests of all that the inputs name, and what cannot be read of it.
+pub(super) fn all_digests(
+    checking: &Checking<'_>,
+    stack: &str,
+) -> (BTreeMap<String, String>, Vec<(PropertyPath, String)>) {
+    let mut found = BTreeMap::new();
+    let mut failed = Vec::new();
+    let mut parts = stack.split('/').skip(1);
+    let (project, name) = (
+        parts.next().unwrap_or_default(),
+        parts.next().unwrap_or_default(),
+    );
+    let at = |name: &str| PropertyPath::root().key(name);
+    if let Some(directory) = checking.known::<String>("directory") {
+        match project_file(directory.as_ref()) {
+            Some(file) => match project_name(&file) {
+                Ok(said) if said == project => {}
+                Ok(said) => failed.push((
+                    at("stack"),
+                    format!(
+                        "is of project {project}, but {} is of project {said}",
+                        file.display()
+                    ),
+                )),
+                Err(error) => {
+                    failed.push((at("directory"), format!("{}: {error}", file.display())))
+                }
+            },
+            None => failed.push((
+                at("directory"),
+                format!("{directory} has no Pulumi.yaml: it must be that of a Pulumi project"),
+            )),
+        }
+        if let Err(error) = digests(directory.as_ref(), "", name, &mut found) {
+            failed.push((at("directory"), error.to_string()));
+        }
+    }
+    if let Some(archive) = checking.known::<String>("archive") {
+        match digest(archive.as_ref()) {
+            Ok(hash) => {
+                found.insert("archive".to_owned(), hash);
+            }
+            Err(error) => failed.push((at("archive"), format!("{archive}: {error}"))),
+        }
+    }
+    if let Some(source) = checking.known::<GitSource>("git") {
+        match resolve(&source) {
+            Ok(commit) => {
+                found.insert(COMMIT.to_owned(), commit);
+            }
+            Err(error) => failed.push((at("git"), error.to_string())),
+        }
+    }
+    if let Some(source) = checking.known::<PythonSource>("python") {
+        let top = source.module.split('.').next().unwrap_or_default();
+        let root = Path::new(&source.root);
+        let package = [root.join(top), root.join(format!("{top}.py"))]
+            .into_iter()
+            .find(|path| path.exists());
+        let result = match package {
+            Some(package) => digests(&package, top, name, &mut found).map_err(|e| e.to_string()),
+            None => Err(format!("there is no module {top} in {}", source.root)),
+        };
+        if let Err(reason) = result {
+            failed.push((at("python"), reason));
+        }
+    }
+    let watched: Vec<String> = checking.known("watch").unwrap_or_default();
+    for (index, path) in watched.iter().enumerate() {
+        if let Err(error) = digests(path.as_ref(), path, name, &mut found) {
+            failed.push((at("watch").index(index), error.to_string()));
+        }
+    }
+    (found, failed)
 }
 
 #[cfg(test)]

@@ -1,162 +1,30 @@
 //! `ptd:index:Stack`: an inner Pulumi stack.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::path::Path as FilePath;
 
-use pulumi_automation::{Location, Operation, Outcome, is_secret};
+use pulumi_automation::{Location, Operation, Outcome, Settings};
 use pulumi_provider::{
-    Checking, Context, Created, Error, Marked, Observed, Path, Prediction, Preview, Prior,
-    PropertyValue, Resource, Secret,
+    Checking, Context, Created, Diff, Error, Observed, Path, Prediction, Preview, Prior,
+    PropertyMap, Resource,
 };
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::run::{Inner, has_program};
-use super::source;
+use super::args::{OnDelete, PreviewInputs, StackArgs, StackState, StackViews};
+use super::run::{self, GRACE, Inner};
+use super::spec::Spec;
+use super::{foresee, identity, source};
 use crate::Ptd;
-
-/// What happens to the inner stack when the resource is deleted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum OnDelete {
-    /// Deleting is refused while the inner stack has resources.
-    #[default]
-    Refuse,
-    /// The inner stack stays as it is.
-    Retain,
-    /// The resources of the inner stack are destroyed; the empty stack and its history stay.
-    Destroy,
-    /// The resources of the inner stack are destroyed, then the stack is removed.
-    DestroyAndRemove,
-}
-
-/// A whole Pulumi stack as a resource: creating and updating it run `pulumi up` of a project, previewing it runs a preview. Edges
-/// between such resources make one program of a pipeline of stacks, which the engine orders and runs in parallel.
-///
-/// The inner stack stays an ordinary one that can be used by hand: it has its own backend, name, state and secrets provider. Its
-/// project directory is only read: settings and secrets of the run are kept in a private directory, and secrets reach the `pulumi`
-/// program, which must be on the PATH, by its standard input.
-///
-/// The inner program does not inherit the variables of the outer run that begin with `PULUMI`, except `PULUMI_HOME`: what it
-/// needs of them is given in `environment` or named in `inheritEnvironment`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct StackArgs {
-    /// The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
-    pub directory: String,
-    /// The inner stack's full name, `<organization>/<project>/<stack>`. The project is the one in its `Pulumi.yaml`; in
-    /// self-managed backends (all but Pulumi Cloud) the organization is always `organization`. Another name means another stack:
-    /// the resource is replaced.
-    #[schemars(extend("replace" = true))]
-    pub stack: String,
-    /// The URL of the backend that holds the inner stack's state, such as `s3://ptd-acme01-staging?region=us-east-2`. Another
-    /// backend means another stack: the resource is replaced.
-    #[schemars(extend("replace" = true))]
-    pub backend_url: String,
-    /// How the inner stack encrypts its secrets when it is created, such as `awskms://alias/posit-team-dedicated?region=us-east-2` or
-    /// `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub secrets_provider: Option<String>,
-    /// The inner stack's configuration. A key without a namespace gets the project's name as one. Values are texts, numbers, booleans,
-    /// lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what
-    /// `Pulumi.<stack>.yaml` in the directory says; a key that is dropped here disappears.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub config: BTreeMap<String, Marked<Value>>,
-    /// Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub environment: BTreeMap<String, Marked<String>>,
-    /// Names of variables of the outer run's environment that the inner one gets although their names begin with `PULUMI`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub inherit_environment: Vec<String>,
-    /// Values of any kind. A change of one runs the stack again: outputs of other stacks that the program reads by itself, say.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub triggers: BTreeMap<String, Marked<Value>>,
-    /// More files and directories, relative to the program's directory, whose change runs the stack again.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub watch: Vec<String>,
-    /// Only these resources of the inner stack are updated, by URN. Not together with `excludes`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub targets: Vec<String>,
-    /// These resources of the inner stack are left out, by URN. Not together with `targets`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub excludes: Vec<String>,
-    /// How many resources of the inner stack are worked on at once, at least 1. Default: that of the `pulumi` program.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
-    pub parallel: Option<u32>,
-    /// Whether each update of the inner stack first brings its state to what its resources really are. Default: no.
-    #[serde(default)]
-    pub refresh: bool,
-    /// A message for the inner stack's history. A change of it alone runs nothing.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-    /// What happens to the inner stack when the resource is deleted. It is read from the state, so that it must have been applied by an
-    /// earlier update.
-    #[serde(default)]
-    pub on_delete: OnDelete,
-    /// The SHA-256 of each file of the program, by path. Set by the provider; a value given here is ignored.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub source_digests: BTreeMap<String, String>,
-}
-
-/// What is known of an inner stack after its update.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct StackState {
-    /// The inner stack's outputs; secret ones stay secret.
-    #[serde(default)]
-    pub outputs: BTreeMap<String, Marked<Value>>,
-    /// How many resources the last inner update created, updated, replaced and so on, by operation.
-    #[serde(default)]
-    pub changes: BTreeMap<String, f64>,
-    /// The inner stack's settings with its secrets as its secrets provider encrypted them: kept so that they need not be encrypted anew.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub settings: Option<Secret<String>>,
-}
 
 /// The resource `ptd:index:Stack`.
 #[derive(Debug)]
 pub struct Stack;
 
-/// Sets the digests of the sources, which a diff then compares.
-fn digest(checking: &mut Checking<'_>) {
-    let (Some(directory), Some(stack)) = (
-        checking.known::<String>("directory"),
-        checking.known::<String>("stack"),
-    ) else {
-        return;
-    };
-    let name = stack.rsplit('/').next().unwrap_or_default().to_owned();
-    let watched: Vec<String> = checking.known("watch").unwrap_or_default();
-    let mut found = BTreeMap::new();
-    let mut failed = Vec::new();
-    // Hashing a large program takes long enough to disturb others on this thread.
-    tokio::task::block_in_place(|| {
-        if let Err(error) = source::digests(directory.as_ref(), "", &name, &mut found) {
-            failed.push((Path::root().key("directory"), error));
-        }
-        for (at, path) in watched.iter().enumerate() {
-            if let Err(error) = source::digests(path.as_ref(), path, &name, &mut found) {
-                failed.push((Path::root().key("watch").index(at), error));
-            }
-        }
-    });
-    if failed.is_empty() && !found.contains_key("Pulumi.yaml") && !found.contains_key("Pulumi.yml")
-    {
-        checking.refuse(
-            "directory",
-            format!("{directory} has no Pulumi.yaml: it must be that of a Pulumi project"),
-        );
-    }
-    for (path, error) in failed {
-        checking.fail(path, error.to_string());
-    }
-    checking.set("sourceDigests", found);
-}
+/// The inputs that say where the program comes from.
+const SOURCES: [&str; 5] = ["directory", "archive", "program", "git", "python"];
 
 impl Stack {
     /// Runs the inner update and gives what is known afterwards.
-    async fn up(
+    pub(super) async fn up(
         cx: &Context<Ptd>,
         inner: &mut Inner,
         args: &StackArgs,
@@ -166,50 +34,378 @@ impl Stack {
         // Were the run to end here, the next one continues with these settings.
         let begun = StackState {
             settings: Some(inner.settings().into()),
+            pending: true,
             ..before.clone()
         };
         cx.checkpoint(id, &begun);
         cx.alive()?;
+        inner.install(cx, args).await?;
         let outcome = inner.operate(cx, Operation::Up, args).await?;
-        let outputs = inner
-            .outputs(&outcome.outputs.clone().unwrap_or_default(), args)
-            .await?;
-        let state = state(inner, &outcome, outputs);
+        let state = StackState {
+            spec: before.spec.clone(),
+            ..Self::known_after(inner, args, &outcome).await?
+        };
         cx.checkpoint(id, &state);
         Ok(state)
+    }
+
+    /// What is known after an update.
+    pub(super) async fn known_after(
+        inner: &Inner,
+        args: &StackArgs,
+        outcome: &Outcome,
+    ) -> Result<StackState, Error> {
+        let none = BTreeMap::new();
+        let (outputs, last) = inner
+            .look(args, outcome.outputs.as_ref().unwrap_or(&none))
+            .await?;
+        Ok(StackState {
+            outputs,
+            changes: counts(outcome.changes.resource_changes.iter()),
+            resource_count: resource_count(outcome),
+            last_update_version: last.as_ref().and_then(foresee::version),
+            last_update_time: last.map(|last| last.end_time),
+            url: identity::page(&args.backend_url, &args.stack),
+            drift: BTreeMap::new(),
+            pending: false,
+            spec: None,
+            settings: Some(inner.settings().into()),
+        })
+    }
+
+    /// What is recorded of the stack; nothing is run. `None` when there is no such stack.
+    async fn recorded(
+        inner: &mut Inner,
+        args: &StackArgs,
+        before: StackState,
+    ) -> Result<Option<StackState>, Error> {
+        let Some(exported) = inner.export(args).await? else {
+            return Ok(None);
+        };
+        inner.adopt(&exported);
+        let (outputs, last) = inner
+            .look(args, &foresee::recorded_outputs(&exported))
+            .await?;
+        Ok(Some(StackState {
+            outputs,
+            resource_count: count(foresee::resources(&exported).len()),
+            last_update_version: last.as_ref().and_then(foresee::version),
+            last_update_time: last.map(|last| last.end_time),
+            url: identity::page(&args.backend_url, &args.stack),
+            settings: Some(inner.settings().into()),
+            ..before
+        }))
+    }
+
+    /// Shows what the first update would do, in a place that is thrown away: neither a backend nor a stack may be opened that
+    /// perhaps only this run creates.
+    async fn preview_new(cx: &Context<Ptd>, args: &StackArgs) -> Result<(), Error> {
+        let place = tempfile::Builder::new()
+            .prefix("ptd-preview-")
+            .tempdir()
+            .map_err(|e| {
+                Error::refused(
+                    format!("a place for the preview of {}: {e}", args.stack),
+                    "free some space",
+                )
+            })?;
+        let mut key = [0; 16];
+        getrandom::fill(&mut key).map_err(|e| Error::Bug(e.to_string()))?;
+        let mut there = StackArgs {
+            backend_url: format!("file://{}", place.path().display()),
+            secrets_provider: Some("passphrase".to_owned()),
+            ..args.clone()
+        };
+        let passphrase = pulumi_provider::Marked {
+            secret: true,
+            value: hex::encode(key),
+        };
+        there
+            .environment
+            .insert("PULUMI_CONFIG_PASSPHRASE".to_owned(), passphrase);
+        let work = async {
+            let mut inner = Inner::open(cx, &there, None).await?;
+            inner.require_program(args)?;
+            inner.ensure(&there).await?;
+            inner.configure(&there, None).await?;
+            inner.operate(cx, Operation::Preview, &there).await
+        };
+        if let Err(error) = work.await {
+            cx.alive()?;
+            // It may fail only because the stack, or what it reads, is not there yet.
+            cx.warn(format!("the stack does not exist yet, and its program cannot be previewed without it: {error}")).await;
+        }
+        Ok(())
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "nobody has that many resources")]
-fn state(inner: &Inner, outcome: &Outcome, outputs: BTreeMap<String, Marked<Value>>) -> StackState {
-    let changes = outcome
-        .changes
-        .resource_changes
+fn count(count: usize) -> f64 {
+    count as f64
+}
+
+/// Counts without those that are none.
+#[expect(clippy::cast_precision_loss, reason = "nobody has that many resources")]
+pub(super) fn counts<'a>(
+    all: impl Iterator<Item = (&'a String, &'a u64)>,
+) -> BTreeMap<String, f64> {
+    all.filter(|(_, count)| **count > 0)
+        .map(|(op, count)| (op.clone(), *count as f64))
+        .collect()
+}
+
+/// How many resources there are after an update; the stack's own counts for none.
+fn resource_count(outcome: &Outcome) -> f64 {
+    const GONE: [&str; 4] = ["delete", "delete-replaced", "discard-replaced", "discard"];
+    let kept = counts(outcome.changes.resource_changes.iter());
+    let all: f64 = kept
         .iter()
-        .filter(|(_, count)| **count > 0);
-    StackState {
-        outputs,
-        changes: changes
-            .map(|(op, count)| (op.clone(), *count as f64))
-            .collect(),
-        settings: Some(inner.settings().into()),
+        .filter(|(op, _)| !GONE.contains(&op.as_str()))
+        .map(|(_, count)| count)
+        .sum();
+    (all - 1.0).max(0.0)
+}
+
+/// Paths that the program made absolute are written as relative ones again: where a checkout lies does not belong in the state.
+fn relative(path: &str) -> String {
+    let Ok(here) = std::env::current_dir() else {
+        return path.to_owned();
+    };
+    let given = FilePath::new(path);
+    if !given.is_absolute() {
+        return path.to_owned();
+    }
+    let (from, to): (Vec<_>, Vec<_>) = (here.components().collect(), given.components().collect());
+    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    // Only the root in common: the path is another place on this machine.
+    if shared < 2 {
+        return path.to_owned();
+    }
+    let up = std::iter::repeat_n("..".as_ref(), from.len() - shared);
+    let down = to[shared..].iter().map(|part| part.as_os_str());
+    let relative: std::path::PathBuf = up.chain(down).collect();
+    if relative.as_os_str().is_empty() {
+        ".".to_owned()
+    } else {
+        relative.display().to_string()
     }
 }
 
-fn id(args: &StackArgs) -> String {
-    format!("{}#{}", args.backend_url, args.stack)
+fn normalize_paths(checking: &mut Checking<'_>) {
+    for name in ["directory", "archive"] {
+        if let Some(path) = checking.known::<String>(name) {
+            checking.set(name, relative(&path));
+        }
+    }
+    for name in ["watch", "policyPacks"] {
+        if let Some(paths) = checking.known::<Vec<String>>(name) {
+            checking.set(
+                name,
+                paths.iter().map(|path| relative(path)).collect::<Vec<_>>(),
+            );
+        }
+    }
+    if let Some(mut python) = checking.known::<super::args::PythonSource>("python") {
+        python.root = relative(&python.root);
+        python.virtualenv = python.virtualenv.as_deref().map(relative);
+        checking.set("python", python);
+    }
 }
 
-/// The resources of an exported state, without the stack's own.
-fn resources(state: &Value) -> Vec<&str> {
-    let all = state
-        .pointer("/deployment/resources")
-        .and_then(Value::as_array);
-    all.into_iter()
-        .flatten()
-        .filter(|r| r.get("type").and_then(Value::as_str) != Some("pulumi:pulumi:Stack"))
-        .filter_map(|r| r.get("urn")?.as_str())
-        .collect()
+/// Which stack it is, and that nobody else says what becomes of it.
+fn check_identity(checking: &mut Checking<'_>) {
+    let naming = checking.known::<super::args::StackNaming>("naming");
+    let old_naming = checking.old::<super::args::StackNaming>("naming");
+    match (checking.given("stack"), &naming) {
+        (false, Some(naming)) => checking.set("stack", naming.full_name()),
+        (true, Some(naming))
+            if checking.known::<String>("stack") != Some(naming.full_name())
+                && old_naming.is_none() =>
+        {
+            checking.refuse("naming", "cannot be given together with stack");
+        }
+        (false, None) if !checking.given("naming") => {
+            checking.refuse(
+                "stack",
+                "is required: the inner stack's full name, or its parts as naming",
+            );
+        }
+        _ => {}
+    }
+    let stack = checking.known::<String>("stack");
+    let backend = checking.known::<String>("backendUrl");
+    if let Some(stack) = &stack
+        && let Err(error) = Location::new("file:///", stack)
+    {
+        checking.refuse("stack", error.to_string());
+    }
+    if let Some(backend) = &backend
+        && let Err(error) = Location::new(backend, "organization/project/stack")
+    {
+        checking.refuse("backendUrl", error.to_string());
+    }
+    let (Some(stack), Some(backend)) = (stack, backend) else {
+        return;
+    };
+    if !checking.is_ok() {
+        return;
+    }
+    let identity = identity::identity(&backend, &stack);
+    let olds = (
+        checking.old::<String>("backendUrl"),
+        checking.old::<String>("stack"),
+    );
+    if let (Some(old_backend), Some(old_stack)) = olds
+        && identity::identity(&old_backend, &old_stack) != identity
+        && checking.known("replaceOnIdentityChange") != Some(true)
+    {
+        let name = if old_stack == stack {
+            "backendUrl"
+        } else {
+            "stack"
+        };
+        checking.refuse(
+            name,
+            format!(
+                "would make it another stack: it is {old_stack} in {old_backend}. To move its state: PULUMI_BACKEND_URL='{old_backend}' \
+                 pulumi stack export --stack {old_stack} --file state.json, then PULUMI_BACKEND_URL='{backend}' pulumi stack init {stack} \
+                 and pulumi stack import --stack {stack} --file state.json, then put the new name into this program's state with pulumi \
+                 import. Or set replaceOnIdentityChange: the other stack is then created, and onDelete says what happens to this one"
+            ),
+        );
+        return;
+    }
+    own_stack(checking, &backend, &stack);
+    let claimed = checking
+        .engine_address()
+        .and_then(run::folder)
+        .and_then(|folder| folder.claim(&identity, checking.urn()).ok().flatten());
+    if let Some(owner) = claimed {
+        checking.refuse(
+            "stack",
+            format!("{stack} is the inner stack of {owner} already: only one resource can run it"),
+        );
+    }
+}
+
+/// A stack whose program runs itself never ends.
+fn own_stack(checking: &mut Checking<'_>, backend: &str, stack: &str) {
+    let Some((project, name)) = identity::of_urn(checking.urn()) else {
+        return;
+    };
+    let own = format!("/{project}/{name}");
+    let elsewhere =
+        || identity::outer_backend().is_some_and(|outer| !identity::same_backend(&outer, backend));
+    if stack.ends_with(&own) && !elsewhere() {
+        checking.refuse(
+            "stack",
+            format!("{stack} is the stack that declares this resource, unless {backend} is another backend, which cannot be told"),
+        );
+    }
+}
+
+/// Exactly one source, of the right form.
+fn check_source(checking: &mut Checking<'_>) {
+    let observe = checking.known("observe") == Some(true);
+    let given: Vec<&str> = SOURCES
+        .into_iter()
+        .filter(|name| checking.given(name))
+        .collect();
+    match given[..] {
+        [] if !observe => checking.refuse(
+            "directory",
+            "is required: the directory of the inner project. Or one of archive, program, git and python; or observe, to only look at a stack",
+        ),
+        [name, ..] if observe => checking.refuse(name, "cannot be given together with observe"),
+        [first, second, ..] => checking.refuse(second, format!("cannot be given together with {first}")),
+        _ => {}
+    }
+    if let Some(archive) = checking.known::<String>("archive")
+        && !source::is_archive(&archive)
+    {
+        checking.refuse(
+            "archive",
+            format!("{archive} is no .tar, .tar.gz or .tgz file"),
+        );
+    }
+    if let Some(git) = checking.known::<super::args::GitSource>("git") {
+        if git.url.starts_with('-') || git.reference.starts_with('-') || git.reference.is_empty() {
+            checking.refuse(
+                "git",
+                "url and ref must be a repository and a branch, tag or commit in it",
+            );
+        }
+        if git.path.is_some_and(|path| !source::is_below(&path)) {
+            checking.fail(
+                Path::root().key("git").key("path"),
+                "must be a path below the repository's root",
+            );
+        }
+    }
+    if let Some(python) = checking.known::<super::args::PythonSource>("python") {
+        let legal = |name: &str| {
+            name.split('.').all(|part| {
+                !part.is_empty() && part.chars().all(|c| c == '_' || c.is_alphanumeric())
+            })
+        };
+        for (name, value) in [("module", &python.module), ("class", &python.class)] {
+            if !legal(value) {
+                checking.fail(
+                    Path::root().key("python").key(name),
+                    format!("{value:?} is no Python name"),
+                );
+            }
+        }
+    }
+}
+
+/// Sets the digests of the sources, which a diff then compares.
+fn digest(checking: &mut Checking<'_>) {
+    let Some(stack) = checking.known::<String>("stack") else {
+        return;
+    };
+    // Hashing a large program takes long enough to disturb others on this thread.
+    let (found, failed) = tokio::task::block_in_place(|| source::all_digests(checking, &stack));
+    for (path, reason) in failed {
+        checking.fail(path, reason);
+    }
+    checking.set("sourceDigests", found);
+}
+
+/// Leaves a resource that is skipped as it was, and says when that leaves something out.
+fn skip(checking: &mut Checking<'_>) -> bool {
+    let before = checking.old::<BTreeMap<String, String>>("sourceDigests");
+    let now = checking
+        .known::<String>("stack")
+        .map(|stack| tokio::task::block_in_place(|| source::all_digests(checking, &stack)).0);
+    if !checking.keep_old() {
+        return false;
+    }
+    if let (Some(before), Some(now)) = (before, now)
+        && before != now
+    {
+        let changed: Vec<&String> = now
+            .iter()
+            .filter(|(path, hash)| before.get(*path) != Some(hash))
+            .map(|(path, _)| path)
+            .collect();
+        let gone: Vec<&String> = before
+            .keys()
+            .filter(|path| !now.contains_key(*path))
+            .collect();
+        let some: Vec<&str> = changed
+            .into_iter()
+            .chain(gone)
+            .take(3)
+            .map(String::as_str)
+            .collect();
+        checking.warn(format!(
+            "skipped, although its program has changed: {}",
+            some.join(", ")
+        ));
+    }
+    checking.set("skip", true);
+    true
 }
 
 impl Resource for Stack {
@@ -220,17 +416,12 @@ impl Resource for Stack {
     const TOKEN: &'static str = "ptd:index:Stack";
 
     fn check(checking: &mut Checking<'_>, _: Option<&Ptd>) {
-        let backend = checking.known::<String>("backendUrl");
-        if let Some(stack) = checking.known::<String>("stack")
-            && let Err(error) = Location::new("file:///", &stack)
-        {
-            checking.refuse("stack", error.to_string());
+        normalize_paths(checking);
+        if checking.known("skip") == Some(true) && skip(checking) {
+            return;
         }
-        if let Some(backend) = backend
-            && let Err(error) = Location::new(&backend, "organization/project/stack")
-        {
-            checking.refuse("backendUrl", error.to_string());
-        }
+        check_identity(checking);
+        check_source(checking);
         let some = |name: &str| {
             checking
                 .known::<Vec<String>>(name)
@@ -239,8 +430,47 @@ impl Resource for Stack {
         if some("targets") && some("excludes") {
             checking.refuse("excludes", "cannot be given together with targets");
         }
+        for (at, pack) in checking
+            .known::<Vec<String>>("policyPacks")
+            .unwrap_or_default()
+            .iter()
+            .enumerate()
+        {
+            if !FilePath::new(pack).is_dir() {
+                checking.fail(
+                    Path::root().key("policyPacks").index(at),
+                    format!("there is no directory {pack}"),
+                );
+            }
+        }
         if checking.is_ok() {
             digest(checking);
+        }
+    }
+
+    fn diff(diff: &mut Diff, old: &Prior<Self>, news: &PropertyMap, _: Option<&Ptd>) {
+        let news: Option<StackArgs> = pulumi_provider::from_properties(news).ok();
+        let Some(olds) = &old.args else { return };
+        let pending = old.state.as_ref().is_some_and(|state| state.pending);
+        let all: Vec<Path> = diff.changes().map(|(path, _)| path.clone()).collect();
+        let quiet = news.as_ref().is_some_and(|news| news.skip || news.observe) || olds.observe;
+        for path in &all {
+            let top = path.top().unwrap_or_default();
+            let identity = matches!(top, "stack" | "backendUrl");
+            let credential =
+                top == "environment" && path.steps().len() > 1 && super::args::is_credential(path);
+            if (quiet && !identity) || (top == "skip" && !pending) || credential {
+                diff.ignore(path);
+            }
+        }
+        // Whether another stack is meant is known only when both are.
+        let Some(news) = news else { return };
+        let same = identity::identity(&olds.backend_url, &olds.stack)
+            == identity::identity(&news.backend_url, &news.stack);
+        for name in ["stack", "backendUrl"] {
+            if !same && diff.touches(name) {
+                diff.replace(Path::root().key(name));
+            }
         }
     }
 
@@ -249,49 +479,136 @@ impl Resource for Stack {
         request: &Preview<Self>,
         prediction: &mut Prediction,
     ) -> Result<(), Error> {
-        prediction.unknown("changes");
-        prediction.unknown("settings");
+        for name in [
+            "changes",
+            "settings",
+            "resourceCount",
+            "lastUpdateVersion",
+            "lastUpdateTime",
+            "drift",
+            "url",
+            "spec",
+            "pending",
+        ] {
+            prediction.unknown(name);
+        }
+        cx.patience(GRACE);
         let Some((_, old)) = &request.old else {
-            // Neither a backend nor a stack may be opened that perhaps only this run creates.
-            cx.status("previewed once it exists").await;
+            let Some(args) = &request.args else {
+                cx.status(format!(
+                    "will run after {} is known",
+                    foresee::unknown(&request.inputs)
+                ))
+                .await;
+                return Ok(());
+            };
+            if args.skip || args.observe || args.views == StackViews::None {
+                cx.status("previewed once it exists").await;
+            } else if run::is_there(args) {
+                let mut inner = Inner::open(cx, args, None).await?;
+                if let Some(exported) = inner.export(args).await? {
+                    inner.adopt(&exported);
+                }
+                inner.configure(args, None).await?;
+                inner.operate(cx, Operation::Preview, args).await?;
+            } else {
+                Self::preview_new(cx, args).await?;
+            }
             return Ok(());
         };
-        let (Some(args), Some(state)) = (&request.args, &old.state) else {
-            cx.status("runs once its inputs are known").await;
+        let Some(state) = &old.state else {
             return Ok(());
         };
-        let outputs = if let Some(before) = &old.args
-            && !runs(before, args)
+        let last_known = || {
+            let wanted = request.known("previewInputs") == Some(PreviewInputs::LastKnown);
+            wanted
+                .then(|| foresee::with_last_known(&request.inputs, &old.inputs))
+                .flatten()
+        };
+        let (args, guessed) = match &request.args {
+            Some(args) => (args.clone(), false),
+            None => match last_known() {
+                Some(args) => (args, true),
+                None => {
+                    cx.status(format!(
+                        "will run after {} is known",
+                        foresee::unknown(&request.inputs)
+                    ))
+                    .await;
+                    return Ok(());
+                }
+            },
+        };
+        if guessed {
+            cx.warn(format!(
+                "previewed with the last known value of {}",
+                foresee::unknown(&request.inputs)
+            ))
+            .await;
+        } else if let Some(before) = &old.args
+            && !state.pending
+            && !before.runs(&args)
         {
-            known(state)
-        } else {
-            let mut inner = Inner::open(args, Some(state)).await?;
-            inner.configure(args, old.args.as_ref()).await?;
-            cx.patience(super::run::GRACE);
-            let outcome = inner.operate(cx, Operation::Preview, args).await?;
-            cx.info(summary("would", &outcome)).await;
-            foreseen(state, &outcome)
-        };
-        prediction.value("outputs", outputs);
+            prediction.value("outputs", foresee::known(state));
+            prediction.known("spec", Spec::of(&args));
+            return Ok(());
+        }
+        let mut inner = Inner::open(cx, &args, Some(state)).await?;
+        inner.require_program(&args)?;
+        inner.configure(&args, old.args.as_ref()).await?;
+        let outcome = inner.operate(cx, Operation::Preview, &args).await?;
+        if !guessed {
+            prediction.value("outputs", foresee::foreseen(state, &outcome));
+            prediction.known("spec", Spec::of(&args));
+        }
         Ok(())
     }
 
     async fn create(cx: &Context<Ptd>, args: StackArgs) -> Result<Created<StackState>, Error> {
-        let mut inner = Inner::open(&args, None).await?;
-        cx.patience(super::run::GRACE);
+        cx.patience(GRACE);
+        let id = identity::id(&args.backend_url, &args.stack);
+        let mut inner = Inner::open(cx, &args, None).await?;
         cx.alive()?;
+        let none = StackState {
+            spec: Some(Spec::of(&args)),
+            pending: true,
+            ..StackState::default()
+        };
+        if args.observe || args.skip {
+            let before = StackState {
+                pending: args.skip,
+                ..none.clone()
+            };
+            let state = match Self::recorded(&mut inner, &args, before).await? {
+                Some(state) => state,
+                None if args.skip => {
+                    cx.info("skipped; it was never run").await;
+                    none
+                }
+                None => {
+                    return Err(Error::refused(
+                        format!(
+                            "there is no stack {} in {} to observe",
+                            args.stack, args.backend_url
+                        ),
+                        "correct the input stack or backendUrl, or give the stack a program that creates it",
+                    ));
+                }
+            };
+            return Ok(Created { id, state });
+        }
+        inner.require_program(&args)?;
         if inner.ensure(&args).await? {
             cx.info(format!("takes over the existing stack {}", args.stack))
                 .await;
         }
-        let id = id(&args);
-        let none = StackState {
+        let begun = StackState {
             settings: Some(inner.settings().into()),
-            ..StackState::default()
+            ..none
         };
-        cx.checkpoint(&id, &none);
+        cx.checkpoint(&id, &begun);
         inner.configure(&args, None).await?;
-        let state = Self::up(cx, &mut inner, &args, &id, &none).await?;
+        let state = Self::up(cx, &mut inner, &args, &id, &begun).await?;
         Ok(Created { id, state })
     }
 
@@ -300,42 +617,43 @@ impl Resource for Stack {
         id: &str,
         prior: Option<Prior<Self>>,
     ) -> Result<Option<Observed<Self>>, Error> {
-        let Some(prior) = prior else {
-            return Err(Error::refused(
-                format!("stack {id} cannot be imported"),
-                "declare the resource without import: creating it takes over the existing stack",
-            ));
+        cx.patience(GRACE);
+        let Some(prior) = prior.filter(|prior| !prior.inputs.is_empty()) else {
+            return import(cx, id).await;
         };
         let args = prior.require_args()?;
-        let inner = Inner::open(&args, prior.state.as_ref()).await?;
-        let Some(exported) = inner.export(&args).await? else {
+        let before = prior.state.unwrap_or_default();
+        let mut inner = Inner::open(cx, &args, Some(&before)).await?;
+        cx.alive()?;
+        let state = Self::recorded(&mut inner, &args, before).await?;
+        let Some(mut state) = state else {
             return Ok(None);
         };
-        cx.alive()?;
-        let all = exported
-            .pointer("/deployment/resources")
-            .and_then(Value::as_array);
-        let root = all
-            .into_iter()
-            .flatten()
-            .find(|r| r.get("type").and_then(Value::as_str) == Some("pulumi:pulumi:Stack"));
-        let marked: BTreeMap<String, Value> = root
-            .and_then(|root| root.get("outputs"))
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
-            .map(|(name, value)| (name.clone(), mark_deep(value)))
-            .collect();
-        let outputs = inner.outputs(&marked, &args).await?;
-        let state = StackState {
-            outputs,
-            changes: prior
-                .state
-                .as_ref()
-                .map(|s| s.changes.clone())
-                .unwrap_or_default(),
-            settings: prior.state.and_then(|s| s.settings),
-        };
+        if !args.observe && !args.skip && state.resource_count > 0.0 {
+            let quiet = StackArgs {
+                message: None,
+                targets: Vec::new(),
+                excludes: Vec::new(),
+                ..args.clone()
+            };
+            match inner.operate(cx, Operation::RefreshPreview, &quiet).await {
+                Ok(outcome) => {
+                    let changes = &outcome.changes.resource_changes;
+                    state.drift = counts(
+                        changes
+                            .iter()
+                            .filter(|(op, _)| matches!(op.as_str(), "update" | "delete")),
+                    );
+                }
+                Err(error) => {
+                    cx.alive()?;
+                    cx.warn(format!(
+                        "whether resources of it have changed cannot be told: {error}"
+                    ))
+                    .await;
+                }
+            }
+        }
         Ok(Some(Observed::new(args, state)))
     }
 
@@ -345,32 +663,49 @@ impl Resource for Stack {
         old: Prior<Self>,
         args: StackArgs,
     ) -> Result<StackState, Error> {
-        let before = old.state.clone().unwrap_or_default();
-        if let (Some(was), Some(state)) = (&old.args, &old.state)
-            && !runs(was, &args)
-            && state.settings.is_some()
+        let mut before = old.state.clone().unwrap_or_default();
+        before.spec = Some(Spec::of(&args));
+        if let Some(was) = &old.args
+            && (args.skip || args.observe || !before.pending)
+            && !was.runs(&args)
         {
-            return Ok(state.clone());
+            return Ok(before);
         }
-        let mut inner = Inner::open(&args, old.state.as_ref()).await?;
-        cx.patience(super::run::GRACE);
-        inner.ensure(&args).await?;
+        cx.patience(GRACE);
+        let mut inner = Inner::open(cx, &args, old.state.as_ref()).await?;
+        inner.require_program(&args)?;
+        if !Inner::is_known(old.state.as_ref()) {
+            inner.ensure(&args).await?;
+        }
         inner.configure(&args, old.args.as_ref()).await?;
         Self::up(cx, &mut inner, &args, id, &before).await
     }
 
     async fn delete(cx: &Context<Ptd>, id: &str, old: Prior<Self>) -> Result<(), Error> {
         let args = old.require_args()?;
-        if args.on_delete == OnDelete::Retain {
+        if args.on_delete == OnDelete::Retain || args.observe {
             cx.info(format!("leaves the inner stack {id} as it is"))
                 .await;
             return Ok(());
         }
-        let mut inner = Inner::open(&args, old.state.as_ref()).await?;
+        let identity = identity::identity(&args.backend_url, &args.stack);
+        let folder = cx.engine_address().and_then(|engine| run::folder(&engine));
+        if let Some(owner) = folder.and_then(|folder| folder.owner(&identity))
+            && owner != cx.urn()
+        {
+            // A resource that was renamed without an alias is created under its new name before the old one is deleted.
+            cx.warn(format!(
+                "leaves the inner stack {id} as it is: {owner} has taken it over"
+            ))
+            .await;
+            return Ok(());
+        }
+        cx.patience(GRACE);
+        let mut inner = Inner::open(cx, &args, old.state.as_ref()).await?;
         let Some(exported) = inner.export(&args).await? else {
             return Ok(());
         };
-        let left = resources(&exported);
+        let left = foresee::resources(&exported);
         match args.on_delete {
             OnDelete::Refuse if !left.is_empty() => {
                 let some: Vec<&str> = left.iter().take(3).copied().collect();
@@ -388,15 +723,16 @@ impl Resource for Stack {
             OnDelete::Refuse | OnDelete::Retain => return Ok(()),
             OnDelete::Destroy | OnDelete::DestroyAndRemove => {}
         }
-        cx.patience(super::run::GRACE);
         cx.alive()?;
         if !left.is_empty() {
-            inner.ensure(&args).await?;
+            inner.adopt(&exported);
             inner.configure(&args, Some(&args)).await?;
-            if !has_program(&args.directory).await {
-                inner.without_program();
-            }
-            inner.operate(cx, Operation::Destroy, &args).await?;
+            let whole = StackArgs {
+                targets: Vec::new(),
+                excludes: Vec::new(),
+                ..args.clone()
+            };
+            inner.operate(cx, Operation::Destroy, &whole).await?;
         }
         if args.on_delete == OnDelete::DestroyAndRemove {
             inner.remove(&args).await?;
@@ -405,81 +741,34 @@ impl Resource for Stack {
     }
 }
 
-/// Whether a change of inputs runs the inner program.
-fn runs(old: &StackArgs, new: &StackArgs) -> bool {
-    let quiet = |args: &StackArgs| StackArgs {
-        message: None,
-        on_delete: OnDelete::default(),
-        directory: String::new(),
-        ..args.clone()
+/// Looks at an existing stack of which only the id is known.
+async fn import(cx: &Context<Ptd>, id: &str) -> Result<Option<Observed<Stack>>, Error> {
+    let Some((backend, stack)) = identity::parse_id(id) else {
+        return Err(Error::refused(
+            format!("{id:?} is not the id of a stack"),
+            "give <backend URL>#<organization>/<project>/<stack>",
+        ));
     };
-    quiet(old) != quiet(new)
-}
-
-fn known(state: &StackState) -> PropertyValue {
-    let each = state
-        .outputs
-        .iter()
-        .map(|(name, value)| (name.clone(), marked(value)));
-    PropertyValue::Map(each.collect())
-}
-
-fn marked(value: &Marked<Value>) -> PropertyValue {
-    pulumi_provider::to_value(value).unwrap_or(PropertyValue::UNKNOWN)
-}
-
-/// The outputs after an update that was only previewed: those that the preview leaves as they are. What a secret one becomes is not
-/// told, so that they are known only when nothing changes at all.
-fn foreseen(state: &StackState, outcome: &Outcome) -> PropertyValue {
-    let Some(shown) = &outcome.outputs else {
-        return PropertyValue::UNKNOWN;
+    let mut args = StackArgs {
+        observe: true,
+        stack: stack.to_owned(),
+        backend_url: backend.to_owned(),
+        inherit_environment: ["PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"]
+            .map(str::to_owned)
+            .to_vec(),
+        ..StackArgs::default()
     };
-    let quiet = !outcome.changes.has_changes();
-    let names: BTreeSet<&String> = shown.keys().collect();
-    let each = names.into_iter().map(|name| {
-        let before = state.outputs.get(name);
-        let same = match (before, shown.get(name)) {
-            (Some(before), Some(now)) if before.secret || is_secret(now) => {
-                quiet && before.secret && is_secret(now)
-            }
-            (Some(before), Some(now)) => before.value == *now,
-            _ => false,
-        };
-        let value = before
-            .filter(|_| same)
-            .map_or(PropertyValue::UNKNOWN, marked);
-        (name.clone(), value)
-    });
-    PropertyValue::Map(each.collect())
-}
-
-/// A secret anywhere inside makes the whole output one, as events have it.
-fn mark_deep(value: &Value) -> Value {
-    fn holds(value: &Value) -> bool {
-        is_secret(value)
-            || match value {
-                Value::Array(items) => items.iter().any(holds),
-                Value::Object(fields) => fields.values().any(holds),
-                _ => false,
-            }
-    }
-    if holds(value) {
-        pulumi_automation::secret_mark()
-    } else {
-        value.clone()
-    }
-}
-
-fn summary(verb: &str, outcome: &Outcome) -> String {
-    let changes = outcome
-        .changes
-        .resource_changes
-        .iter()
-        .filter(|(op, count)| **count > 0 && *op != "same");
-    let all: Vec<String> = changes.map(|(op, count)| format!("{op} {count}")).collect();
-    if all.is_empty() {
-        "the inner stack would not change".to_owned()
-    } else {
-        format!("{verb} {}", all.join(", "))
-    }
+    let mut inner = Inner::open(cx, &args, None).await?;
+    let state = Stack::recorded(&mut inner, &args, StackState::default()).await?;
+    args.inherit_environment.clear();
+    Ok(state.map(|mut state| {
+        let settings = state
+            .settings
+            .as_ref()
+            .and_then(|text| Settings::parse(text.expose()).ok());
+        args.secrets_provider =
+            settings.and_then(|settings| settings.secrets_provider().map(str::to_owned));
+        state.spec = Some(Spec::of(&args));
+        Observed::new(args, state)
+    }))
 }

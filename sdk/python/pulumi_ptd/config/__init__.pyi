@@ -56,6 +56,12 @@ ignoreTagKeys: Optional[str]
 Keys of tags that something else manages: they are neither added, removed nor compared. A trailing `*` makes one a prefix.
 """
 
+maxParallelStacks: Optional[int]
+"""
+How many inner stacks (`Stack`, `StackUpdate`) run at once in one run of the CLI, over all its providers, at least 1. Otherwise
+`PTD_MAX_PARALLEL_STACKS`, or twice the cores and at least 4, less when memory is short (512 MiB are counted for each).
+"""
+
 maxRetries: Optional[int]
 """
 How often a call that failed for a passing reason (throttling, a server error, a broken connection) is tried again, 0 to 50. Otherwise

@@ -79,6 +79,14 @@ class _ExportableConfig(types.ModuleType):
         return __config__.get('ignoreTagKeys')
 
     @_builtins.property
+    def max_parallel_stacks(self) -> Optional[int]:
+        """
+        How many inner stacks (`Stack`, `StackUpdate`) run at once in one run of the CLI, over all its providers, at least 1. Otherwise
+        `PTD_MAX_PARALLEL_STACKS`, or twice the cores and at least 4, less when memory is short (512 MiB are counted for each).
+        """
+        return __config__.get_int('maxParallelStacks') or _utilities.get_env_int('PTD_MAX_PARALLEL_STACKS')
+
+    @_builtins.property
     def max_retries(self) -> Optional[int]:
         """
         How often a call that failed for a passing reason (throttling, a server error, a broken connection) is tried again, 0 to 50. Otherwise

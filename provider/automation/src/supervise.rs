@@ -1,0 +1,99 @@
+//! A process between the driver and the CLI, which outlives neither.
+
+use std::ffi::OsString;
+use std::io;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, getppid, kill_process};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::process::{Member, descendants};
+
+/// How often it is looked whether the driver still lives.
+const LOOK: Duration = Duration::from_millis(100);
+/// What is added to the number of a signal that ended the program.
+const SIGNALLED: i32 = 128;
+
+/// What a program does that [`Cli::supervised_by`](crate::Cli::supervised_by) names: `arguments` are those after the ones given
+/// there.
+///
+/// The CLI runs as its child. When the driver dies, even by SIGKILL, the CLI is interrupted, has its grace to end by itself, and
+/// is then killed; in each case nothing that it started is left behind.
+#[must_use]
+pub fn supervise(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let result = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .and_then(|runtime| runtime.block_on(run(arguments.into_iter().collect())));
+    match result {
+        Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)),
+        Err(error) => {
+            eprintln!("supervising an operation: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Vec<OsString>) -> io::Result<i32> {
+    let wrong = || io::Error::new(io::ErrorKind::InvalidInput, "not started by a driver");
+    let number = |at: usize| arguments.get(at)?.to_str()?.parse::<u64>().ok();
+    let (Some(driver), Some(grace), Some(program)) = (number(0), number(1), arguments.get(2))
+    else {
+        return Err(wrong());
+    };
+    #[cfg(target_os = "linux")]
+    // What loses its parent becomes a child of this process, and is found.
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut child = tokio::process::Command::new(program)
+        .args(&arguments[3..])
+        .stdin(std::process::Stdio::null())
+        .spawn()?;
+    let leader = child
+        .id()
+        .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+    let end = || {
+        if let Some(leader) = leader {
+            // It may have ended meanwhile, which is what is wanted.
+            let _ = kill_process(leader, Signal::INT);
+        }
+    };
+    let orphaned = async {
+        let lives =
+            || getppid().is_some_and(|p| u64::try_from(p.as_raw_nonzero().get()) == Ok(driver));
+        while lives() {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    tokio::pin!(orphaned);
+    let status = loop {
+        tokio::select! {
+            status = child.wait() => break status?,
+            _ = interrupt.recv() => end(),
+            _ = terminate.recv() => end(),
+            () = &mut orphaned => {
+                end();
+                let ended = tokio::time::timeout(Duration::from_millis(grace), child.wait()).await;
+                kill_all();
+                break match ended {
+                    Ok(status) => status?,
+                    Err(_) => child.wait().await?,
+                };
+            }
+        }
+    };
+    kill_all();
+    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+    Ok(status
+        .code()
+        .or(signal.map(|signal| SIGNALLED + signal))
+        .unwrap_or(SIGNALLED))
+}
+
+fn kill_all() {
+    for member in descendants(rustix::process::getpid()) {
+        Member::kill(&member);
+    }
+}

@@ -1,0 +1,374 @@
+//! What is said of an inner stack, and what is known of it.
+
+use std::collections::BTreeMap;
+
+use pulumi_provider::{Marked, Secret};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What happens to the inner stack when the resource is deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OnDelete {
+    /// Deleting is refused while the inner stack has resources.
+    #[default]
+    Refuse,
+    /// The inner stack stays as it is.
+    Retain,
+    /// The resources of the inner stack are destroyed; the empty stack and its history stay.
+    Destroy,
+    /// The resources of the inner stack are destroyed, then the stack is removed.
+    DestroyAndRemove,
+}
+
+/// Whether previews show the resources of the inner stack.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum StackViews {
+    /// Previews run a preview of the inner stack, and show each of its resources that would change below this one.
+    #[default]
+    Preview,
+    /// Inner resources are not shown. A stack that is still to be created is not previewed either, which is faster.
+    None,
+}
+
+/// What a preview takes for inputs that are not known yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum PreviewInputs {
+    /// Nothing: the inner preview waits until they are known.
+    #[default]
+    Known,
+    /// The values of the last update, and a warning that names them. They never reach an update.
+    LastKnown,
+}
+
+/// A kind of failure after which an inner update is run again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum RetryOn {
+    /// Somebody else is at work on the inner stack.
+    Lock,
+    /// The backend cannot be reached.
+    Backend,
+    /// A service has asked for fewer requests.
+    Throttling,
+}
+
+/// When an inner update is run again. Errors of programs and of policies are never retried.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StackRetry {
+    /// How often it is run at most, 2 to 10.
+    #[schemars(range(min = 2, max = 10))]
+    pub attempts: u32,
+    /// Seconds before the second run, doubled each time, at most 600. Default 5.
+    #[serde(default = "five")]
+    #[schemars(range(min = 0.0, max = 600.0))]
+    pub delay_seconds: f64,
+    /// After which failures. Default: all that can be named.
+    #[serde(default = "each", skip_serializing_if = "Vec::is_empty")]
+    pub on: Vec<RetryOn>,
+}
+
+fn five() -> f64 {
+    5.0
+}
+
+fn each() -> Vec<RetryOn> {
+    vec![RetryOn::Lock, RetryOn::Backend, RetryOn::Throttling]
+}
+
+/// An inner program in a git repository. The `git` program fetches it, with whatever credentials it has.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GitSource {
+    /// The repository, as `git clone` takes it.
+    pub url: String,
+    /// A branch, tag or full commit hash. A branch or tag is resolved whenever inputs are checked: when it has moved, the stack runs.
+    /// Naming an earlier one rolls back.
+    #[serde(rename = "ref")]
+    pub reference: String,
+    /// The project's directory in the repository. Default: its root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+/// An inner program that is a class of a Python module, made by calling its `autoload` function.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PythonSource {
+    /// The module, such as `ptd.pulumi_resources.aws_workload_persistent`.
+    pub module: String,
+    /// The class in it, such as `AWSWorkloadPersistent`.
+    pub class: String,
+    /// The directory that holds the module's top package, relative to the program's directory; it is put on the module path, and
+    /// its files are digested.
+    pub root: String,
+    /// The virtual environment with what the module needs, relative to the program's directory. Default: the `python3` on the PATH.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub virtualenv: Option<String>,
+}
+
+/// The parts of a stack's name as this platform names stacks: `organization/ptd-<cloud>-<kind>-<step>/<target>`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StackNaming {
+    /// `aws` or `azure`.
+    #[schemars(extend("enum" = ["aws", "azure"]))]
+    pub cloud: String,
+    /// `workload` or `control-room`.
+    #[schemars(extend("enum" = ["workload", "control-room"]))]
+    pub kind: String,
+    /// The step, such as `postgres_config`; underscores become hyphens.
+    pub step: String,
+    /// The target, such as `acme01-staging`.
+    pub target: String,
+}
+
+impl StackNaming {
+    /// The full name.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        let Self {
+            cloud,
+            kind,
+            step,
+            target,
+        } = self;
+        format!(
+            "organization/ptd-{cloud}-{kind}-{}/{target}",
+            step.replace('_', "-")
+        )
+    }
+}
+
+/// A whole Pulumi stack as a resource: creating and updating it run `pulumi up` of a project, previewing it runs a preview. Edges
+/// between such resources make one program of a pipeline of stacks, which the engine orders and runs in parallel.
+///
+/// The inner stack stays an ordinary one that can be used by hand: it has its own backend, name, state and secrets provider. Its
+/// project directory is only read: settings and secrets of the run are kept in a private directory, and secrets reach the `pulumi`
+/// program, which must be on the PATH, by its standard input.
+///
+/// The inner program does not inherit the variables of the outer run that begin with `PULUMI`, except `PULUMI_HOME`: what it
+/// needs of them is given in `environment` or named in `inheritEnvironment`.
+///
+/// The program is one of `directory`, `archive`, `program`, `git` and `python`. With `observe` there is none: the stack is only
+/// looked at.
+///
+/// An existing stack is imported by `<backendUrl>#<organization>/<project>/<stack>`; nothing is run and nothing in it is changed.
+/// Outputs that are secret are read with the passphrase of the outer run's environment where the stack has one.
+///
+/// In previews, and only there, the resources of the inner stack are shown below this one.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StackArgs {
+    /// The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
+    /// An archive of the inner project's directory: a `.tar`, `.tar.gz` or `.tgz` file, relative to the program's directory. Naming
+    /// an earlier one rolls back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive: Option<String>,
+    /// The inner project itself, as a `Pulumi.yaml` with the runtime `yaml` says it: `resources`, `variables`, `outputs`, and so on.
+    /// `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program's: a YAML program as the outer
+    /// one must write them as `$${...}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<BTreeMap<String, Value>>,
+    /// The inner project in a git repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git: Option<GitSource>,
+    /// The inner program as a class of a Python module.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python: Option<PythonSource>,
+    /// Whether the stack is only looked at: there is no program, and nothing is run. Its outputs are those that are recorded.
+    /// Giving the stack a program later runs nothing either, until something else changes. Default `false`.
+    #[serde(default)]
+    pub observe: bool,
+    /// Whether the stack is left as it is although its inputs or its program may have changed: its outputs are those that are
+    /// recorded. What changed meanwhile is applied by the first update that does not skip it; a warning says when files of its
+    /// program have changed. Default `false`.
+    #[serde(default)]
+    pub skip: bool,
+    /// The inner stack's full name, `<organization>/<project>/<stack>`. The project is the one in its `Pulumi.yaml`; in
+    /// self-managed backends (all but Pulumi Cloud) the organization is always `organization`. Either this or `naming` is given.
+    /// Another name means another stack, which is refused unless `replaceOnIdentityChange` is set.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stack: String,
+    /// The parts that the name of the stack is made of, in place of `stack`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub naming: Option<StackNaming>,
+    /// The URL of the backend that holds the inner stack's state, such as `s3://ptd-acme01-staging?region=us-east-2`. Another
+    /// backend (another bucket or directory, not merely another way to write the URL) means another stack, which is refused unless
+    /// `replaceOnIdentityChange` is set.
+    pub backend_url: String,
+    /// Whether another `stack` or `backendUrl` replaces the resource: the new stack is created, and what `onDelete` says happens to
+    /// the old one. Default `false`: it is refused, and the commands that move a state are told.
+    #[serde(default)]
+    pub replace_on_identity_change: bool,
+    /// How the inner stack encrypts its secrets when it is created, such as `awskms://alias/posit-team-dedicated?region=us-east-2` or
+    /// `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secrets_provider: Option<String>,
+    /// The inner stack's configuration. A key without a namespace gets the project's name as one. Values are texts, numbers, booleans,
+    /// lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what
+    /// `Pulumi.<stack>.yaml` in the directory says; a key that is dropped here disappears.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub config: BTreeMap<String, Marked<Value>>,
+    /// Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again,
+    /// except of one with credentials (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `ARM_CLIENT_SECRET`,
+    /// `ARM_OIDC_TOKEN`, `PULUMI_ACCESS_TOKEN`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, Marked<String>>,
+    /// Names of variables of the outer run's environment that the inner one gets although their names begin with `PULUMI`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inherit_environment: Vec<String>,
+    /// Values of any kind. A change of one runs the stack again: outputs of other stacks that the program reads by itself, say.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub triggers: BTreeMap<String, Marked<Value>>,
+    /// More files and directories, relative to the program's directory, whose change runs the stack again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub watch: Vec<String>,
+    /// Only these resources of the inner stack are updated, by URN. Not together with `excludes`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<String>,
+    /// These resources of the inner stack are left out, by URN. Not together with `targets`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excludes: Vec<String>,
+    /// These resources of the inner stack are replaced by each update, by URN.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replace: Vec<String>,
+    /// How many resources of the inner stack are worked on at once, at least 1. Default: that of the `pulumi` program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub parallel: Option<u32>,
+    /// Whether each update of the inner stack first brings its state to what its resources really are. Default: no.
+    #[serde(default)]
+    pub refresh: bool,
+    /// A message for the inner stack's history. A change of it alone runs nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Directories of policy packs that previews and updates of the inner stack must meet, relative to the program's directory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policy_packs: Vec<String>,
+    /// Whether `pulumi install` is run in the project's directory before the program, which fetches the plugins and packages it
+    /// needs. It is run again when the files that name them change. Default `false`.
+    #[serde(default)]
+    pub install_dependencies: bool,
+    /// Whether a lock of the inner stack is removed when its holder was a process of this host that is there no more. Default
+    /// `false`: the update fails and says who held the lock.
+    #[serde(default)]
+    pub cancel_stale_lock: bool,
+    /// Seconds to wait for a lock that somebody else holds. Default 0: the update fails at once.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 86400.0))]
+    pub lock_timeout: f64,
+    /// When an inner update that failed is run again. Default: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<StackRetry>,
+    /// Whether previews show the resources of the inner stack. Default `preview`.
+    #[serde(default)]
+    pub views: StackViews,
+    /// What a preview takes for inputs that are not known yet. Default `known`.
+    #[serde(default)]
+    pub preview_inputs: PreviewInputs,
+    /// What happens to the inner stack when the resource is deleted. It is read from the state, so that it must have been applied by an
+    /// earlier update.
+    #[serde(default)]
+    pub on_delete: OnDelete,
+    /// The SHA-256 of each file of the program, by path. Set by the provider; a value given here is ignored.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub source_digests: BTreeMap<String, String>,
+}
+
+impl StackArgs {
+    /// The inputs whose change runs the inner stack, with neutral values for all others.
+    fn running(&self) -> Self {
+        let credential = |name: &String| CREDENTIALS.contains(&name.as_str());
+        Self {
+            // Files count by their digests, wherever they are.
+            directory: None,
+            archive: None,
+            naming: None,
+            observe: false,
+            skip: false,
+            backend_url: String::new(),
+            replace_on_identity_change: false,
+            message: None,
+            cancel_stale_lock: false,
+            lock_timeout: 0.0,
+            retry: None,
+            views: StackViews::default(),
+            preview_inputs: PreviewInputs::default(),
+            on_delete: OnDelete::default(),
+            parallel: None,
+            install_dependencies: false,
+            environment: self
+                .environment
+                .iter()
+                .filter(|(n, _)| !credential(n))
+                .map(|(n, v)| (n.clone(), v.clone()))
+                .collect(),
+            ..self.clone()
+        }
+    }
+
+    /// Whether going from `self` to `new` runs the inner stack.
+    #[must_use]
+    pub fn runs(&self, new: &Self) -> bool {
+        !new.observe && !new.skip && !self.observe && self.running() != new.running()
+    }
+}
+
+/// Variables that say who works, not what is done.
+const CREDENTIALS: [&str; 6] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "ARM_CLIENT_SECRET",
+    "ARM_OIDC_TOKEN",
+    "PULUMI_ACCESS_TOKEN",
+];
+
+/// Whether a path into the inputs is that of a variable with credentials.
+pub(super) fn is_credential(path: &pulumi_provider::Path) -> bool {
+    path.steps().iter().any(|step| matches!(step, pulumi_provider::Step::Key(name) if CREDENTIALS.contains(&name.as_str())))
+}
+
+/// What is known of an inner stack after its update.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StackState {
+    /// The inner stack's outputs; secret ones stay secret.
+    #[serde(default)]
+    pub outputs: BTreeMap<String, Marked<Value>>,
+    /// How many resources the last inner update created, updated, replaced and so on, by operation.
+    #[serde(default)]
+    pub changes: BTreeMap<String, f64>,
+    /// How many resources the inner stack has.
+    #[serde(default)]
+    pub resource_count: f64,
+    /// The number of the last inner update, counted from 1. Absent when it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_update_version: Option<f64>,
+    /// When the last inner update ended, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_update_time: Option<String>,
+    /// The page of the inner stack in Pulumi Cloud. Absent for self-managed backends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// How many resources of the inner stack were found to be other than its state says, by the operation that a refresh would do
+    /// (`update`, `delete`), when the resource was last refreshed.
+    #[serde(default)]
+    pub drift: BTreeMap<String, f64>,
+    /// Whether an inner update is due whatever the inputs: the last one has not ended well, or there was none yet.
+    #[serde(default)]
+    pub pending: bool,
+    /// All that a run of the inner stack needs, for `StackUpdate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<Secret<String>>,
+    /// The inner stack's settings with its secrets as its secrets provider encrypted them: kept so that they need not be encrypted anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Secret<String>>,
+}

@@ -1,0 +1,132 @@
+//! What is known of a stack's outputs: recorded, and as a preview shows them.
+
+use std::collections::BTreeMap;
+
+use pulumi_automation::{Outcome, Update, is_secret};
+use pulumi_provider::{Marked, PropertyMap, PropertyValue};
+use serde_json::Value;
+
+use super::args::{StackArgs, StackState};
+
+/// All outputs as they are recorded.
+pub(super) fn known(state: &StackState) -> PropertyValue {
+    let each = state
+        .outputs
+        .iter()
+        .map(|(name, value)| (name.clone(), marked(value)));
+    PropertyValue::Map(each.collect())
+}
+
+fn marked(value: &Marked<Value>) -> PropertyValue {
+    pulumi_provider::to_value(value).unwrap_or(PropertyValue::UNKNOWN)
+}
+
+/// The outputs after an update that was only previewed: those that the preview leaves as they are. What a secret one becomes is not
+/// told, so that they are known only when nothing changes at all.
+pub(super) fn foreseen(state: &StackState, outcome: &Outcome) -> PropertyValue {
+    let Some(shown) = &outcome.outputs else {
+        return PropertyValue::UNKNOWN;
+    };
+    let quiet = !outcome.changes.has_changes();
+    let each = shown.iter().map(|(name, now)| {
+        let same = |before: &&Marked<Value>| match (before.secret, is_secret(now)) {
+            (false, false) => before.value == *now,
+            (before, now) => quiet && before && now,
+        };
+        let value = state.outputs.get(name).filter(same);
+        (name.clone(), value.map_or(PropertyValue::UNKNOWN, marked))
+    });
+    PropertyValue::Map(each.collect())
+}
+
+fn all_resources(state: &Value) -> impl Iterator<Item = &Value> {
+    let all = state
+        .pointer("/deployment/resources")
+        .and_then(Value::as_array);
+    all.into_iter().flatten()
+}
+
+fn is_root(resource: &Value) -> bool {
+    resource.get("type").and_then(Value::as_str) == Some("pulumi:pulumi:Stack")
+}
+
+/// The resources of an exported state, without the stack's own.
+pub(super) fn resources(state: &Value) -> Vec<&str> {
+    all_resources(state)
+        .filter(|r| !is_root(r))
+        .filter_map(|r| r.get("urn")?.as_str())
+        .collect()
+}
+
+/// The outputs in an exported state. A secret anywhere inside makes the whole output one, as events have it.
+pub(super) fn recorded_outputs(state: &Value) -> BTreeMap<String, Value> {
+    fn holds(value: &Value) -> bool {
+        is_secret(value)
+            || match value {
+                Value::Array(items) => items.iter().any(holds),
+                Value::Object(fields) => fields.values().any(holds),
+                _ => false,
+            }
+    }
+    let root = all_resources(state).find(|r| is_root(r));
+    let outputs = root
+        .and_then(|root| root.get("outputs"))
+        .and_then(Value::as_object);
+    let each = outputs.into_iter().flatten().map(|(name, value)| {
+        let value = if holds(value) {
+            pulumi_automation::secret_mark()
+        } else {
+            value.clone()
+        };
+        (name.clone(), value)
+    });
+    each.collect()
+}
+
+/// The number of an update, where the backend counts.
+#[expect(clippy::cast_precision_loss, reason = "nobody has that many updates")]
+pub(super) fn version(update: &Update) -> Option<f64> {
+    (update.version > 0).then_some(update.version as f64)
+}
+
+/// The names of inputs that are not known, for people.
+pub(super) fn unknown(inputs: &PropertyMap) -> String {
+    let mut names = Vec::new();
+    for (name, value) in inputs {
+        match value.bare() {
+            Some(PropertyValue::Map(fields)) => {
+                let unknown = fields.iter().filter(|(_, value)| value.has_unknown());
+                names.extend(unknown.map(|(field, _)| format!("{name}.{field}")));
+            }
+            _ if value.has_unknown() => names.push(name.clone()),
+            _ => {}
+        }
+    }
+    names.join(", ")
+}
+
+/// The inputs with the values of the last update in place of those that are not known. `None` when that does not make them whole.
+pub(super) fn with_last_known(inputs: &PropertyMap, old: &PropertyMap) -> Option<StackArgs> {
+    fn fill(now: &PropertyValue, old: Option<&PropertyValue>) -> PropertyValue {
+        match (now.bare(), old.and_then(PropertyValue::bare)) {
+            (Some(PropertyValue::Map(fields)), Some(PropertyValue::Map(olds))) => {
+                let fields = fields
+                    .iter()
+                    .map(|(name, value)| (name.clone(), fill(value, olds.get(name))));
+                let map = PropertyValue::Map(fields.collect());
+                if now.is_secret() {
+                    map.into_secret()
+                } else {
+                    map
+                }
+            }
+            _ if now.has_unknown() => old.cloned().unwrap_or(PropertyValue::UNKNOWN),
+            _ => now.clone(),
+        }
+    }
+    let filled: PropertyMap = inputs
+        .iter()
+        .map(|(name, value)| (name.clone(), fill(value, old.get(name))))
+        .collect();
+    pulumi_provider::from_properties(&filled).ok()
+}

@@ -1,0 +1,266 @@
+//! `ptd:index:StackUpdate`: running an inner stack once more.
+
+use std::collections::BTreeMap;
+
+use pulumi_automation::Operation;
+use pulumi_provider::{
+    Checking, Context, Created, Diff, Error, Marked, Observed, Path, Prediction, Preview, Prior,
+    PropertyMap, Resource, Secret,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::args::{StackArgs, StackState};
+use super::run::{GRACE, Inner};
+use super::spec::Spec;
+use super::stack::Stack;
+use super::{foresee, identity};
+use crate::Ptd;
+
+/// Runs an inner stack that a `Stack` owns once more, after the resources it depends on: for programs that look something up which
+/// a later stack makes. Where an edge to a stack of its own will do, that is better.
+///
+/// It is run when this resource is created, when what the stack is run with has changed, and when a trigger changes.
+/// Deleting this resource does nothing: the stack is its owner's. It cannot be imported.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StackUpdateArgs {
+    /// The output `spec` of the `Stack`, which holds all that a run needs.
+    pub spec: Secret<String>,
+    /// Values of any kind. A change of one runs the stack again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub triggers: BTreeMap<String, Marked<Value>>,
+    /// A message for the inner stack's history. A change of it alone runs nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Whether the stack is left as it is although something has changed. Default `false`.
+    #[serde(default)]
+    pub skip: bool,
+}
+
+/// What is known of the inner stack after it was run again.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StackUpdateState {
+    /// The inner stack's outputs as they are now; secret ones stay secret.
+    #[serde(default)]
+    pub outputs: BTreeMap<String, Marked<Value>>,
+    /// How many resources the run created, updated, replaced and so on, by operation.
+    #[serde(default)]
+    pub changes: BTreeMap<String, f64>,
+    /// When the run ended, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_update_time: Option<String>,
+    /// Whether the stack is to be run whatever the inputs: the last run has not ended well, or there was none yet.
+    #[serde(default)]
+    pub pending: bool,
+    /// The inner stack's settings with its secrets as its secrets provider encrypted them: kept so that they need not be encrypted anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Secret<String>>,
+}
+
+impl From<StackState> for StackUpdateState {
+    fn from(state: StackState) -> Self {
+        Self {
+            outputs: state.outputs,
+            changes: state.changes,
+            last_update_time: state.last_update_time,
+            pending: state.pending,
+            settings: state.settings,
+        }
+    }
+}
+
+impl StackUpdateState {
+    fn of_stack(&self) -> StackState {
+        StackState {
+            outputs: self.outputs.clone(),
+            settings: self.settings.clone(),
+            ..StackState::default()
+        }
+    }
+}
+
+/// The resource `ptd:index:StackUpdate`.
+#[derive(Debug)]
+pub struct StackUpdate;
+
+/// The inputs to run the stack with.
+fn stack_args(args: &StackUpdateArgs) -> Result<StackArgs, Error> {
+    let of_owner = Spec::parse(args.spec.expose())?;
+    Ok(StackArgs {
+        message: args.message.clone(),
+        ..of_owner
+    })
+}
+
+/// Whether going from one to the other runs the stack.
+fn runs(old: &StackUpdateArgs, new: &StackUpdateArgs) -> bool {
+    old.triggers != new.triggers || !Spec::same(old.spec.expose(), new.spec.expose())
+}
+
+impl StackUpdate {
+    async fn run(
+        cx: &Context<Ptd>,
+        args: &StackUpdateArgs,
+        id: &str,
+        before: &StackUpdateState,
+        old: Option<&StackUpdateArgs>,
+    ) -> Result<StackUpdateState, Error> {
+        cx.patience(GRACE);
+        let stack = stack_args(args)?;
+        let old = old.and_then(|old| stack_args(old).ok());
+        let mut inner = Inner::open(cx, &stack, Some(&before.of_stack())).await?;
+        inner.require_program(&stack)?;
+        let begun = StackUpdateState {
+            pending: true,
+            ..before.clone()
+        };
+        cx.checkpoint(id, &begun);
+        if before.settings.is_none() {
+            let Some(exported) = inner.export(&stack).await? else {
+                return Err(Error::refused(
+                    format!(
+                        "there is no stack {} in {} to run again",
+                        stack.stack, stack.backend_url
+                    ),
+                    "let this resource depend on the Stack whose spec it takes",
+                ));
+            };
+            inner.adopt(&exported);
+        }
+        inner.configure(&stack, old.as_ref()).await?;
+        inner.install(cx, &stack).await?;
+        cx.alive()?;
+        let outcome = inner.operate(cx, Operation::Up, &stack).await?;
+        let state = Stack::known_after(&inner, &stack, &outcome).await?;
+        Ok(state.into())
+    }
+}
+
+impl Resource for StackUpdate {
+    type Provider = Ptd;
+    type Args = StackUpdateArgs;
+    type State = StackUpdateState;
+
+    const TOKEN: &'static str = "ptd:index:StackUpdate";
+
+    fn check(checking: &mut Checking<'_>, _: Option<&Ptd>) {
+        if checking.known("skip") == Some(true) && checking.keep_old() {
+            checking.set("skip", true);
+            return;
+        }
+        if let Some(spec) = checking.known::<String>("spec")
+            && let Err(error) = Spec::parse(&spec)
+        {
+            checking.refuse("spec", error.to_string());
+        }
+    }
+
+    fn diff(diff: &mut Diff, old: &Prior<Self>, news: &PropertyMap, _: Option<&Ptd>) {
+        let news: Option<StackUpdateArgs> = pulumi_provider::from_properties(news).ok();
+        let pending = old.state.as_ref().is_some_and(|state| state.pending);
+        if let (Some(news), Some(olds)) = (news, &old.args) {
+            if Spec::same(olds.spec.expose(), news.spec.expose()) {
+                diff.ignore(&Path::root().key("spec"));
+            }
+            if news.skip || !pending {
+                diff.ignore(&Path::root().key("skip"));
+            }
+        }
+    }
+
+    async fn preview(
+        cx: &Context<Ptd>,
+        request: &Preview<Self>,
+        prediction: &mut Prediction,
+    ) -> Result<(), Error> {
+        for name in [
+            "outputs",
+            "changes",
+            "lastUpdateTime",
+            "settings",
+            "pending",
+        ] {
+            prediction.unknown(name);
+        }
+        let (Some(args), Some((_, old))) = (&request.args, &request.old) else {
+            cx.status("will run again after its owner").await;
+            return Ok(());
+        };
+        let (Some(was), Some(state)) = (&old.args, &old.state) else {
+            return Ok(());
+        };
+        if !state.pending && (args.skip || !runs(was, args)) {
+            prediction.value("outputs", foresee::known(&state.of_stack()));
+        } else if !Spec::same(was.spec.expose(), args.spec.expose()) {
+            cx.status("will run again after its owner").await;
+        } else {
+            cx.patience(GRACE);
+            let stack = stack_args(args)?;
+            let before = state.of_stack();
+            let mut inner = Inner::open(cx, &stack, Some(&before)).await?;
+            inner.require_program(&stack)?;
+            inner
+                .configure(&stack, stack_args(was).ok().as_ref())
+                .await?;
+            let outcome = inner.operate(cx, Operation::Preview, &stack).await?;
+            prediction.value("outputs", foresee::foreseen(&before, &outcome));
+        }
+        Ok(())
+    }
+
+    async fn create(
+        cx: &Context<Ptd>,
+        args: StackUpdateArgs,
+    ) -> Result<Created<StackUpdateState>, Error> {
+        let stack = stack_args(&args)?;
+        let id = identity::id(&stack.backend_url, &stack.stack);
+        let none = StackUpdateState {
+            pending: true,
+            ..StackUpdateState::default()
+        };
+        let state = if args.skip {
+            cx.info("skipped; it was never run").await;
+            none
+        } else {
+            Self::run(cx, &args, &id, &none, None).await?
+        };
+        Ok(Created { id, state })
+    }
+
+    async fn read(
+        _: &Context<Ptd>,
+        id: &str,
+        prior: Option<Prior<Self>>,
+    ) -> Result<Option<Observed<Self>>, Error> {
+        let Some(prior) = prior.filter(|prior| !prior.inputs.is_empty()) else {
+            return Err(Error::refused(
+                format!("a run of stack {id} cannot be imported"),
+                "declare the resource without import: it runs the stack again, which changes nothing where nothing is to be changed",
+            ));
+        };
+        let args = prior.require_args()?;
+        Ok(Some(Observed::new(args, prior.state.unwrap_or_default())))
+    }
+
+    async fn update(
+        cx: &Context<Ptd>,
+        id: &str,
+        old: Prior<Self>,
+        args: StackUpdateArgs,
+    ) -> Result<StackUpdateState, Error> {
+        let before = old.state.unwrap_or_default();
+        if let Some(was) = &old.args
+            && (args.skip || (!before.pending && !runs(was, &args)))
+        {
+            return Ok(before);
+        }
+        Self::run(cx, &args, id, &before, old.args.as_ref()).await
+    }
+
+    async fn delete(_: &Context<Ptd>, _: &str, _: Prior<Self>) -> Result<(), Error> {
+        Ok(())
+    }
+}
