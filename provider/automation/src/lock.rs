@@ -116,15 +116,21 @@ mod tests {
         }
     }
 
-    #[test]
-    fn only_a_process_that_is_gone_makes_a_lock_stale() {
+    #[tokio::test]
+    async fn only_a_process_that_is_gone_makes_a_lock_stale() {
         let name = rustix::system::uname()
             .nodename()
             .to_str()
             .unwrap()
             .to_owned();
         let now = OffsetDateTime::now_utc();
-        let now = format!("{}T{:02}:{:02}:{:02}Z", now.date(), now.hour(), now.minute(), now.second());
+        let now = format!(
+            "{}T{:02}:{:02}:{:02}Z",
+            now.date(),
+            now.hour(),
+            now.minute(),
+            now.second()
+        );
         let me = std::process::id();
         assert_eq!(lock(&name, me, &now).holder(), Holder::Alive);
         assert_eq!(lock("elsewhere", me, &now).holder(), Holder::Unknown);
@@ -133,9 +139,9 @@ mod tests {
             lock(&name, me, "2001-01-01T00:00:00Z").holder(),
             Holder::Gone
         );
-        let mut child = std::process::Command::new("true").spawn().unwrap();
-        let pid = child.id();
-        child.wait().unwrap();
+        let mut child = tokio::process::Command::new("true").spawn().unwrap();
+        let pid = child.id().unwrap();
+        child.wait().await.unwrap();
         assert_eq!(lock(&name, pid, &now).holder(), Holder::Gone);
     }
 }

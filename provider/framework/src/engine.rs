@@ -25,8 +25,11 @@ pub(crate) fn channel(address: &str) -> Result<Channel, tonic::transport::Error>
 /// Where log lines go: the engine that started the provider, or attached to it last.
 #[derive(Clone, Default)]
 pub(crate) struct Engine {
-    client: Arc<RwLock<Option<(String, EngineClient<Channel>)>>>,
+    at: Arc<RwLock<Option<At>>>,
 }
+
+/// An address and the connection to it.
+type At = (String, EngineClient<Channel>);
 
 impl Engine {
     pub(crate) fn connect(&self, address: &str) {
@@ -35,7 +38,7 @@ impl Engine {
                 let client = EngineClient::new(channel)
                     .max_decoding_message_size(MAX_MESSAGE)
                     .max_encoding_message_size(MAX_MESSAGE);
-                if let Ok(mut slot) = self.client.write() {
+                if let Ok(mut slot) = self.at.write() {
                     *slot = Some((address.to_owned(), client));
                 }
             }
@@ -44,7 +47,7 @@ impl Engine {
     }
 
     pub(crate) fn address(&self) -> Option<String> {
-        let slot = self.client.read().ok()?;
+        let slot = self.at.read().ok()?;
         slot.as_ref().map(|(address, _)| address.clone())
     }
 
@@ -57,7 +60,7 @@ impl Engine {
     ) {
         let message = scrub(message);
         tracing::debug!(%urn, ?severity, "{message}");
-        let Some((_, mut client)) = self.client.read().ok().and_then(|slot| slot.clone()) else {
+        let Some((_, mut client)) = self.at.read().ok().and_then(|slot| slot.clone()) else {
             return;
         };
         let request = LogRequest {

@@ -163,6 +163,7 @@ impl StackNaming {
 /// In previews, and only there, the resources of the inner stack are shown below this one.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct StackArgs {
     /// The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -453,7 +453,7 @@ async fn slot(cx: &Context<Ptd>) -> Result<Option<Slot>, Error> {
         cx.status(format!(
             "waiting for a slot: {limit} inner stacks are at work"
         ))
-        .await
+        .await;
     };
     tokio::select! {
         slot = cx.untimed(folder.slot(limit, waiting)) => match slot {

@@ -129,11 +129,12 @@ impl Program {
         let made = tempfile::Builder::new().prefix("ptd-program-").tempdir()?;
         let place = made.path();
         let directory = if let Some(archive) = &args.archive {
-            if !Path::new(archive).exists() {
-                None
-            } else {
-                unpack(Path::new(archive), place)?;
+            let archive = Path::new(archive);
+            if archive.exists() {
+                unpack(archive, place)?;
                 Some(only_folder(place)?)
+            } else {
+                None
             }
         } else if let Some(program) = &args.program {
             let mut program: serde_json::Map<String, Value> = program.clone().into_iter().collect();
@@ -241,6 +242,10 @@ fn write_entry(source: &PythonSource, project: &str, into: &Path) -> io::Result<
     )
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only called where blocking is allowed"
+)]
 fn git(args: &[&str], directory: Option<&Path>) -> io::Result<String> {
     let mut command = Command::new("git");
     if let Some(directory) = directory {
@@ -359,7 +364,7 @@ pub(super) fn all_digests(
                     ),
                 )),
                 Err(error) => {
-                    failed.push((at("directory"), format!("{}: {error}", file.display())))
+                    failed.push((at("directory"), format!("{}: {error}", file.display())));
                 }
             },
             None => failed.push((

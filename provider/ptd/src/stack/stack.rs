@@ -525,19 +525,19 @@ impl Resource for Stack {
                 .then(|| foresee::with_last_known(&request.inputs, &old.inputs))
                 .flatten()
         };
-        let (args, guessed) = match &request.args {
-            Some(args) => (args.clone(), false),
-            None => match last_known() {
-                Some(args) => (args, true),
-                None => {
-                    cx.status(format!(
-                        "will run after {} is known",
-                        foresee::unknown(&request.inputs)
-                    ))
-                    .await;
-                    return Ok(());
-                }
-            },
+        let guess = if request.args.is_none() {
+            last_known()
+        } else {
+            None
+        };
+        let guessed = guess.is_some();
+        let Some(args) = request.args.clone().or(guess) else {
+            cx.status(format!(
+                "will run after {} is known",
+                foresee::unknown(&request.inputs)
+            ))
+            .await;
+            return Ok(());
         };
         if guessed {
             cx.warn(format!(
