@@ -13,7 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from support import cli  # noqa: E402
+from support import cli, inner  # noqa: E402
 from support.engine import Callbacks  # noqa: E402
 from support.moto import REGION, Moto  # noqa: E402
 from support.network import Certificates, make_certificates  # noqa: E402
@@ -169,3 +169,9 @@ def pulumi_version(pulumi_home: Path, tmp_path_factory: pytest.TempPathFactory) 
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """An authority and a server certificate for https on this machine and for AWS's own endpoints."""
     return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def pipeline(workspace: cli.Workspace, tmp_path: Path) -> inner.Pipeline:
+    """An outer program, still empty, and a backend for inner stacks."""
+    return inner.Pipeline(workspace, tmp_path)

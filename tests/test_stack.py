@@ -4,66 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-from pathlib import Path
 
 import pytest
-import yaml
-from support import cli
-
-STACK = "ptd:index:Stack"
-PASSWORD = "s3cr3t-inner-value-0123456789"
-INNER = {
-    "config": {"greeting": {"type": "string", "default": "hello"}, "password": {"type": "string", "default": "none"}},
-    "variables": {"hidden": {"fn::secret": "${password}"}},
-    "outputs": {"greeting": "${greeting}", "password": "${hidden}", "fixed": 3},
-}
-
-
-class Pipeline:
-    """An outer project with inner ones beside it, and their backend."""
-
-    def __init__(self, workspace: cli.Workspace, root: Path) -> None:
-        self.outer, self.backend = workspace, root / "inner-backend"
-        self.backend.mkdir()
-        self.url = f"file://{self.backend}"
-        self.resources: dict[str, dict] = {}
-
-    def inner(self, name: str, program: dict | None = None, options: dict | None = None, **inputs) -> dict:
-        """Writes the project `name` and declares the stack that runs it."""
-        text = yaml.safe_dump({"name": name, "runtime": "yaml", **(INNER if program is None else program)}, sort_keys=False)
-        self.outer.file(f"{name}/Pulumi.yaml", text)
-        properties = {
-            "directory": name,
-            "stack": f"organization/{name}/dev",
-            "backendUrl": self.url,
-            "environment": {"PULUMI_CONFIG_PASSPHRASE": {"fn::secret": "inner passphrase"}},
-            **inputs,
-        }
-        self.resources[name] = {"type": STACK, "properties": properties, **({"options": options} if options else {})}
-        return properties
-
-    def write(self, **outputs) -> cli.Workspace:
-        return self.outer.yaml({"resources": self.resources, "outputs": outputs})
-
-    def by_hand(self, name: str, *args: str) -> str:
-        """What somebody finds who opens the inner stack without the provider."""
-        env = self.outer.env | {"PULUMI_BACKEND_URL": self.url, "PULUMI_CONFIG_PASSPHRASE": "inner passphrase"}
-        command = ["pulumi", "-C", str(self.outer.folder / name), "stack", *args, "--stack", f"organization/{name}/dev"]
-        return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
-
-    def updates(self, name: str) -> list[dict]:
-        return json.loads(self.by_hand(name, "history", "--output", "json"))
-
-    def files(self) -> str:
-        return "\n".join(path.read_text(errors="replace") for path in self.backend.rglob("*") if path.is_file())
-
-
-@pytest.fixture
-def pipeline(workspace: cli.Workspace, tmp_path: Path) -> Pipeline:
-    workspace.env["PULUMI_CONFIG_PASSPHRASE"] = workspace.env.get("PULUMI_CONFIG_PASSPHRASE", "outer passphrase")
-    return Pipeline(workspace, tmp_path)
-
+from support.inner import INNER, PASSWORD, STACK
 
 def test_a_stack_from_preview_to_destroy(pipeline):
     secret = {"fn::secret": PASSWORD}
@@ -162,11 +105,7 @@ def test_deleting_asks(pipeline, boto):
 
 def test_an_existing_stack_is_taken_over_as_it_is(pipeline):
     pipeline.inner("old", onDelete="retain")
-    env = pipeline.outer.env | {"PULUMI_BACKEND_URL": pipeline.url, "PULUMI_CONFIG_PASSPHRASE": "inner passphrase"}
-    folder = str(pipeline.outer.folder / "old")
-    for args in (["stack", "init", "organization/old/dev", "--no-select"], ["up", "--yes", "--skip-preview", "--stack", "organization/old/dev"]):
-        subprocess.run(["pulumi", "-C", folder, *args, "--non-interactive"], env=env, check=True, capture_output=True)
-    (pipeline.outer.folder / "old/Pulumi.dev.yaml").unlink()
+    pipeline.up_by_hand("old")
     done = pipeline.write(greeting="${old.outputs.greeting}").init().up()
     assert "takes over the existing stack" in done.text
     assert pipeline.outer.outputs() == {"greeting": "hello"}

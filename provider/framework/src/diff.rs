@@ -173,6 +173,14 @@ impl<'a> Differ<'a> {
                 olds.get(key).unwrap_or(&null),
                 news.get(key).unwrap_or(&null),
             );
+            // What a version stored that did not know the property had its default.
+            if let Members::Of(spec) = members
+                && old.is_null()
+                && let Some(default) = spec.get(key).and_then(|p| p.default.as_ref())
+                && crate::ser::to_value(default).is_ok_and(|default| default.same(new))
+            {
+                continue;
+            }
             self.value(&path.key(key), rules, old, new);
         }
     }

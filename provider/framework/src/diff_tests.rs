@@ -18,6 +18,8 @@ struct Args {
     rules: Option<Vec<Rule>>,
     named: Option<std::collections::BTreeMap<String, Rule>>,
     tags: Option<std::collections::BTreeMap<String, String>>,
+    #[serde(default)]
+    fast: bool,
 }
 
 #[derive(Serialize, Deserialize, JsonSchema)]
@@ -83,6 +85,16 @@ fn null_is_absent() {
     assert_eq!(
         diff(json!({"name": null}), json!({"name": "n"})),
         ["name Add"]
+    );
+}
+
+#[test]
+fn an_input_that_is_new_to_the_provider_had_its_default() {
+    assert!(diff(json!({"name": "n"}), json!({"name": "n", "fast": false})).is_empty());
+    assert_eq!(diff(json!({}), json!({"fast": true})), ["fast Add"]);
+    assert_eq!(
+        diff(json!({"fast": true}), json!({"fast": false})),
+        ["fast Update"]
     );
 }
 

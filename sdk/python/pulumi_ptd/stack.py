@@ -850,6 +850,7 @@ class Stack(pulumi.CustomResource):
             __props__.__dict__["last_update_version"] = None
             __props__.__dict__["outputs"] = None
             __props__.__dict__["pending"] = None
+            __props__.__dict__["plain_outputs"] = None
             __props__.__dict__["resource_count"] = None
             __props__.__dict__["settings"] = None
             __props__.__dict__["spec"] = None
@@ -900,6 +901,7 @@ class Stack(pulumi.CustomResource):
         __props__.__dict__["outputs"] = None
         __props__.__dict__["parallel"] = None
         __props__.__dict__["pending"] = None
+        __props__.__dict__["plain_outputs"] = None
         __props__.__dict__["policy_packs"] = None
         __props__.__dict__["preview_inputs"] = None
         __props__.__dict__["program"] = None
@@ -1109,6 +1111,15 @@ class Stack(pulumi.CustomResource):
         Whether an inner update is due whatever the inputs: the last one has not ended well, or there was none yet.
         """
         return pulumi.get(self, "pending")
+
+    @_builtins.property
+    @pulumi.getter(name="plainOutputs")
+    def plain_outputs(self) -> pulumi.Output[Optional[Mapping[str, Any]]]:
+        """
+        Those of the inner stack's outputs that are not secret. To programs in Python, TypeScript and Go a map that holds a secret is
+        secret as a whole; what is taken from this one is not.
+        """
+        return pulumi.get(self, "plain_outputs")
 
     @_builtins.property
     @pulumi.getter(name="policyPacks")

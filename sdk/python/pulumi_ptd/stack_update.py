@@ -168,6 +168,7 @@ class StackUpdate(pulumi.CustomResource):
             __props__.__dict__["last_update_time"] = None
             __props__.__dict__["outputs"] = None
             __props__.__dict__["pending"] = None
+            __props__.__dict__["plain_outputs"] = None
             __props__.__dict__["settings"] = None
         secret_opts = pulumi.ResourceOptions(additional_secret_outputs=["settings", "spec"])
         opts = pulumi.ResourceOptions.merge(opts, secret_opts)
@@ -198,6 +199,7 @@ class StackUpdate(pulumi.CustomResource):
         __props__.__dict__["message"] = None
         __props__.__dict__["outputs"] = None
         __props__.__dict__["pending"] = None
+        __props__.__dict__["plain_outputs"] = None
         __props__.__dict__["settings"] = None
         __props__.__dict__["skip"] = None
         __props__.__dict__["spec"] = None
@@ -243,6 +245,14 @@ class StackUpdate(pulumi.CustomResource):
         Whether the stack is to be run whatever the inputs: the last run has not ended well, or there was none yet.
         """
         return pulumi.get(self, "pending")
+
+    @_builtins.property
+    @pulumi.getter(name="plainOutputs")
+    def plain_outputs(self) -> pulumi.Output[Optional[Mapping[str, Any]]]:
+        """
+        Those of them that are not secret; see `Stack`.
+        """
+        return pulumi.get(self, "plain_outputs")
 
     @_builtins.property
     @pulumi.getter

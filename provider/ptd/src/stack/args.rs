@@ -344,6 +344,10 @@ pub struct StackState {
     /// The inner stack's outputs; secret ones stay secret.
     #[serde(default)]
     pub outputs: BTreeMap<String, Marked<Value>>,
+    /// Those of the inner stack's outputs that are not secret. To programs in Python, TypeScript and Go a map that holds a secret is
+    /// secret as a whole; what is taken from this one is not.
+    #[serde(default)]
+    pub plain_outputs: BTreeMap<String, Value>,
     /// How many resources the last inner update created, updated, replaced and so on, by operation.
     #[serde(default)]
     pub changes: BTreeMap<String, f64>,

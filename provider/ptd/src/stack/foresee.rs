@@ -3,18 +3,32 @@
 use std::collections::BTreeMap;
 
 use pulumi_automation::{Outcome, Update, is_secret};
-use pulumi_provider::{Marked, PropertyMap, PropertyValue};
+use pulumi_provider::{Marked, Prediction, PropertyMap, PropertyValue};
 use serde_json::Value;
 
 use super::args::{StackArgs, StackState};
 
+/// Outputs that a preview knows, each with whether it is secret.
+pub(super) struct Known(BTreeMap<String, (bool, PropertyValue)>);
+
+impl Known {
+    /// Promises them.
+    pub(super) fn promise(self, prediction: &mut Prediction) {
+        let plain = self.0.iter().filter(|(_, (secret, _))| !secret);
+        let plain = plain.map(|(name, (_, value))| (name.clone(), value.clone()));
+        prediction.value("plainOutputs", PropertyValue::Map(plain.collect()));
+        let all = self.0.into_iter().map(|(name, (_, value))| (name, value));
+        prediction.value("outputs", PropertyValue::Map(all.collect()));
+    }
+}
+
 /// All outputs as they are recorded.
-pub(super) fn known(state: &StackState) -> PropertyValue {
-    let each = state
-        .outputs
-        .iter()
-        .map(|(name, value)| (name.clone(), marked(value)));
-    PropertyValue::Map(each.collect())
+pub(super) fn known(state: &StackState) -> Known {
+    let each = state.outputs.iter();
+    Known(
+        each.map(|(name, value)| (name.clone(), (value.secret, marked(value))))
+            .collect(),
+    )
 }
 
 fn marked(value: &Marked<Value>) -> PropertyValue {
@@ -22,21 +36,27 @@ fn marked(value: &Marked<Value>) -> PropertyValue {
 }
 
 /// The outputs after an update that was only previewed: those that the preview leaves as they are. What a secret one becomes is not
-/// told, so that they are known only when nothing changes at all.
-pub(super) fn foreseen(state: &StackState, outcome: &Outcome) -> PropertyValue {
-    let Some(shown) = &outcome.outputs else {
-        return PropertyValue::UNKNOWN;
-    };
+/// told, so that they are known only when nothing changes at all. Of a program that was not run, nothing is known.
+pub(super) fn foreseen(state: &StackState, outcome: &Outcome) -> Option<Known> {
     let quiet = !outcome.changes.has_changes();
-    let each = shown.iter().map(|(name, now)| {
+    let each = outcome.outputs.as_ref()?.iter().map(|(name, now)| {
         let same = |before: &&Marked<Value>| match (before.secret, is_secret(now)) {
             (false, false) => before.value == *now,
             (before, now) => quiet && before && now,
         };
         let value = state.outputs.get(name).filter(same);
-        (name.clone(), value.map_or(PropertyValue::UNKNOWN, marked))
+        let value = value.map_or(PropertyValue::UNKNOWN, marked);
+        (name.clone(), (is_secret(now), value))
     });
-    PropertyValue::Map(each.collect())
+    Some(Known(each.collect()))
+}
+
+/// The outputs that are not secret.
+pub(super) fn plain(outputs: &BTreeMap<String, Marked<Value>>) -> BTreeMap<String, Value> {
+    let plain = outputs.iter().filter(|(_, output)| !output.secret);
+    plain
+        .map(|(name, output)| (name.clone(), output.value.clone()))
+        .collect()
 }
 
 fn all_resources(state: &Value) -> impl Iterator<Item = &Value> {

@@ -68,6 +68,10 @@ pub(super) struct Inner {
     stack: automation::Stack,
     /// Whether there is a program to run.
     pub(super) has_program: bool,
+    /// Whether its errors are no errors of the outer run.
+    pub(super) tentative: bool,
+    /// Whether secret outputs may be left out when they cannot be read.
+    pub(super) forgo_secrets: bool,
     program: Program,
     /// How many resources it had the last time.
     expected: u64,
@@ -131,6 +135,8 @@ impl Inner {
         Ok(Self {
             stack,
             has_program: program.directory.is_some(),
+            tentative: false,
+            forgo_secrets: false,
             program,
             expected,
             _slot: slot,
@@ -339,6 +345,7 @@ impl Inner {
             timeout: None,
         };
         let begun = Instant::now();
+        let tentative = self.tentative;
         let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
         let mut progress = Progress::new(operation, self.expected);
         let work = async {
@@ -360,6 +367,7 @@ impl Inner {
                     Line::Status(text) => cx.status(text).await,
                     Line::Info(text) => cx.info(text).await,
                     Line::Warning(text) => cx.warn(text).await,
+                    Line::Error(text) if tentative => cx.warn(text).await,
                     Line::Error(text) => cx.error(text).await,
                 }
             }
@@ -401,15 +409,18 @@ impl Inner {
             }
         };
         let (values, history) = tokio::join!(values, self.stack.history(1));
-        let values = values.map_err(|e| refused(args, &e))?;
-        let each = marked.iter().map(|(name, value)| {
+        let values = match values {
+            Err(automation::Error::Secrets { .. }) if self.forgo_secrets => None,
+            values => Some(values.map_err(|e| refused(args, &e))?),
+        };
+        let each = marked.iter().filter_map(|(name, value)| {
             let secret = is_secret(value);
-            let value = if secret {
-                values.get(name).cloned().unwrap_or_default()
-            } else {
-                value.clone()
+            let value = match (&values, secret) {
+                (Some(values), true) => values.get(name).cloned().unwrap_or_default(),
+                (None, true) => return None,
+                (_, false) => value.clone(),
             };
-            (name.clone(), Marked { secret, value })
+            Some((name.clone(), Marked { secret, value }))
         });
         // Without a history there is merely no number.
         let last = history.ok().and_then(|updates| updates.into_iter().next());

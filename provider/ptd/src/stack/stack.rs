@@ -60,6 +60,7 @@ impl Stack {
             .look(args, outcome.outputs.as_ref().unwrap_or(&none))
             .await?;
         Ok(StackState {
+            plain_outputs: foresee::plain(&outputs),
             outputs,
             changes: counts(outcome.changes.resource_changes.iter()),
             resource_count: resource_count(outcome),
@@ -75,6 +76,7 @@ impl Stack {
 
     /// What is recorded of the stack; nothing is run. `None` when there is no such stack.
     async fn recorded(
+        cx: &Context<Ptd>,
         inner: &mut Inner,
         args: &StackArgs,
         before: StackState,
@@ -83,10 +85,22 @@ impl Stack {
             return Ok(None);
         };
         inner.adopt(&exported);
-        let (outputs, last) = inner
-            .look(args, &foresee::recorded_outputs(&exported))
-            .await?;
+        let marked = foresee::recorded_outputs(&exported);
+        let (outputs, last) = inner.look(args, &marked).await?;
+        let hidden: Vec<&str> = marked
+            .keys()
+            .filter(|name| !outputs.contains_key(*name))
+            .map(String::as_str)
+            .collect();
+        if !hidden.is_empty() {
+            cx.warn(format!(
+                "secret outputs cannot be read without the stack's passphrase, and are left out until the next refresh: {}",
+                hidden.join(", ")
+            ))
+            .await;
+        }
         Ok(Some(StackState {
+            plain_outputs: foresee::plain(&outputs),
             outputs,
             resource_count: count(foresee::resources(&exported).len()),
             last_update_version: last.as_ref().and_then(foresee::version),
@@ -125,6 +139,7 @@ impl Stack {
             .insert("PULUMI_CONFIG_PASSPHRASE".to_owned(), passphrase);
         let work = async {
             let mut inner = Inner::open(cx, &there, None).await?;
+            inner.tentative = true;
             inner.require_program(args)?;
             inner.ensure(&there).await?;
             inner.configure(&there, None).await?;
@@ -133,7 +148,13 @@ impl Stack {
         if let Err(error) = work.await {
             cx.alive()?;
             // It may fail only because the stack, or what it reads, is not there yet.
-            cx.warn(format!("the stack does not exist yet, and its program cannot be previewed without it: {error}")).await;
+            let error = error
+                .to_string()
+                .replace(&there.backend_url, &args.backend_url);
+            cx.warn(format!(
+                "the stack does not exist yet, and without it this cannot be previewed: {error}"
+            ))
+            .await;
         }
         Ok(())
     }
@@ -495,7 +516,7 @@ impl Resource for Stack {
         cx.patience(GRACE);
         let Some((_, old)) = &request.old else {
             let Some(args) = &request.args else {
-                cx.status(format!(
+                cx.info(format!(
                     "will run after {} is known",
                     foresee::unknown(&request.inputs)
                 ))
@@ -532,7 +553,7 @@ impl Resource for Stack {
         };
         let guessed = guess.is_some();
         let Some(args) = request.args.clone().or(guess) else {
-            cx.status(format!(
+            cx.info(format!(
                 "will run after {} is known",
                 foresee::unknown(&request.inputs)
             ))
@@ -549,7 +570,7 @@ impl Resource for Stack {
             && !state.pending
             && !before.runs(&args)
         {
-            prediction.value("outputs", foresee::known(state));
+            foresee::known(state).promise(prediction);
             prediction.known("spec", Spec::of(&args));
             return Ok(());
         }
@@ -558,7 +579,9 @@ impl Resource for Stack {
         inner.configure(&args, old.args.as_ref()).await?;
         let outcome = inner.operate(cx, Operation::Preview, &args).await?;
         if !guessed {
-            prediction.value("outputs", foresee::foreseen(state, &outcome));
+            if let Some(known) = foresee::foreseen(state, &outcome) {
+                known.promise(prediction);
+            }
             prediction.known("spec", Spec::of(&args));
         }
         Ok(())
@@ -579,7 +602,7 @@ impl Resource for Stack {
                 pending: args.skip,
                 ..none.clone()
             };
-            let state = match Self::recorded(&mut inner, &args, before).await? {
+            let state = match Self::recorded(cx, &mut inner, &args, before).await? {
                 Some(state) => state,
                 None if args.skip => {
                     cx.info("skipped; it was never run").await;
@@ -625,7 +648,8 @@ impl Resource for Stack {
         let before = prior.state.unwrap_or_default();
         let mut inner = Inner::open(cx, &args, Some(&before)).await?;
         cx.alive()?;
-        let state = Self::recorded(&mut inner, &args, before).await?;
+        inner.forgo_secrets = args.observe;
+        let state = Self::recorded(cx, &mut inner, &args, before).await?;
         let Some(mut state) = state else {
             return Ok(None);
         };
@@ -759,7 +783,8 @@ async fn import(cx: &Context<Ptd>, id: &str) -> Result<Option<Observed<Stack>>, 
         ..StackArgs::default()
     };
     let mut inner = Inner::open(cx, &args, None).await?;
-    let state = Stack::recorded(&mut inner, &args, StackState::default()).await?;
+    inner.forgo_secrets = true;
+    let state = Stack::recorded(cx, &mut inner, &args, StackState::default()).await?;
     args.inherit_environment.clear();
     Ok(state.map(|mut state| {
         let settings = state

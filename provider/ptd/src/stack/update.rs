@@ -46,6 +46,9 @@ pub struct StackUpdateState {
     /// The inner stack's outputs as they are now; secret ones stay secret.
     #[serde(default)]
     pub outputs: BTreeMap<String, Marked<Value>>,
+    /// Those of them that are not secret; see `Stack`.
+    #[serde(default)]
+    pub plain_outputs: BTreeMap<String, Value>,
     /// How many resources the run created, updated, replaced and so on, by operation.
     #[serde(default)]
     pub changes: BTreeMap<String, f64>,
@@ -64,6 +67,7 @@ impl From<StackState> for StackUpdateState {
     fn from(state: StackState) -> Self {
         Self {
             outputs: state.outputs,
+            plain_outputs: state.plain_outputs,
             changes: state.changes,
             last_update_time: state.last_update_time,
             pending: state.pending,
@@ -178,6 +182,7 @@ impl Resource for StackUpdate {
     ) -> Result<(), Error> {
         for name in [
             "outputs",
+            "plainOutputs",
             "changes",
             "lastUpdateTime",
             "settings",
@@ -193,7 +198,7 @@ impl Resource for StackUpdate {
             return Ok(());
         };
         if !state.pending && (args.skip || !runs(was, args)) {
-            prediction.value("outputs", foresee::known(&state.of_stack()));
+            foresee::known(&state.of_stack()).promise(prediction);
         } else if !Spec::same(was.spec.expose(), args.spec.expose()) {
             cx.status("will run again after its owner").await;
         } else {
@@ -206,7 +211,9 @@ impl Resource for StackUpdate {
                 .configure(&stack, stack_args(was).ok().as_ref())
                 .await?;
             let outcome = inner.operate(cx, Operation::Preview, &stack).await?;
-            prediction.value("outputs", foresee::foreseen(&before, &outcome));
+            if let Some(known) = foresee::foreseen(&before, &outcome) {
+                known.promise(prediction);
+            }
         }
         Ok(())
     }

@@ -1,0 +1,85 @@
+"""Outer programs with inner stacks, and what is found of them in the inner backend."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import yaml
+
+from . import cli
+
+STACK = "ptd:index:Stack"
+PASSWORD = "s3cr3t-inner-value-0123456789"
+INNER = {
+    "config": {"greeting": {"type": "string", "default": "hello"}, "password": {"type": "string", "default": "none"}},
+    "variables": {"hidden": {"fn::secret": "${password}"}},
+    "outputs": {"greeting": "${greeting}", "password": "${hidden}", "fixed": 3},
+}
+
+
+class Pipeline:
+    """An outer project with inner ones beside it, and their backend."""
+
+    def __init__(self, workspace: cli.Workspace, root: Path) -> None:
+        self.outer, self.backend = workspace, root / "inner-backend"
+        self.backend.mkdir()
+        self.url = f"file://{self.backend}"
+        self.resources: dict[str, dict] = {}
+
+    def inner(self, name: str, program: dict | None = None, options: dict | None = None, **inputs) -> dict:
+        """Writes the project `name` and declares the stack that runs it."""
+        self.project(name, program)
+        return self.stack(name, options, **inputs)
+
+    def project(self, name: str, program: dict | str | None = None) -> None:
+        """Writes the project: a YAML program as a mapping, or a Python one as text."""
+        runtime = "python" if isinstance(program, str) else "yaml"
+        rest = {} if isinstance(program, str) else INNER if program is None else program
+        self.outer.file(f"{name}/Pulumi.yaml", yaml.safe_dump({"name": name, "runtime": runtime, **rest}, sort_keys=False))
+        if isinstance(program, str):
+            self.outer.file(f"{name}/__main__.py", program)
+
+    def stack(self, name: str, options: dict | None = None, resource: str = "", **inputs) -> dict:
+        """Declares the stack of the project `name`, by a resource of that name unless told otherwise. `None` leaves an input out."""
+        properties = {
+            "directory": name,
+            "stack": f"organization/{name}/dev",
+            "backendUrl": self.url,
+            "environment": {"PULUMI_CONFIG_PASSPHRASE": {"fn::secret": "inner passphrase"}},
+            **inputs,
+        }
+        properties = {key: value for key, value in properties.items() if value is not None}
+        self.resources[resource or name] = {"type": STACK, "properties": properties, **({"options": options} if options else {})}
+        return properties
+
+    def write(self, **outputs) -> cli.Workspace:
+        return self.outer.yaml({"resources": self.resources, "outputs": outputs})
+
+    @property
+    def env(self) -> dict[str, str]:
+        """With it, `pulumi` opens inner stacks."""
+        return self.outer.env | {"PULUMI_BACKEND_URL": self.url, "PULUMI_CONFIG_PASSPHRASE": "inner passphrase"}
+
+    def command(self, name: str, *args: str) -> list[str]:
+        folder = ["pulumi", "-C", str(self.outer.folder / name)]
+        return [*folder, *args, "--stack", f"organization/{name}/dev", "--non-interactive"]
+
+    def by_hand(self, name: str, *args: str) -> str:
+        """What somebody finds who opens the inner stack without the provider."""
+        command = self.command(name, "stack", *args)
+        return subprocess.run(command, env=self.env, check=True, capture_output=True, text=True).stdout
+
+    def up_by_hand(self, name: str) -> None:
+        """Makes the inner stack without the provider."""
+        init = [*self.command(name, "stack", "init", "--no-select")]
+        for command in (init, self.command(name, "up", "--yes", "--skip-preview")):
+            subprocess.run(command, env=self.env, check=True, capture_output=True)
+        (self.outer.folder / name / "Pulumi.dev.yaml").unlink(missing_ok=True)
+
+    def updates(self, name: str) -> list[dict]:
+        return json.loads(self.by_hand(name, "history", "--output", "json"))
+
+    def files(self) -> str:
+        return "\n".join(path.read_text(errors="replace") for path in self.backend.rglob("*") if path.is_file())
