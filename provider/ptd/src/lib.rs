@@ -4,6 +4,7 @@
 
 pub mod aws;
 pub mod get_target;
+pub mod plan_capacity;
 pub mod stack;
 pub mod target;
 
@@ -116,4 +117,5 @@ pub fn package() -> Package<Ptd> {
         .resource::<stack::Stack>()
         .resource::<stack::StackUpdate>()
         .function::<get_target::GetTarget>()
+        .function::<plan_capacity::PlanCapacity>()
 }

@@ -8,6 +8,7 @@ import typing
 # Export this package's modules as members:
 from ._enums import *
 from .get_target import *
+from .plan_capacity import *
 from .provider import *
 from .stack import *
 from .stack_update import *

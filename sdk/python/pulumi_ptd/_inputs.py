@@ -18,6 +18,12 @@ from ._enums import *
 __all__ = [
     'AssumeRoleArgs',
     'AssumeRoleArgsDict',
+    'CapacityNodes',
+    'CapacityNodesDict',
+    'CapacityReserve',
+    'CapacityReserveDict',
+    'CapacityWorkflow',
+    'CapacityWorkflowDict',
     'EndpointsArgs',
     'EndpointsArgsDict',
     'GitSourceArgs',
@@ -142,6 +148,226 @@ class AssumeRoleArgs:
     @tags.setter
     def tags(self, value: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]):
         pulumi.set(self, "tags", value)
+
+
+class CapacityNodesDict(TypedDict):
+    """
+    The nodes of a cluster, all alike.
+    """
+    cpu: NotRequired[_builtins.float]
+    """
+    The processors of one node, more than 0. Default: 2.
+    """
+    maximum: NotRequired[_builtins.int]
+    """
+    How many nodes there may be, from 1. Default: 10, or `minimum` where that is more.
+    """
+    memory_gb: NotRequired[_builtins.float]
+    """
+    The memory of one node in GB, more than 0. Default: 8.
+    """
+    minimum: NotRequired[_builtins.int]
+    """
+    How many nodes there are at least, from 0. Default: 3, or `maximum` where that is less.
+    """
+
+@pulumi.input_type
+class CapacityNodes:
+    def __init__(__self__, *,
+                 cpu: Optional[_builtins.float] = None,
+                 maximum: Optional[_builtins.int] = None,
+                 memory_gb: Optional[_builtins.float] = None,
+                 minimum: Optional[_builtins.int] = None):
+        """
+        The nodes of a cluster, all alike.
+
+        :param _builtins.float cpu: The processors of one node, more than 0. Default: 2.
+        :param _builtins.int maximum: How many nodes there may be, from 1. Default: 10, or `minimum` where that is more.
+        :param _builtins.float memory_gb: The memory of one node in GB, more than 0. Default: 8.
+        :param _builtins.int minimum: How many nodes there are at least, from 0. Default: 3, or `maximum` where that is less.
+        """
+        if cpu is not None:
+            pulumi.set(__self__, "cpu", cpu)
+        if maximum is not None:
+            pulumi.set(__self__, "maximum", maximum)
+        if memory_gb is not None:
+            pulumi.set(__self__, "memory_gb", memory_gb)
+        if minimum is not None:
+            pulumi.set(__self__, "minimum", minimum)
+
+    @_builtins.property
+    @pulumi.getter
+    def cpu(self) -> Optional[_builtins.float]:
+        """
+        The processors of one node, more than 0. Default: 2.
+        """
+        return pulumi.get(self, "cpu")
+
+    @cpu.setter
+    def cpu(self, value: Optional[_builtins.float]):
+        pulumi.set(self, "cpu", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def maximum(self) -> Optional[_builtins.int]:
+        """
+        How many nodes there may be, from 1. Default: 10, or `minimum` where that is more.
+        """
+        return pulumi.get(self, "maximum")
+
+    @maximum.setter
+    def maximum(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "maximum", value)
+
+    @_builtins.property
+    @pulumi.getter(name="memoryGb")
+    def memory_gb(self) -> Optional[_builtins.float]:
+        """
+        The memory of one node in GB, more than 0. Default: 8.
+        """
+        return pulumi.get(self, "memory_gb")
+
+    @memory_gb.setter
+    def memory_gb(self, value: Optional[_builtins.float]):
+        pulumi.set(self, "memory_gb", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def minimum(self) -> Optional[_builtins.int]:
+        """
+        How many nodes there are at least, from 0. Default: 3, or `maximum` where that is less.
+        """
+        return pulumi.get(self, "minimum")
+
+    @minimum.setter
+    def minimum(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "minimum", value)
+
+
+class CapacityReserveDict(TypedDict):
+    """
+    What workflows cannot have.
+    """
+    cpu: NotRequired[_builtins.float]
+    """
+    Processors, 0 to 1,000,000. Default: 5.
+    """
+    memory_gb: NotRequired[_builtins.float]
+    """
+    Memory in GB, 0 to 1,000,000. Default: 10.
+    """
+
+@pulumi.input_type
+class CapacityReserve:
+    def __init__(__self__, *,
+                 cpu: Optional[_builtins.float] = None,
+                 memory_gb: Optional[_builtins.float] = None):
+        """
+        What workflows cannot have.
+
+        :param _builtins.float cpu: Processors, 0 to 1,000,000. Default: 5.
+        :param _builtins.float memory_gb: Memory in GB, 0 to 1,000,000. Default: 10.
+        """
+        if cpu is not None:
+            pulumi.set(__self__, "cpu", cpu)
+        if memory_gb is not None:
+            pulumi.set(__self__, "memory_gb", memory_gb)
+
+    @_builtins.property
+    @pulumi.getter
+    def cpu(self) -> Optional[_builtins.float]:
+        """
+        Processors, 0 to 1,000,000. Default: 5.
+        """
+        return pulumi.get(self, "cpu")
+
+    @cpu.setter
+    def cpu(self, value: Optional[_builtins.float]):
+        pulumi.set(self, "cpu", value)
+
+    @_builtins.property
+    @pulumi.getter(name="memoryGb")
+    def memory_gb(self) -> Optional[_builtins.float]:
+        """
+        Memory in GB, 0 to 1,000,000. Default: 10.
+        """
+        return pulumi.get(self, "memory_gb")
+
+    @memory_gb.setter
+    def memory_gb(self, value: Optional[_builtins.float]):
+        pulumi.set(self, "memory_gb", value)
+
+
+class CapacityWorkflowDict(TypedDict):
+    """
+    What a workflow asks for.
+    """
+    cpu: _builtins.float
+    """
+    The processors of one replica, 0 to 1,000,000. Fractions count to a millionth.
+    """
+    memory_gb: _builtins.float
+    """
+    The memory of one replica in GB, 0 to 1,000,000. Fractions count to a millionth.
+    """
+    replicas: NotRequired[_builtins.int]
+    """
+    How many replicas there are, 0 to 1,000,000. Default: 1.
+    """
+
+@pulumi.input_type
+class CapacityWorkflow:
+    def __init__(__self__, *,
+                 cpu: _builtins.float,
+                 memory_gb: _builtins.float,
+                 replicas: Optional[_builtins.int] = None):
+        """
+        What a workflow asks for.
+
+        :param _builtins.float cpu: The processors of one replica, 0 to 1,000,000. Fractions count to a millionth.
+        :param _builtins.float memory_gb: The memory of one replica in GB, 0 to 1,000,000. Fractions count to a millionth.
+        :param _builtins.int replicas: How many replicas there are, 0 to 1,000,000. Default: 1.
+        """
+        pulumi.set(__self__, "cpu", cpu)
+        pulumi.set(__self__, "memory_gb", memory_gb)
+        if replicas is not None:
+            pulumi.set(__self__, "replicas", replicas)
+
+    @_builtins.property
+    @pulumi.getter
+    def cpu(self) -> _builtins.float:
+        """
+        The processors of one replica, 0 to 1,000,000. Fractions count to a millionth.
+        """
+        return pulumi.get(self, "cpu")
+
+    @cpu.setter
+    def cpu(self, value: _builtins.float):
+        pulumi.set(self, "cpu", value)
+
+    @_builtins.property
+    @pulumi.getter(name="memoryGb")
+    def memory_gb(self) -> _builtins.float:
+        """
+        The memory of one replica in GB, 0 to 1,000,000. Fractions count to a millionth.
+        """
+        return pulumi.get(self, "memory_gb")
+
+    @memory_gb.setter
+    def memory_gb(self, value: _builtins.float):
+        pulumi.set(self, "memory_gb", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def replicas(self) -> Optional[_builtins.int]:
+        """
+        How many replicas there are, 0 to 1,000,000. Default: 1.
+        """
+        return pulumi.get(self, "replicas")
+
+    @replicas.setter
+    def replicas(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "replicas", value)
 
 
 class EndpointsArgsDict(TypedDict):

@@ -31,6 +31,7 @@ __all__ = [
     'AzureNetwork',
     'AzureNodePool',
     'AzureWorkloadSpec',
+    'CapacityAmount',
     'DnsForwardDomain',
     'EksAccessEntries',
     'Endpoints',
@@ -2938,6 +2939,40 @@ class AzureWorkloadSpec(dict):
         Entra tenant. Absent when the file names none.
         """
         return pulumi.get(self, "tenant_id")
+
+
+@pulumi.output_type
+class CapacityAmount(dict):
+    """
+    Processors and memory.
+    """
+    def __init__(__self__, *,
+                 cpu: _builtins.float,
+                 memory_gb: _builtins.float):
+        """
+        Processors and memory.
+
+        :param _builtins.float cpu: Processors.
+        :param _builtins.float memory_gb: Memory in GB.
+        """
+        pulumi.set(__self__, "cpu", cpu)
+        pulumi.set(__self__, "memory_gb", memory_gb)
+
+    @_builtins.property
+    @pulumi.getter
+    def cpu(self) -> _builtins.float:
+        """
+        Processors.
+        """
+        return pulumi.get(self, "cpu")
+
+    @_builtins.property
+    @pulumi.getter(name="memoryGb")
+    def memory_gb(self) -> _builtins.float:
+        """
+        Memory in GB.
+        """
+        return pulumi.get(self, "memory_gb")
 
 
 @pulumi.output_type
