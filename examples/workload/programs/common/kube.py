@@ -16,7 +16,9 @@ MANAGER = "pulumi-workload"
 _LOCK = threading.Lock()
 # Kinds without a namespace, and plurals that are not the kind with an "s".
 _GLOBAL = {"Namespace", "ClusterRole", "ClusterRoleBinding", "StorageClass", "CustomResourceDefinition", "IngressClass"}
-_PLURALS = {"Ingress": "ingresses", "StorageClass": "storageclasses", "IngressClass": "ingressclasses"}
+_PLURALS = {
+    "Ingress": "ingresses", "IngressClass": "ingressclasses", "NetworkPolicy": "networkpolicies", "StorageClass": "storageclasses",
+}  # fmt: skip
 
 
 @functools.cache

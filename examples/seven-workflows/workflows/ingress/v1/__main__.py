@@ -1,0 +1,13 @@
+"""The proxy that everything from outside goes through."""
+
+import sys
+
+import pulumi
+
+sys.path.append("../..")
+from shared import Workflow  # noqa: E402
+
+me = Workflow()
+me.run("traefik", "docker.io/library/traefik:v3.1", 443)
+
+pulumi.export("host", f"{me.environment}.platform.example.com")
