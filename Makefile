@@ -102,6 +102,7 @@ test: ## everything CI runs
 
 bench: tools venv .venv/.sdk ## speed and size of the release build beside what must be reached; on a quiet machine
 	@$(CARGO) build --quiet --release --locked -p ptd --bin pulumi-resource-ptd
+	@$(CARGO) build --quiet --release --locked -p pulumi-provider --example wait
 	@.venv/bin/python -m bench $(BENCH)
 
 demo: build tools venv .venv/.sdk ## a real `pulumi up` of the bootstrap example against an emulated AWS

@@ -1,0 +1,263 @@
+"""Pipelines of stacks: a program of Stack resources beside the same stacks run by hand, and beside Terragrunt.
+
+What the stacks do is wait (the `wait` example of the framework), so that what is left is the cost of running them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from support import cli
+
+from .peer import LOCAL_BINARIES, Terragrunt
+from .setting import MB, Setting, summary, up
+from .setting import Run as Took
+from .table import Peer, Row
+
+Graph = dict[str, list[str]]
+
+#: The platform of examples/seven-workflows: three in a row, then four side by side.
+SEVEN: Graph = {"foundation": [], "ingress": ["foundation"], "observability": ["ingress"]} | {
+    name: ["observability"] for name in ("gitops", "security", "mesh", "data")
+}
+#: Ten side by side, five times.
+FIFTY: Graph = {f"s{row}x{at}": [f"s{row - 1}x{at}", f"s{row - 1}x{(at + 1) % 10}"] if row else [] for row in range(5) for at in range(10)}
+SECONDS = 2.0
+RESOURCES = 500
+#: On the machine for which the targets were set.
+BARE = Peer("machine of the targets", 0.31)
+TERRAGRUNT, TERRAGRUNT_AGAIN = Peer("terragrunt run --all", 8.5), Peer("terragrunt run --all, no-op", 0.52)
+
+
+def chain(length: int) -> Graph:
+    return {f"step{at}": [f"step{at - 1}"] if at else [] for at in range(length)}
+
+
+def critical(graph: Graph, seconds: dict[str, float]) -> float:
+    """The longest way through the graph."""
+    ends: dict[str, float] = {}
+    for name, after in graph.items():
+        ends[name] = seconds[name] + max((ends[one] for one in after), default=0.0)
+    return max(ends.values())
+
+
+@dataclass
+class Hand:
+    """The same stacks, each by its own commands, one after the other: what a loop in a shell does."""
+
+    seconds: dict[str, float]
+
+    @property
+    def loop(self) -> float:
+        return sum(self.seconds.values())
+
+
+class Pipeline:
+    """A graph of stacks as one outer program, and beside it the same projects for commands by hand."""
+
+    def __init__(self, setting: Setting, name: str, graph: Graph, seconds: float = 0.0, resources: int = 1, secrets: int = 0) -> None:
+        self.graph, self.seconds, self.resources, self.secrets = graph, seconds, resources, secrets
+        self.folder = setting.folder / name
+        env = cli.cli_env(setting.folder / "home", self.folder / "backend", sys.executable)
+        env["PATH"] = os.pathsep.join([str(setting.plugin.parent), str(waiting(setting)), env["PATH"]])
+        self.inner = f"file://{self.folder}/inner"
+        (self.folder / "inner").mkdir(parents=True)
+        self.outer = cli.Workspace(self.folder / "outer", env, name)
+        by_hand = env | {"PULUMI_BACKEND_URL": f"file://{self.folder}/by-hand"}
+        (self.folder / "by-hand").mkdir()
+        self.hands = {step: cli.Workspace(self.folder / "hands" / step, by_hand, step) for step in graph}
+        self.write("first")
+        self.outer.init()
+
+    def write(self, note: str) -> Pipeline:
+        """Every inner program with this note: another one is a change of all."""
+        outer: dict[str, dict] = {}
+        for step, after in self.graph.items():
+            wait = {"type": "wait:index:Wait", "properties": {"seconds": self.seconds, "note": note}}
+            made = {f"r{at}": wait for at in range(self.resources)}
+            self.hands[step].yaml({"resources": made, "outputs": {"note": note}})
+            target = self.outer.folder / step / "Pulumi.yaml"
+            target.parent.mkdir(exist_ok=True)
+            shutil.copy(self.hands[step].folder / "Pulumi.yaml", target)
+            properties: dict = {
+                "directory": step,
+                "stack": f"organization/{step}/dev",
+                "backendUrl": self.inner,
+                "inheritEnvironment": ["PULUMI_CONFIG_PASSPHRASE"],
+            }
+            if self.secrets:
+                properties["config"] = {f"secret{at}": {"fn::secret": f"value {at}"} for at in range(self.secrets)}
+            outer[step] = {"type": "ptd:index:Stack", "properties": properties, "options": {"dependsOn": [f"${{{one}}}" for one in after]}}
+        self.outer.yaml({"resources": outer})
+        return self
+
+    def up(self) -> Took:
+        return up(self.outer)
+
+    def no_op(self) -> Took:
+        return up(self.outer, "--expect-no-changes")
+
+    def by_hand(self, *args: str) -> Hand:
+        """`pulumi up` in each project; the stacks are there before."""
+        for workspace in self.hands.values():
+            workspace.init()
+        return Hand({step: up(workspace, *args).seconds for step, workspace in self.hands.items()})
+
+
+def waiting(setting: Setting) -> Path:
+    """A folder with the plugin whose resources only wait."""
+    folder = setting.folder / "wait"
+    binary = setting.plugin.parent / "examples/wait"
+    if not binary.exists():
+        raise RuntimeError(f"{binary} is missing: make bench builds it")
+    folder.mkdir(exist_ok=True)
+    link = folder / "pulumi-resource-wait"
+    if not link.exists():
+        link.symlink_to(binary)
+    return folder
+
+
+def rows(setting: Setting) -> Iterator[Row]:
+    empty = setting.workspace("bare", {"resources": {}})
+    up(empty)
+    bare = [up(empty) for _ in range(setting.rounds)]
+    yield Row("bare `pulumi up` of an empty project", min(bare).seconds, "s", peer=BARE, note=summary(bare))
+    yield from seven(setting, min(bare).seconds)
+    yield from overhead(setting)
+    yield from eight(setting)
+    yield growth(setting)
+    yield from fifty(setting)
+
+
+def seven(setting: Setting, bare: float) -> Iterator[Row]:
+    """The seven workflows, each of which waits two seconds."""
+    firsts, changes, repeats, hands_first, hands = [], [], [], [], []
+    for number in range(setting.rounds):
+        pipeline = Pipeline(setting, f"seven{number}", SEVEN, SECONDS)
+        firsts.append(pipeline.up())
+        repeats.append(pipeline.no_op())
+        hands_first.append(pipeline.by_hand())
+        pipeline.write("second")
+        changes.append(pipeline.up())
+        hands.append(pipeline.by_hand())
+    peer_first, peer_again = peers(setting)
+    first, change = min(firsts).seconds, min(changes).seconds
+    target = 4 * SECONDS + 4 * (bare + 0.6) + 0.5
+    yield Row("seven stacks of 2 s, first run", first, "s", round(target, 2), peer_first, f"critical path 8 s; {summary(firsts)}")
+    path_first, path = (min(critical(SEVEN, hand.seconds) for hand in every) for every in (hands_first, hands))
+    note = f"{path_first:.2f} s by hand, without `stack init`"
+    yield Row("first run : critical path by hand", first / path_first, "x", 1.10, note=note)
+    yield Row("seven stacks of 2 s, all changed", change, "s", note=summary(changes))
+    yield Row("all changed : critical path by hand", change / path, "x", 1.10, note=f"{path:.2f} s by hand")
+    loop = min(hand.loop for hand in hands)
+    yield Row("all changed : sequential loop by hand", change / loop, "x", 0.65, note=f"{loop:.2f} s in the loop")
+    yield Row("seven stacks, no-op", min(repeats).seconds, "s", 1.0, peer_again, summary(repeats))
+
+
+def peers(setting: Setting) -> tuple[Peer, Peer]:
+    """Terragrunt on the same graph: live when tools/peer.sh built it, otherwise as recorded."""
+    if not all(binary.exists() for binary in LOCAL_BINARIES):
+        return TERRAGRUNT, TERRAGRUNT_AGAIN
+    peer = Terragrunt(setting.folder / "terragrunt", SEVEN, SECONDS)
+    first = peer.apply()
+    again = min(peer.apply() for _ in range(setting.rounds))
+    return Peer(TERRAGRUNT.name, first, recorded=False), Peer(TERRAGRUNT_AGAIN.name, again, recorded=False)
+
+
+def overhead(setting: Setting) -> Iterator[Row]:
+    """What running a stack as a resource costs beyond the bare `pulumi up`: the differences of chains cancel what the outer run costs."""
+    long, short = chain(4), chain(1)
+    for secrets in (0, 1):
+        firsts, singles, changes, repeats, bare_first, bare_changed = ([] for _ in range(6))
+        for number in range(setting.rounds):
+            one = Pipeline(setting, f"one{secrets}x{number}", short, secrets=secrets)
+            singles.append(one.up().seconds)
+            four = Pipeline(setting, f"four{secrets}x{number}", long, secrets=secrets)
+            firsts.append(four.up().seconds)
+            repeats.append(four.no_op().seconds)
+            bare_first.append(four.by_hand().loop / len(long))
+            four.write("second")
+            changes.append(four.up().seconds)
+            bare_changed.append(four.by_hand().loop / len(long))
+        what = f"per stack{', 1 secret' if secrets else ''}"
+        cost = (min(firsts) - min(singles)) / (len(long) - len(short)) - min(bare_first)
+        yield Row(f"overhead {what}, first run", cost, "s", 0.8 + 0.3 * secrets, note=f"over a bare `up` of {min(bare_first):.2f} s")
+        cost = (min(changes) - min(repeats)) / len(long) - min(bare_changed)
+        yield Row(f"overhead {what}, exists", cost, "s", 0.4, note=f"over a bare `up` of {min(bare_changed):.2f} s")
+
+
+def eight(setting: Setting) -> Iterator[Row]:
+    pipeline = Pipeline(setting, "eight", chain(8))
+    pipeline.up()
+    pipeline.by_hand()
+    repeats = [pipeline.no_op() for _ in range(setting.rounds)]
+    loop = min(pipeline.by_hand("--expect-no-changes").loop for _ in range(setting.rounds))
+    ours = min(repeats).seconds
+    yield Row("eight steps, no-op", ours, "s", note=summary(repeats))
+    yield Row("eight steps, no-op : eight no-op `up`s", ours / loop, "x", 0.15, note=f"{loop:.2f} s in the loop")
+
+
+def growth(setting: Setting) -> Row:
+    """By how much a stack of many resources makes the outer state bigger than one of a single resource."""
+    sizes = []
+    for resources in (1, RESOURCES):
+        pipeline = Pipeline(setting, f"state{resources}", chain(1), resources=resources)
+        pipeline.up()
+        sizes.append(len(json.dumps(pipeline.outer.export())))
+    grown = (sizes[1] - sizes[0]) * 1000 / RESOURCES / 1000
+    note = f"{sizes[0] / 1000:.1f} kB with one, {sizes[1] / 1000:.1f} kB with {RESOURCES}"
+    return Row("outer state per 1,000 inner resources", grown, "kB", note=note)
+
+
+def fifty(setting: Setting) -> Iterator[Row]:
+    pipeline = Pipeline(setting, "fifty", FIFTY)
+    with Watched(pipeline.outer) as watched:
+        took = pipeline.up()
+    made = len(list((pipeline.folder / "inner/.pulumi/stacks").glob("*/dev.json")))
+    if made != len(FIFTY):
+        raise RuntimeError(f"{made} of {len(FIFTY)} stacks were made")
+    yield Row("fifty stacks, 10 wide, 5 deep", took.seconds, "s", note=f"processor {took.processor:.1f} s")
+    yield Row("peak memory of the provider, fifty stacks", watched.peak / MB, "MB", 60, note=f"the biggest of {watched.processes} processes")
+    yield Row("fifty stacks, no-op", pipeline.no_op().seconds, "s")
+
+
+class Watched:
+    """Looks at the outer run's provider processes while they live."""
+
+    def __init__(self, workspace: cli.Workspace) -> None:
+        self._workspace, self._over, self._peaks = workspace, threading.Event(), {}
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    @property
+    def peak(self) -> int:
+        return max(self._peaks.values(), default=0)
+
+    @property
+    def processes(self) -> int:
+        return len(self._peaks)
+
+    def _look(self) -> None:
+        while not self._over.wait(0.1):
+            for pid in self._workspace.plugins():
+                try:
+                    status = Path(f"/proc/{pid}/status").read_text()
+                except OSError:
+                    continue
+                for line in status.splitlines():
+                    if line.startswith("VmHWM:"):
+                        self._peaks[pid] = int(line.split()[1]) * 1024
+
+    def __enter__(self) -> Watched:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
