@@ -52,7 +52,9 @@ def absent(call, *codes: str, **arguments):
 
 def secret_fields(secret_id: str) -> dict[str, str]:
     """The fields of a JSON secret, read now; all of them secret."""
-    value = client("secretsmanager", region()).get_secret_value(SecretId=secret_id)["SecretString"]
+    api = client("secretsmanager", region())
+    # By its label: what the emulator gives without one is not always the current value.
+    value = api.get_secret_value(SecretId=secret_id, VersionStage="AWSCURRENT")["SecretString"]
     return {key: pulumi.Output.secret(text) for key, text in json.loads(value).items()}
 
 
