@@ -10,6 +10,8 @@ PYTHON ?= python3
 CARGO ?= cargo
 # What `make demo` runs; examples/aws-bootstrap-yaml, say.
 EXAMPLE ?= examples/aws-bootstrap
+# What `make demo-pipeline` runs, of examples/workload; one-program-yaml or control-room-program, say.
+PIPELINE ?= one-program
 # Which tests, and how: make pytest PYTEST="tests/test_bootstrap.py -k import"
 PYTEST ?= -n 2 --dist worksteal tests
 # What is measured, and how: make bench BENCH="bootstrap --tls --sizes 50"
@@ -20,10 +22,10 @@ DENY_VERSION := 0.20.2
 PLUGIN := target/debug/pulumi-resource-ptd
 VENV := .venv/.installed
 
-.PHONY: help build test-provider tools workload-tools workload-env workload-env-down venv lint deny schema sdk check-generated cargo-test pytest test bench demo demo-down clean
+.PHONY: help build test-provider tools workload-tools workload-env workload-env-down venv lint deny schema sdk check-generated cargo-test pytest test bench demo demo-down demo-pipeline demo-pipeline-down clean
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | awk -F '\t' '{ printf "make %-16s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | awk -F '\t' '{ printf "make %-18s %s\n", $$1, $$2 }'
 
 build: ## the plugin, with debug profile
 	@$(CARGO) build --quiet --locked -p ptd --bin pulumi-resource-ptd
@@ -111,6 +113,12 @@ demo: build tools venv .venv/.sdk ## a real `pulumi up` of the bootstrap example
 demo-down: ## destroy the demo and stop its emulator
 	@tools/demo.sh down
 
-clean: demo-down workload-env-down ## remove everything built, fetched or started here
+demo-pipeline: build tools workload-tools venv .venv/.sdk ## a whole workload by one `pulumi up`, on real servers and an emulated AWS
+	@tools/demo_pipeline.sh up $(PIPELINE)
+
+demo-pipeline-down: ## destroy it and stop the servers
+	@tools/demo_pipeline.sh down
+
+clean: demo-down demo-pipeline-down ## remove everything built, fetched or started here
 	@rm -rf .tools .venv .demo .demo-pipeline .pytest_cache .mypy_cache
 	@$(CARGO) clean --quiet
