@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +33,6 @@ EDGES = {
 class Update:
     """One update of an inner stack, from the history that its own CLI recorded."""
 
-    key: str
     kind: str
     result: str
     start: int
@@ -60,26 +60,28 @@ class Example:
         pages = self.moto.client("s3").get_paginator("list_objects_v2").paginate(Bucket=f"ptd-{target}")
         return {one["Key"]: one["ETag"] for page in pages for one in page.get("Contents", [])}
 
-    def texts(self, target: str = TARGET) -> dict[str, str]:
-        """Every version of every object that is or ever was in the state bucket."""
-        s3, found = self.moto.client("s3"), {}
-        for page in s3.get_paginator("list_object_versions").paginate(Bucket=f"ptd-{target}"):
-            for one in page.get("Versions", []):
-                where = {"Bucket": f"ptd-{target}", "Key": one["Key"], "VersionId": one["VersionId"]}
-                found[f"{one['Key']}#{one['VersionId']}"] = s3.get_object(**where)["Body"].read().decode(errors="replace")
-        return found
+    def texts(self, target: str = TARGET, prefix: str = ".pulumi/", suffix: str = "", versions: bool = False) -> dict[str, str]:
+        """What lies in the state bucket, or with `versions` what is or ever was there: key, `#`, version to content."""
+        s3, bucket = self.moto.client("s3"), f"ptd-{target}"
+
+        def get(one: dict) -> tuple[str, str]:
+            where = {"Bucket": bucket, "Key": one["Key"], "VersionId": one["VersionId"]}
+            return f"{one['Key']}#{one['VersionId']}", s3.get_object(**where)["Body"].read().decode(errors="replace")
+
+        pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
+        wanted = [one for page in pages for one in page.get("Versions", []) if versions or one["IsLatest"]]
+        with ThreadPoolExecutor(8) as pool:
+            return dict(pool.map(get, (one for one in wanted if one["Key"].endswith(suffix))))
 
     def updates(self, target: str = TARGET) -> dict[str, list[Update]]:
-        """What inner updates there were, by step, the oldest first; also of stacks that are removed, since the bucket keeps versions."""
+        """What inner updates there were, by step, the oldest first; of removed stacks too, since the bucket keeps versions."""
         found: dict[str, dict[str, Update]] = {}
-        for version, text in self.texts(target).items():
-            key = version.partition("#")[0]
-            if key.startswith(".pulumi/history/ptd-aws-") and key.endswith(".history.json"):
-                project, record = key.split("/")[2], json.loads(text)
-                step = project.removeprefix("ptd-aws-workload-").removeprefix("ptd-aws-control-room-").replace("-", "_")
-                found.setdefault(step, {})[key] = Update(
-                    key, record["kind"], record["result"], record["startTime"], record["endTime"], record.get("resourceChanges") or {}
-                )
+        for version, text in self.texts(target, ".pulumi/history/ptd-aws-", ".history.json", versions=True).items():
+            key, record = version.partition("#")[0], json.loads(text)
+            project = key.split("/")[2].removeprefix("ptd-aws-workload-").removeprefix("ptd-aws-control-room-")
+            found.setdefault(project.replace("-", "_"), {})[key] = Update(
+                record["kind"], record["result"], record["startTime"], record["endTime"], record.get("resourceChanges") or {}
+            )
         return {step: [by_key[key] for key in sorted(by_key)] for step, by_key in found.items()}
 
     def secret(self, name: str) -> dict[str, str]:
