@@ -20,9 +20,9 @@ from support.network import Certificates, make_certificates  # noqa: E402
 from support.provider import ProviderProcess  # noqa: E402
 from support.proxy import FaultProxy  # noqa: E402
 from support.services import kube_get, kubernetes, kubernetes_server, postgres, postgres_server  # noqa: E402, F401
-from support.workload import example  # noqa: E402, F401
 from support.strict import strict  # noqa: E402
 from support.values import Secret  # noqa: E402
+from support.workload import example  # noqa: E402, F401
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ STEPS = list(EDGES)
 
 def stacks(result: cli.Result) -> list[str]:
     """The inner stacks that a run worked on."""
-    return sorted(name.removeprefix(f"{STACK}::") for name in result.steps if name.startswith(STACK))
+    return sorted(name.removeprefix(f"{STACK}::") for name in result.steps if name.startswith(f"{STACK}::"))
 
 
 def events(result: cli.Result, op: str) -> list[tuple[str, str]]:
@@ -53,6 +53,10 @@ def look_around(example: Example, workspace: cli.Workspace, kube_get) -> None:
     assert {"Key": "Name", "Value": TARGET} in vpc["Tags"]
     assert [db["DBInstanceIdentifier"] for db in client("rds").describe_db_instances()["DBInstances"]] == [f"{TARGET}-main"]
     assert client("eks").list_clusters()["clusters"] == [f"{TARGET}-20250115"]
+    # The reprise let the cluster's service accounts in.
+    issuer = client("eks").describe_cluster(name=f"{TARGET}-20250115")["cluster"]["identity"]["oidc"]["issuer"]
+    trust = client("iam").get_role(RoleName=f"mimir.{TARGET}.posit.team")["Role"]["AssumeRolePolicyDocument"]
+    assert issuer.removeprefix("https://") in str(trust)
     fields = example.secret(f"{TARGET}.posit.team")
     assert fields["chronicle-bucket"] == f"ptd-{TARGET}-chronicle" and all(fields.values())
 
@@ -81,8 +85,9 @@ def up_in_order(example: Example) -> None:
     """Order and parallelism, as the inner stacks' own histories have them."""
     updates = example.updates()
     assert {step: [(one.kind, one.result) for one in of] for step, of in updates.items()} == {
-        step: [("update", "succeeded")] for step in STEPS
+        step: [("update", "succeeded")] * (2 if step == "persistent" else 1) for step in STEPS
     }
+    assert updates["persistent"][1].start >= updates["sites"][0].end and updates["persistent"][1].changes["update"] > 0, updates
     first = {step: of[0] for step, of in updates.items()}
     ordered(first)
     assert overlapping(first["postgres_config"], first["eks"]), first
@@ -111,7 +116,7 @@ def test_one_program_from_nothing_to_nothing(example, kube_get):
     assert stacks(changed) == ["clusters", "postgres_config"]
     assert changed.diff("postgres_config") == {'sourceDigests["__main__.py"]': "update"}
     assert {step: len(of) for step, of in example.updates().items()} == {
-        "persistent": 1, "postgres_config": 2, "eks": 1, "clusters": 2, "helm": 1, "sites": 1,
+        "persistent": 2, "postgres_config": 2, "eks": 1, "clusters": 2, "helm": 1, "sites": 1,
     }  # fmt: skip
     assert len(workspace.outputs()["grafanaPassword"]) == 44
     look_around(example, workspace, kube_get)
@@ -209,5 +214,6 @@ def test_without_consent_nothing_is_destroyed(example, project):
     """What `allowDelete` and `onDelete` say is the default of an example only."""
     workspace = example.open(project).config(allowDelete="false", **({"onDelete": "refuse"} if "yaml" in project else {}))
     planned = workspace.preview()
-    inputs = [event["metadata"]["new"]["inputs"] for event in planned.of("resourcePreEvent") if event["metadata"]["type"] == STACK]
+    steps = [event["metadata"] for event in planned.of("resourcePreEvent") if event["metadata"]["type"] == STACK]
+    inputs = [step["new"]["inputs"] for step in steps]
     assert len(inputs) == len(STEPS) and all(one["onDelete"] == "refuse" for one in inputs)

@@ -12,7 +12,7 @@ import pulumi
 import pulumi_ptd as ptd
 
 
-def plain(stack: ptd.Stack, name: str) -> pulumi.Output[Any]:
+def plain(stack: ptd.Stack | ptd.StackUpdate, name: str) -> pulumi.Output[Any]:
     """An output that is no secret. In Pulumi's SDKs a map with one secret value in it is a secret as a whole."""
     return pulumi.Output.unsecret(stack.outputs[name])
 
@@ -24,11 +24,13 @@ def declare(
     consent: bool,
     after: list[pulumi.Resource] | None = None,
     root: str = "..",
-) -> dict[str, ptd.Stack]:
+) -> dict[str, ptd.Stack | ptd.StackUpdate]:
     """Declares all steps, by name. With `consent`, destroying the program destroys what they made; `programs` lies in `root`."""
     settings = pulumi.Config()
 
-    def step(name: str, config: dict[str, Any], after: list[pulumi.Resource], triggers: dict[str, Any] | None = None) -> ptd.Stack:
+    def step(
+        name: str, config: dict[str, Any], after: list[pulumi.Resource], triggers: dict[str, Any] | None = None
+    ) -> ptd.Stack:
         return ptd.Stack(
             name,
             directory=f"{root}/programs/{name}",
@@ -137,6 +139,14 @@ def declare(
         after=[helm],
         triggers=workload_secret,
     )
+    # Only `persistent` makes roles for service accounts, and only `eks` knows whom they must trust: it runs once more, and again
+    # whenever a cluster is new. On destroy it does nothing, so that the network is still the last to go.
+    reprise = ptd.StackUpdate(
+        "persistent_reprise",
+        spec=persistent.spec,
+        triggers={"oidc_issuers": plain(eks, "oidc_issuers")},
+        opts=pulumi.ResourceOptions(depends_on=[sites]),
+    )
     return {
         "persistent": persistent,
         "postgres_config": postgres_config,
@@ -144,4 +154,5 @@ def declare(
         "clusters": clusters,
         "helm": helm,
         "sites": sites,
+        "persistent_reprise": reprise,
     }
