@@ -91,6 +91,12 @@ impl Checking<'_> {
         crate::de::from_value(value).ok()
     }
 
+    /// A property as it is given, known or not, with its secret marks.
+    #[must_use]
+    pub fn input(&self, name: &str) -> Option<&PropertyValue> {
+        self.inputs.get(name).filter(|v| !v.is_null())
+    }
+
     /// Whether a property is given, known or not.
     #[must_use]
     pub fn given(&self, name: &str) -> bool {

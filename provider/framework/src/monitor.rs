@@ -1,6 +1,6 @@
 //! Constructing components: the conversation with the engine's resource monitor.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use pulumi_proto::pulumirpc::register_resource_request as wire_request;
@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::RwLock;
 use tonic::transport::Channel;
 
+use crate::component::Component;
 use crate::engine::{Engine, MAX_MESSAGE, channel};
 use crate::error::Error;
 use crate::redact::scrub;
@@ -71,6 +72,18 @@ pub struct Child {
     options: ChildOptions,
 }
 
+/// A child of that type with nothing said about it.
+fn bare(type_token: &str, name: String, custom: bool) -> Child {
+    Child {
+        type_token: type_token.to_owned(),
+        name,
+        inputs: PropertyMap::new(),
+        custom,
+        dependencies: BTreeSet::new(),
+        options: ChildOptions::default(),
+    }
+}
+
 /// Options of a child. Whatever the component itself was given (protect, providers, aliases …) is inherited.
 #[derive(Debug, Clone, Default)]
 pub struct ChildOptions {
@@ -90,14 +103,13 @@ impl Child {
     /// A custom resource of this provider. Name it `<component>-<part>`: aliases of a renamed component then reach it.
     #[must_use]
     pub fn of<R: Resource>(name: impl Into<String>) -> Self {
-        Self {
-            type_token: R::TOKEN.to_owned(),
-            name: name.into(),
-            inputs: PropertyMap::new(),
-            custom: true,
-            dependencies: BTreeSet::new(),
-            options: ChildOptions::default(),
-        }
+        bare(R::TOKEN, name.into(), true)
+    }
+
+    /// A component of this provider inside another one. The engine constructs it as if a program had asked for it.
+    #[must_use]
+    pub fn component<C: Component>(name: impl Into<String>) -> Self {
+        bare(C::TOKEN, name.into(), false)
     }
 
     /// Sets an input; `None` and null leave it out.
@@ -174,6 +186,31 @@ impl Registered {
     #[must_use]
     pub fn known<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         crate::de::from_value(self.outputs.get(name)?).ok()
+    }
+
+    /// All outputs, as [`output`](Self::output) gives them.
+    #[must_use]
+    pub fn all(&self) -> PropertyMap {
+        let names = self.outputs.keys();
+        names
+            .map(|name| (name.clone(), self.output(name)))
+            .collect()
+    }
+
+    /// The entries of an output that is a map, each with its dependency and its own secret mark; `None` while the map is not known,
+    /// or when it is none. Single entries may be unknown.
+    #[must_use]
+    pub fn entries(&self, name: &str) -> Option<PropertyMap> {
+        let output = self.outputs.get(name)?;
+        let all = output.is_secret();
+        let entries = output.as_map()?.iter().map(|(key, value)| {
+            let known = (!value.has_unknown())
+                .then(|| value.bare().cloned())
+                .flatten();
+            let value = self.wrap(known, all || value.has_secret());
+            (key.clone(), value)
+        });
+        Some(entries.collect())
     }
 
     fn wrap(&self, value: Option<PropertyValue>, secret: bool) -> PropertyValue {
@@ -421,7 +458,8 @@ impl<P> Construction<P> {
         // The engine applies these to custom resources only; they reach the children whose properties they name.
         let concerns = |pattern: &&String| {
             let path = crate::Path::parse(pattern);
-            path.top().is_some_and(|top| child.inputs.contains_key(top))
+            path.top()
+                .is_some_and(|top| top == "*" || child.inputs.contains_key(top))
         };
         let mut ignore_changes = child.options.ignore_changes;
         ignore_changes.extend(self.request.ignore_changes.iter().filter(concerns).cloned());
@@ -432,7 +470,14 @@ impl<P> Construction<P> {
             .filter(concerns)
             .cloned()
             .collect();
+        let providers = if child.custom {
+            BTreeMap::default()
+        } else {
+            self.request.providers.clone()
+        };
         RegisterResourceRequest {
+            remote: !child.custom,
+            providers,
             r#type: child.type_token,
             name: child.name,
             parent: child.options.parent.unwrap_or_else(|| self.urn.clone()),

@@ -4,6 +4,7 @@
 
 pub mod aws;
 pub mod get_target;
+pub mod pipeline;
 pub mod plan_capacity;
 pub mod stack;
 pub mod target;
@@ -116,6 +117,11 @@ pub fn package() -> Package<Ptd> {
         .component::<aws::bootstrap::Bootstrap>()
         .resource::<stack::Stack>()
         .resource::<stack::StackUpdate>()
+        .component::<pipeline::Workload>()
+        .component::<pipeline::ControlRoom>()
         .function::<get_target::GetTarget>()
         .function::<plan_capacity::PlanCapacity>()
+        .function::<pipeline::ListSteps>()
+        .function::<pipeline::PlanTakeover>()
+        .function::<pipeline::StackCommand>()
 }

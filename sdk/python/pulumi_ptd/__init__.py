@@ -7,11 +7,16 @@ from . import _utilities
 import typing
 # Export this package's modules as members:
 from ._enums import *
+from .control_room import *
 from .get_target import *
+from .list_steps import *
 from .plan_capacity import *
+from .plan_takeover import *
 from .provider import *
 from .stack import *
+from .stack_command import *
 from .stack_update import *
+from .workload import *
 from ._inputs import *
 from . import outputs
 
@@ -46,8 +51,10 @@ _utilities.register(
   "mod": "index",
   "fqn": "pulumi_ptd",
   "classes": {
+   "ptd:index:ControlRoom": "ControlRoom",
    "ptd:index:Stack": "Stack",
-   "ptd:index:StackUpdate": "StackUpdate"
+   "ptd:index:StackUpdate": "StackUpdate",
+   "ptd:index:Workload": "Workload"
   }
  }
 ]

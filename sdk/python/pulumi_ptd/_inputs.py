@@ -13,6 +13,8 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import NotRequired, TypedDict, TypeAlias
 from . import _utilities
+from . import aws
+from . import aws as _aws
 from ._enums import *
 
 __all__ = [
@@ -28,12 +30,16 @@ __all__ = [
     'EndpointsArgsDict',
     'GitSourceArgs',
     'GitSourceArgsDict',
+    'PipelineBootstrapArgs',
+    'PipelineBootstrapArgsDict',
     'PythonSourceArgs',
     'PythonSourceArgsDict',
     'StackNamingArgs',
     'StackNamingArgsDict',
     'StackRetryArgs',
     'StackRetryArgsDict',
+    'StepOverridesArgs',
+    'StepOverridesArgsDict',
 ]
 
 class AssumeRoleArgsDict(TypedDict):
@@ -559,6 +565,143 @@ class GitSourceArgs:
         pulumi.set(self, "path", value)
 
 
+class PipelineBootstrapArgsDict(TypedDict):
+    """
+    How the bootstrap step differs from the standard; see `aws.Bootstrap`.
+    """
+    adopt: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    Whether to take over what exists under the expected names. Default `true`.
+    """
+    encryption_key: NotRequired[pulumi.Input[Optional['_aws.BootstrapKeyArgsDict']]]
+    """
+    How the encryption key differs from the defaults.
+    """
+    manage: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    Whether the component has a bootstrap step. Default: `true` for a workload, `false` for a control room. With `false` something else
+    makes the state bucket, the key and the secrets.
+    """
+    secrets: NotRequired[pulumi.Input[Optional['_aws.BootstrapSecretsArgsDict']]]
+    """
+    How the secrets differ from the defaults.
+    """
+    state_bucket: NotRequired[pulumi.Input[Optional['_aws.BootstrapBucketArgsDict']]]
+    """
+    How the state bucket differs from the defaults.
+    """
+    tags: NotRequired[pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]]
+    """
+    Tags for everything.
+    """
+
+@pulumi.input_type
+class PipelineBootstrapArgs:
+    def __init__(__self__, *,
+                 adopt: pulumi.Input[Optional[_builtins.bool]] = None,
+                 encryption_key: pulumi.Input[Optional['_aws.BootstrapKeyArgs']] = None,
+                 manage: pulumi.Input[Optional[_builtins.bool]] = None,
+                 secrets: pulumi.Input[Optional['_aws.BootstrapSecretsArgs']] = None,
+                 state_bucket: pulumi.Input[Optional['_aws.BootstrapBucketArgs']] = None,
+                 tags: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None):
+        """
+        How the bootstrap step differs from the standard; see `aws.Bootstrap`.
+
+        :param pulumi.Input[_builtins.bool] adopt: Whether to take over what exists under the expected names. Default `true`.
+        :param pulumi.Input['_aws.BootstrapKeyArgs'] encryption_key: How the encryption key differs from the defaults.
+        :param pulumi.Input[_builtins.bool] manage: Whether the component has a bootstrap step. Default: `true` for a workload, `false` for a control room. With `false` something else
+               makes the state bucket, the key and the secrets.
+        :param pulumi.Input['_aws.BootstrapSecretsArgs'] secrets: How the secrets differ from the defaults.
+        :param pulumi.Input['_aws.BootstrapBucketArgs'] state_bucket: How the state bucket differs from the defaults.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] tags: Tags for everything.
+        """
+        if adopt is not None:
+            pulumi.set(__self__, "adopt", adopt)
+        if encryption_key is not None:
+            pulumi.set(__self__, "encryption_key", encryption_key)
+        if manage is not None:
+            pulumi.set(__self__, "manage", manage)
+        if secrets is not None:
+            pulumi.set(__self__, "secrets", secrets)
+        if state_bucket is not None:
+            pulumi.set(__self__, "state_bucket", state_bucket)
+        if tags is not None:
+            pulumi.set(__self__, "tags", tags)
+
+    @_builtins.property
+    @pulumi.getter
+    def adopt(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether to take over what exists under the expected names. Default `true`.
+        """
+        return pulumi.get(self, "adopt")
+
+    @adopt.setter
+    def adopt(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "adopt", value)
+
+    @_builtins.property
+    @pulumi.getter(name="encryptionKey")
+    def encryption_key(self) -> pulumi.Input[Optional['_aws.BootstrapKeyArgs']]:
+        """
+        How the encryption key differs from the defaults.
+        """
+        return pulumi.get(self, "encryption_key")
+
+    @encryption_key.setter
+    def encryption_key(self, value: pulumi.Input[Optional['_aws.BootstrapKeyArgs']]):
+        pulumi.set(self, "encryption_key", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def manage(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether the component has a bootstrap step. Default: `true` for a workload, `false` for a control room. With `false` something else
+        makes the state bucket, the key and the secrets.
+        """
+        return pulumi.get(self, "manage")
+
+    @manage.setter
+    def manage(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "manage", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def secrets(self) -> pulumi.Input[Optional['_aws.BootstrapSecretsArgs']]:
+        """
+        How the secrets differ from the defaults.
+        """
+        return pulumi.get(self, "secrets")
+
+    @secrets.setter
+    def secrets(self, value: pulumi.Input[Optional['_aws.BootstrapSecretsArgs']]):
+        pulumi.set(self, "secrets", value)
+
+    @_builtins.property
+    @pulumi.getter(name="stateBucket")
+    def state_bucket(self) -> pulumi.Input[Optional['_aws.BootstrapBucketArgs']]:
+        """
+        How the state bucket differs from the defaults.
+        """
+        return pulumi.get(self, "state_bucket")
+
+    @state_bucket.setter
+    def state_bucket(self, value: pulumi.Input[Optional['_aws.BootstrapBucketArgs']]):
+        pulumi.set(self, "state_bucket", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def tags(self) -> pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]:
+        """
+        Tags for everything.
+        """
+        return pulumi.get(self, "tags")
+
+    @tags.setter
+    def tags(self, value: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "tags", value)
+
+
 class PythonSourceArgsDict(TypedDict):
     """
     An inner program that is a class of a Python module, made by calling its `autoload` function.
@@ -814,5 +957,254 @@ class StackRetryArgs:
     @on.setter
     def on(self, value: pulumi.Input[Optional[Sequence[pulumi.Input['RetryOn']]]]):
         pulumi.set(self, "on", value)
+
+
+class StepOverridesArgsDict(TypedDict):
+    """
+    How one step differs from the standard.
+    """
+    config: NotRequired[pulumi.Input[Optional[Mapping[str, Any]]]]
+    """
+    Settings of the inner project, over those that the target's files and earlier steps give. A key without a namespace gets the
+    project's name as one.
+    """
+    consumes: NotRequired[pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]]
+    """
+    Settings that are outputs of earlier steps: setting to `<step>.<output>`, such as `persistent.db_address`. It replaces the
+    standard ones, which `listSteps` shows; custom steps have none by default. The step waits for those it takes from.
+    """
+    directory: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The directory of the step's project, relative to the program's directory. Default: `<programs>/<step>`, and for a custom step
+    the folder that the manifest names.
+    """
+    environment: NotRequired[pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]]
+    """
+    Environment variables of the step, over those for all steps.
+    """
+    inherit_environment: NotRequired[pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]]
+    """
+    Names of variables of the outer run's environment that the step gets although their names begin with `PULUMI`, beside those
+    for all steps.
+    """
+    on_delete: NotRequired[pulumi.Input[Optional['OnDelete']]]
+    """
+    What happens to the step's stack when it is deleted, instead of what the component says for all.
+    """
+    parallel: NotRequired[pulumi.Input[Optional[_builtins.int]]]
+    """
+    How many resources of the step are worked on at once, at least 1.
+    """
+    refresh: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    Whether updates of the step first bring its state to what its resources really are, instead of what the component says for
+    all.
+    """
+    stack_inputs: NotRequired[pulumi.Input[Optional[Mapping[str, Any]]]]
+    """
+    More inputs of the step's `Stack` resource, by their names there.
+    """
+    triggers: NotRequired[pulumi.Input[Optional[Mapping[str, Any]]]]
+    """
+    Values whose change runs the step again.
+    """
+    watch: NotRequired[pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]]
+    """
+    Files and directories, relative to the program's directory, whose change runs the step again, beside those for all steps.
+    """
+
+@pulumi.input_type
+class StepOverridesArgs:
+    def __init__(__self__, *,
+                 config: pulumi.Input[Optional[Mapping[str, Any]]] = None,
+                 consumes: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
+                 directory: pulumi.Input[Optional[_builtins.str]] = None,
+                 environment: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
+                 inherit_environment: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 on_delete: pulumi.Input[Optional['OnDelete']] = None,
+                 parallel: pulumi.Input[Optional[_builtins.int]] = None,
+                 refresh: pulumi.Input[Optional[_builtins.bool]] = None,
+                 stack_inputs: pulumi.Input[Optional[Mapping[str, Any]]] = None,
+                 triggers: pulumi.Input[Optional[Mapping[str, Any]]] = None,
+                 watch: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None):
+        """
+        How one step differs from the standard.
+
+        :param pulumi.Input[Mapping[str, Any]] config: Settings of the inner project, over those that the target's files and earlier steps give. A key without a namespace gets the
+               project's name as one.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] consumes: Settings that are outputs of earlier steps: setting to `<step>.<output>`, such as `persistent.db_address`. It replaces the
+               standard ones, which `listSteps` shows; custom steps have none by default. The step waits for those it takes from.
+        :param pulumi.Input[_builtins.str] directory: The directory of the step's project, relative to the program's directory. Default: `<programs>/<step>`, and for a custom step
+               the folder that the manifest names.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] environment: Environment variables of the step, over those for all steps.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] inherit_environment: Names of variables of the outer run's environment that the step gets although their names begin with `PULUMI`, beside those
+               for all steps.
+        :param pulumi.Input['OnDelete'] on_delete: What happens to the step's stack when it is deleted, instead of what the component says for all.
+        :param pulumi.Input[_builtins.int] parallel: How many resources of the step are worked on at once, at least 1.
+        :param pulumi.Input[_builtins.bool] refresh: Whether updates of the step first bring its state to what its resources really are, instead of what the component says for
+               all.
+        :param pulumi.Input[Mapping[str, Any]] stack_inputs: More inputs of the step's `Stack` resource, by their names there.
+        :param pulumi.Input[Mapping[str, Any]] triggers: Values whose change runs the step again.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] watch: Files and directories, relative to the program's directory, whose change runs the step again, beside those for all steps.
+        """
+        if config is not None:
+            pulumi.set(__self__, "config", config)
+        if consumes is not None:
+            pulumi.set(__self__, "consumes", consumes)
+        if directory is not None:
+            pulumi.set(__self__, "directory", directory)
+        if environment is not None:
+            pulumi.set(__self__, "environment", environment)
+        if inherit_environment is not None:
+            pulumi.set(__self__, "inherit_environment", inherit_environment)
+        if on_delete is not None:
+            pulumi.set(__self__, "on_delete", on_delete)
+        if parallel is not None:
+            pulumi.set(__self__, "parallel", parallel)
+        if refresh is not None:
+            pulumi.set(__self__, "refresh", refresh)
+        if stack_inputs is not None:
+            pulumi.set(__self__, "stack_inputs", stack_inputs)
+        if triggers is not None:
+            pulumi.set(__self__, "triggers", triggers)
+        if watch is not None:
+            pulumi.set(__self__, "watch", watch)
+
+    @_builtins.property
+    @pulumi.getter
+    def config(self) -> pulumi.Input[Optional[Mapping[str, Any]]]:
+        """
+        Settings of the inner project, over those that the target's files and earlier steps give. A key without a namespace gets the
+        project's name as one.
+        """
+        return pulumi.get(self, "config")
+
+    @config.setter
+    def config(self, value: pulumi.Input[Optional[Mapping[str, Any]]]):
+        pulumi.set(self, "config", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def consumes(self) -> pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]:
+        """
+        Settings that are outputs of earlier steps: setting to `<step>.<output>`, such as `persistent.db_address`. It replaces the
+        standard ones, which `listSteps` shows; custom steps have none by default. The step waits for those it takes from.
+        """
+        return pulumi.get(self, "consumes")
+
+    @consumes.setter
+    def consumes(self, value: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "consumes", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def directory(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The directory of the step's project, relative to the program's directory. Default: `<programs>/<step>`, and for a custom step
+        the folder that the manifest names.
+        """
+        return pulumi.get(self, "directory")
+
+    @directory.setter
+    def directory(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "directory", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def environment(self) -> pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]:
+        """
+        Environment variables of the step, over those for all steps.
+        """
+        return pulumi.get(self, "environment")
+
+    @environment.setter
+    def environment(self, value: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "environment", value)
+
+    @_builtins.property
+    @pulumi.getter(name="inheritEnvironment")
+    def inherit_environment(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Names of variables of the outer run's environment that the step gets although their names begin with `PULUMI`, beside those
+        for all steps.
+        """
+        return pulumi.get(self, "inherit_environment")
+
+    @inherit_environment.setter
+    def inherit_environment(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "inherit_environment", value)
+
+    @_builtins.property
+    @pulumi.getter(name="onDelete")
+    def on_delete(self) -> pulumi.Input[Optional['OnDelete']]:
+        """
+        What happens to the step's stack when it is deleted, instead of what the component says for all.
+        """
+        return pulumi.get(self, "on_delete")
+
+    @on_delete.setter
+    def on_delete(self, value: pulumi.Input[Optional['OnDelete']]):
+        pulumi.set(self, "on_delete", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def parallel(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        How many resources of the step are worked on at once, at least 1.
+        """
+        return pulumi.get(self, "parallel")
+
+    @parallel.setter
+    def parallel(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "parallel", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def refresh(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether updates of the step first bring its state to what its resources really are, instead of what the component says for
+        all.
+        """
+        return pulumi.get(self, "refresh")
+
+    @refresh.setter
+    def refresh(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "refresh", value)
+
+    @_builtins.property
+    @pulumi.getter(name="stackInputs")
+    def stack_inputs(self) -> pulumi.Input[Optional[Mapping[str, Any]]]:
+        """
+        More inputs of the step's `Stack` resource, by their names there.
+        """
+        return pulumi.get(self, "stack_inputs")
+
+    @stack_inputs.setter
+    def stack_inputs(self, value: pulumi.Input[Optional[Mapping[str, Any]]]):
+        pulumi.set(self, "stack_inputs", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def triggers(self) -> pulumi.Input[Optional[Mapping[str, Any]]]:
+        """
+        Values whose change runs the step again.
+        """
+        return pulumi.get(self, "triggers")
+
+    @triggers.setter
+    def triggers(self, value: pulumi.Input[Optional[Mapping[str, Any]]]):
+        pulumi.set(self, "triggers", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def watch(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Files and directories, relative to the program's directory, whose change runs the step again, beside those for all steps.
+        """
+        return pulumi.get(self, "watch")
+
+    @watch.setter
+    def watch(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "watch", value)
 
 

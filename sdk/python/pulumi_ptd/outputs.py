@@ -41,10 +41,12 @@ __all__ = [
     'KarpenterNodePool',
     'KarpenterRequirement',
     'NodeTaint',
+    'PipelineStep',
     'PythonSource',
     'SiteTlsSecret',
     'StackNaming',
     'StackRetry',
+    'TakeoverStack',
     'TargetCluster',
     'TargetControlRoom',
     'TargetCustomRole',
@@ -3523,6 +3525,143 @@ class NodeTaint(dict):
 
 
 @pulumi.output_type
+class PipelineStep(dict):
+    """
+    A step of a pipeline.
+    """
+    def __init__(__self__, *,
+                 consumes: Mapping[str, _builtins.str],
+                 custom: _builtins.bool,
+                 depends_on: Sequence[_builtins.str],
+                 name: _builtins.str,
+                 proxy_required: _builtins.bool,
+                 rerun: _builtins.str,
+                 selected: _builtins.bool,
+                 description: Optional[_builtins.str] = None,
+                 project: Optional[_builtins.str] = None,
+                 selector: Optional[_builtins.str] = None,
+                 stack: Optional[_builtins.str] = None):
+        """
+        A step of a pipeline.
+
+        :param Mapping[str, _builtins.str] consumes: Its settings that are outputs of earlier steps: setting to `<step>.<output>`.
+        :param _builtins.bool custom: Whether it is a custom step.
+        :param Sequence[_builtins.str] depends_on: The steps directly before it: it runs when they are done, and is destroyed before they are.
+        :param _builtins.str name: Its name; the cluster step's is `eks` or `aks`.
+        :param _builtins.bool proxy_required: Whether it needs the proxy into the target's network. Never with Tailscale.
+        :param _builtins.str rerun: What running it again does.
+        :param _builtins.bool selected: Whether the selection runs it.
+        :param _builtins.str description: What the manifest says that a custom step is for. Absent when it says nothing.
+        :param _builtins.str project: Project of its stack. Absent for `bootstrap`, which has none.
+        :param _builtins.str selector: What the step is called on every cloud: `kubernetes` for the cluster step. Absent for all others.
+        :param _builtins.str stack: Full name of its stack. Absent for `bootstrap`.
+        """
+        pulumi.set(__self__, "consumes", consumes)
+        pulumi.set(__self__, "custom", custom)
+        pulumi.set(__self__, "depends_on", depends_on)
+        pulumi.set(__self__, "name", name)
+        pulumi.set(__self__, "proxy_required", proxy_required)
+        pulumi.set(__self__, "rerun", rerun)
+        pulumi.set(__self__, "selected", selected)
+        if description is not None:
+            pulumi.set(__self__, "description", description)
+        if project is not None:
+            pulumi.set(__self__, "project", project)
+        if selector is not None:
+            pulumi.set(__self__, "selector", selector)
+        if stack is not None:
+            pulumi.set(__self__, "stack", stack)
+
+    @_builtins.property
+    @pulumi.getter
+    def consumes(self) -> Mapping[str, _builtins.str]:
+        """
+        Its settings that are outputs of earlier steps: setting to `<step>.<output>`.
+        """
+        return pulumi.get(self, "consumes")
+
+    @_builtins.property
+    @pulumi.getter
+    def custom(self) -> _builtins.bool:
+        """
+        Whether it is a custom step.
+        """
+        return pulumi.get(self, "custom")
+
+    @_builtins.property
+    @pulumi.getter(name="dependsOn")
+    def depends_on(self) -> Sequence[_builtins.str]:
+        """
+        The steps directly before it: it runs when they are done, and is destroyed before they are.
+        """
+        return pulumi.get(self, "depends_on")
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> _builtins.str:
+        """
+        Its name; the cluster step's is `eks` or `aks`.
+        """
+        return pulumi.get(self, "name")
+
+    @_builtins.property
+    @pulumi.getter(name="proxyRequired")
+    def proxy_required(self) -> _builtins.bool:
+        """
+        Whether it needs the proxy into the target's network. Never with Tailscale.
+        """
+        return pulumi.get(self, "proxy_required")
+
+    @_builtins.property
+    @pulumi.getter
+    def rerun(self) -> _builtins.str:
+        """
+        What running it again does.
+        """
+        return pulumi.get(self, "rerun")
+
+    @_builtins.property
+    @pulumi.getter
+    def selected(self) -> _builtins.bool:
+        """
+        Whether the selection runs it.
+        """
+        return pulumi.get(self, "selected")
+
+    @_builtins.property
+    @pulumi.getter
+    def description(self) -> Optional[_builtins.str]:
+        """
+        What the manifest says that a custom step is for. Absent when it says nothing.
+        """
+        return pulumi.get(self, "description")
+
+    @_builtins.property
+    @pulumi.getter
+    def project(self) -> Optional[_builtins.str]:
+        """
+        Project of its stack. Absent for `bootstrap`, which has none.
+        """
+        return pulumi.get(self, "project")
+
+    @_builtins.property
+    @pulumi.getter
+    def selector(self) -> Optional[_builtins.str]:
+        """
+        What the step is called on every cloud: `kubernetes` for the cluster step. Absent for all others.
+        """
+        return pulumi.get(self, "selector")
+
+    @_builtins.property
+    @pulumi.getter
+    def stack(self) -> Optional[_builtins.str]:
+        """
+        Full name of its stack. Absent for `bootstrap`.
+        """
+        return pulumi.get(self, "stack")
+
+
+@pulumi.output_type
 class PythonSource(dict):
     """
     An inner program that is a class of a Python module, made by calling its `autoload` function.
@@ -3753,6 +3892,95 @@ class StackRetry(dict):
 
 
 @pulumi.output_type
+class TakeoverStack(dict):
+    """
+    A stack to be taken over.
+    """
+    def __init__(__self__, *,
+                 backend_url: _builtins.str,
+                 command: _builtins.str,
+                 import_id: _builtins.str,
+                 project: _builtins.str,
+                 resource_name: _builtins.str,
+                 stack: _builtins.str,
+                 step: _builtins.str):
+        """
+        A stack to be taken over.
+
+        :param _builtins.str backend_url: The backend that holds its state.
+        :param _builtins.str command: The command that imports it.
+        :param _builtins.str import_id: What it is imported by.
+        :param _builtins.str project: The stack's project.
+        :param _builtins.str resource_name: Name of the resource.
+        :param _builtins.str stack: The stack's full name.
+        :param _builtins.str step: The step.
+        """
+        pulumi.set(__self__, "backend_url", backend_url)
+        pulumi.set(__self__, "command", command)
+        pulumi.set(__self__, "import_id", import_id)
+        pulumi.set(__self__, "project", project)
+        pulumi.set(__self__, "resource_name", resource_name)
+        pulumi.set(__self__, "stack", stack)
+        pulumi.set(__self__, "step", step)
+
+    @_builtins.property
+    @pulumi.getter(name="backendUrl")
+    def backend_url(self) -> _builtins.str:
+        """
+        The backend that holds its state.
+        """
+        return pulumi.get(self, "backend_url")
+
+    @_builtins.property
+    @pulumi.getter
+    def command(self) -> _builtins.str:
+        """
+        The command that imports it.
+        """
+        return pulumi.get(self, "command")
+
+    @_builtins.property
+    @pulumi.getter(name="importId")
+    def import_id(self) -> _builtins.str:
+        """
+        What it is imported by.
+        """
+        return pulumi.get(self, "import_id")
+
+    @_builtins.property
+    @pulumi.getter
+    def project(self) -> _builtins.str:
+        """
+        The stack's project.
+        """
+        return pulumi.get(self, "project")
+
+    @_builtins.property
+    @pulumi.getter(name="resourceName")
+    def resource_name(self) -> _builtins.str:
+        """
+        Name of the resource.
+        """
+        return pulumi.get(self, "resource_name")
+
+    @_builtins.property
+    @pulumi.getter
+    def stack(self) -> _builtins.str:
+        """
+        The stack's full name.
+        """
+        return pulumi.get(self, "stack")
+
+    @_builtins.property
+    @pulumi.getter
+    def step(self) -> _builtins.str:
+        """
+        The step.
+        """
+        return pulumi.get(self, "step")
+
+
+@pulumi.output_type
 class TargetCluster(dict):
     """
     A Kubernetes cluster of a workload.
@@ -3958,8 +4186,8 @@ class TargetCustomStep(dict):
         :param _builtins.str path: Folder of its Pulumi program, below `customizations`.
         :param _builtins.bool proxy_required: Whether it needs the proxy into the network. Default false.
         :param _builtins.str description: What it is for. Absent when not said.
-        :param _builtins.str insert_after: Step after which it runs. Absent when not said.
-        :param _builtins.str insert_before: Step before which it runs. Absent when not said.
+        :param _builtins.str insert_after: Step after which it runs; `eks` and `aks` read `kubernetes`. Absent when not said.
+        :param _builtins.str insert_before: Step before which it runs; `eks` and `aks` read `kubernetes`. Absent when not said.
         """
         pulumi.set(__self__, "enabled", enabled)
         pulumi.set(__self__, "name", name)
@@ -4016,7 +4244,7 @@ class TargetCustomStep(dict):
     @pulumi.getter(name="insertAfter")
     def insert_after(self) -> Optional[_builtins.str]:
         """
-        Step after which it runs. Absent when not said.
+        Step after which it runs; `eks` and `aks` read `kubernetes`. Absent when not said.
         """
         return pulumi.get(self, "insert_after")
 
@@ -4024,7 +4252,7 @@ class TargetCustomStep(dict):
     @pulumi.getter(name="insertBefore")
     def insert_before(self) -> Optional[_builtins.str]:
         """
-        Step before which it runs. Absent when not said.
+        Step before which it runs; `eks` and `aks` read `kubernetes`. Absent when not said.
         """
         return pulumi.get(self, "insert_before")
 

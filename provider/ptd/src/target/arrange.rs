@@ -83,6 +83,35 @@ fn with_neighbours(
     }
 }
 
+/// What a step is placed by.
+fn reference(step: &TargetCustomStep) -> Option<&str> {
+    step.insert_after
+        .as_deref()
+        .or(step.insert_before.as_deref())
+}
+
+/// The circle that a step is in or leads to, as `a -> b -> a`.
+fn circle(start: usize, steps: &[TargetCustomStep]) -> String {
+    let mut path: Vec<&str> = Vec::new();
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    let by_name: HashMap<&str, &TargetCustomStep> = steps
+        .iter()
+        .map(|step| (step.name.as_str(), step))
+        .collect();
+    let mut next = steps.get(start);
+    while let Some(step) = next {
+        let name = step.name.as_str();
+        if let Some(first) = seen.get(name) {
+            path.push(name);
+            return path[*first..].join(" -> ");
+        }
+        seen.insert(name, path.len());
+        path.push(name);
+        next = reference(step).and_then(|name| by_name.get(name).copied());
+    }
+    path.join(" -> ")
+}
+
 /// Steps that have no place, or not the one they ask for.
 pub(crate) fn misplaced(standard: &[&str], steps: &[TargetCustomStep]) -> Vec<(usize, String)> {
     let order = arrange(standard, steps);
@@ -103,8 +132,9 @@ pub(crate) fn misplaced(standard: &[&str], steps: &[TargetCustomStep]) -> Vec<(u
             faults.push((
                 index,
                 format!(
-                    "failed to merge steps: custom step {} could not be inserted: insertAfter={after}, insertBefore={before}: steps refer to each other in a circle",
-                    step.name
+                    "failed to merge steps: custom step {} could not be inserted: insertAfter={after}, insertBefore={before}: steps refer to each other in a circle: {}",
+                    step.name,
+                    circle(index, steps)
                 ),
             ));
             continue;
@@ -216,7 +246,8 @@ mod tests {
             faults.iter().map(|(index, _)| *index).collect::<Vec<_>>(),
             [0, 1, 2, 4]
         );
-        assert!(faults[0].1.contains("circle"));
+        assert!(faults[0].1.ends_with("in a circle: a -> b -> a"));
+        assert!(faults[2].1.ends_with("in a circle: self -> self"));
         assert!(faults[3].1.contains("after `c` and before `persistent`"));
     }
 

@@ -70,7 +70,9 @@ pub(crate) fn load(located: &Located, name: &str) -> Result<Target, LoadErrors> 
         CONTROL_ROOMS => &CONTROL_ROOM_STEPS,
         _ => &WORKLOAD_STEPS,
     };
+    let before = report.warnings.len();
     let (custom_steps, steps) = steps::load(located, standard, &mut report);
+    let manifest_warnings = report.warnings.get(before..).unwrap_or_default().to_vec();
     let Report {
         mut problems,
         warnings,
@@ -80,6 +82,7 @@ pub(crate) fn load(located: &Located, name: &str) -> Result<Target, LoadErrors> 
             let mut target = build(name, spec, site_files);
             target.custom_steps = custom_steps;
             target.steps = steps;
+            target.manifest_warnings = lines(manifest_warnings);
             target.warnings = lines(warnings);
             Ok(target)
         }
@@ -271,6 +274,7 @@ fn skeleton(name: &str, kind: TargetKind, region: &str) -> Target {
         custom_steps: Vec::new(),
         steps: Vec::new(),
         warnings: Vec::new(),
+        manifest_warnings: Vec::new(),
     }
 }
 

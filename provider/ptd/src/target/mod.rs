@@ -20,6 +20,7 @@ mod kubernetes;
 mod locate;
 pub mod naming;
 mod problem;
+mod project;
 mod read;
 mod scalar;
 mod site;
@@ -46,9 +47,12 @@ pub use azure::{
 pub use control_room::{AwsControlRoomSpec, TrustedUser, TrustedUserIpAddress};
 pub use kubernetes::{EksAccessEntries, NodeTaint, TeamOperatorToleration};
 pub use locate::{CONTROL_ROOMS, WORKLOADS};
+pub(crate) use problem::nearest;
 pub use problem::{LoadErrors, Problem};
+pub(crate) use project::project_name;
 pub use site::SiteTlsSecret;
 pub use steps::{CONTROL_ROOM_STEPS, TargetCustomStep, WORKLOAD_STEPS};
+pub(crate) use steps::{KUBERNETES, KUBERNETES_STEPS, inside};
 pub use types::{
     Target, TargetCloud, TargetCluster, TargetControlRoom, TargetKind, TargetNames, TargetSite,
     TargetSiteNames, TargetType, TargetUrls,

@@ -26,8 +26,10 @@ pub const WORKLOAD_STEPS: [&str; 7] = [
 /// The steps of a control room, in order.
 pub const CONTROL_ROOM_STEPS: [&str; 4] =
     ["workspaces", "persistent", "postgres_config", "cluster"];
+/// The step whose program depends on the cloud.
+pub(crate) const KUBERNETES: &str = "kubernetes";
 /// What `kubernetes` stands for on each cloud; stacks carry these names.
-const KUBERNETES_STEPS: [&str; 2] = ["eks", "aks"];
+pub(crate) const KUBERNETES_STEPS: [&str; 2] = ["eks", "aks"];
 const MANIFEST: &str = "customizations/manifest.yaml";
 
 /// A step that a target adds to the standard ones.
@@ -40,9 +42,9 @@ pub struct TargetCustomStep {
     pub description: Option<String>,
     /// Folder of its Pulumi program, below `customizations`.
     pub path: String,
-    /// Step after which it runs. Absent when not said.
+    /// Step after which it runs; `eks` and `aks` read `kubernetes`. Absent when not said.
     pub insert_after: Option<String>,
-    /// Step before which it runs. Absent when not said.
+    /// Step before which it runs; `eks` and `aks` read `kubernetes`. Absent when not said.
     pub insert_before: Option<String>,
     /// Whether it needs the proxy into the network. Default false.
     pub proxy_required: bool,
@@ -72,9 +74,9 @@ section! {
         /// Folder.
         path: PlacedText = placed_text,
         /// Step before it.
-        insert_after["insertAfter"]: PlacedText = placed_text,
+        insert_after["insertAfter"]: PlacedText = placed_step,
         /// Step after it.
-        insert_before["insertBefore"]: PlacedText = placed_text,
+        insert_before["insertBefore"]: PlacedText = placed_step,
         /// Whether the proxy is needed.
         proxy_required["proxyRequired"]: bool = flag,
         /// Whether it runs.
@@ -84,6 +86,18 @@ section! {
 
 fn placed_text(cx: &mut Cx<'_>, node: Option<NodeId>) -> PlacedText {
     (text(cx, node), node)
+}
+
+/// The name of a step, the cluster step's under its one name.
+fn placed_step(cx: &mut Cx<'_>, node: Option<NodeId>) -> PlacedText {
+    let name = text(cx, node).map(|name| {
+        if KUBERNETES_STEPS.contains(&name.as_str()) {
+            KUBERNETES.to_owned()
+        } else {
+            name
+        }
+    });
+    (name, node)
 }
 
 fn placed_steps(cx: &mut Cx<'_>, node: Option<NodeId>) -> Vec<(NodeId, ManifestStep)> {
@@ -245,13 +259,9 @@ impl Check<'_, '_> {
             if known.contains(reference) {
                 continue;
             }
-            let hint = if KUBERNETES_STEPS.contains(&reference.as_str()) {
-                "; the step is called `kubernetes` on every cloud".to_owned()
-            } else {
-                nearest(reference, known.iter().map(String::as_str))
-                    .map(|meant| format!("; did you mean `{meant}`?"))
-                    .unwrap_or_default()
-            };
+            let hint = nearest(reference, known.iter().map(String::as_str))
+                .map(|meant| format!("; did you mean `{meant}`?"))
+                .unwrap_or_default();
             let message =
                 format!("custom step {name}: {field} references unknown step: {reference}{hint}");
             self.error(index, field, *reference_node, &message);
@@ -321,6 +331,8 @@ impl Check<'_, '_> {
                     format!("step directory does not exist: {path}")
                 } else if !directory.is_dir() {
                     format!("step path is not a directory: {path}")
+                } else if is_project(&directory) {
+                    return;
                 } else if let Some(missing) = ["main.go", "go.mod"]
                     .into_iter()
                     .find(|file| !directory.join(file).exists())
@@ -340,8 +352,15 @@ impl Check<'_, '_> {
     }
 }
 
+/// Whether a directory holds a Pulumi project. One without is a Go program, as the reference makes a project of.
+fn is_project(directory: &Path) -> bool {
+    ["Pulumi.yaml", "Pulumi.yml"]
+        .iter()
+        .any(|file| directory.join(file).is_file())
+}
+
 /// The parts of a path below a folder, `.` and `..` resolved; none when it leads outside.
-fn inside(path: &str) -> Option<Vec<&str>> {
+pub(crate) fn inside(path: &str) -> Option<Vec<&str>> {
     let mut parts = Vec::new();
     for part in path.split('/') {
         match part {

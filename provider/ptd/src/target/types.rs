@@ -106,6 +106,9 @@ pub struct Target {
     pub steps: Vec<String>,
     /// What is accepted but hardly meant, one line each: file, line, column, path, and what is odd.
     pub warnings: Vec<String>,
+    /// Those of the warnings that concern the manifest of the custom steps: a pipeline does not pass over them.
+    #[serde(skip)]
+    pub(crate) manifest_warnings: Vec<String>,
 }
 
 /// The control room of a workload, as the workload's own file describes it. It is on AWS.

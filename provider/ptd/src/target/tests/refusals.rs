@@ -322,8 +322,8 @@ fn manifests() {
             "3:3: customSteps[0].path: manifest validation failed: custom step x: custom step \"x\": path is required",
         ),
         (
-            "- {name: x, path: ok, insertAfter: eks}",
-            "3:36: customSteps[0].insertAfter: manifest validation failed: custom step x: insertAfter references unknown step: eks; the step is called `kubernetes` on every cloud",
+            "- {name: x, path: ok, insertAfter: ekss}",
+            "3:36: customSteps[0].insertAfter: manifest validation failed: custom step x: insertAfter references unknown step: ekss",
         ),
         (
             "- {name: x, path: ok, insertBefore: hlem}",
@@ -367,7 +367,7 @@ fn manifests() {
         ),
         (
             "- {name: x, path: ok, insertAfter: x}",
-            "3:3: customSteps[0]: failed to merge steps: custom step x could not be inserted: insertAfter=x, insertBefore=: steps refer to each other in a circle",
+            "3:3: customSteps[0]: failed to merge steps: custom step x could not be inserted: insertAfter=x, insertBefore=: steps refer to each other in a circle: x -> x",
         ),
         (
             "- {name: x, path: ok, enabled: \"true\"}",
