@@ -1,0 +1,216 @@
+"""Locks, dead processes and interruptions: nothing is lost, and the next update converges."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from support.inner import INNER, STACK
+
+PASSES = """
+import pathlib, pulumi, time
+here = pathlib.Path(__file__).parent
+(here.parent / "begun").touch()
+while not (here.parent / "go").exists():
+    time.sleep(0.05)
+pulumi.export("greeting", "hello")
+"""
+
+
+def until(condition, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.05)
+
+
+def inner_processes(pipeline) -> list[int]:
+    """Processes that work on the inner backend, the supervisor among them."""
+    mark = f"PULUMI_BACKEND_URL={pipeline.url}".encode()
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (entry / "environ").read_bytes().split(b"\0") and (entry / "stat").read_text().rsplit(")")[-1].split()[0] != "Z":
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def locks(pipeline) -> list[Path]:
+    return list((pipeline.backend / ".pulumi/locks").rglob("*.json"))
+
+
+def lock(pipeline, name: str, host: str, pid: int) -> Path:
+    """A lock as the CLI writes it."""
+    path = pipeline.backend / f".pulumi/locks/organization/{name}/dev/{pid}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"pid": pid, "username": "somebody", "hostname": host, "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}))
+    return path
+
+
+def dead() -> int:
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+def changed(greeting: str) -> dict:
+    return INNER | {"outputs": {"greeting": greeting}}
+
+
+def test_a_stale_lock_is_told_and_removed_when_allowed(pipeline):
+    inputs = pipeline.inner("web")
+    outer = pipeline.write().init()
+    outer.up()
+    held = lock(pipeline, "web", socket.gethostname(), dead())
+    pipeline.project("web", changed("new"))
+    failed = outer.up(fails=True)
+    assert "somebody" in failed.text and "stale" in failed.text and "cancelStaleLock" in failed.text
+    assert held.exists()
+    inputs["cancelStaleLock"] = True
+    done = pipeline.write(greeting="${web.outputs.greeting}").up()
+    assert "removes the stale lock of somebody" in done.text
+    assert outer.outputs() == {"greeting": "new"} and locks(pipeline) == []
+
+
+@pytest.mark.parametrize("holder", ["here", "elsewhere"])
+def test_a_lock_that_may_be_held_is_never_removed(pipeline, holder):
+    inputs = pipeline.inner("web", cancelStaleLock=True)
+    outer = pipeline.write().init()
+    outer.up()
+    host, pid = (socket.gethostname(), os.getpid()) if holder == "here" else ("elsewhere", dead())
+    held = lock(pipeline, "web", host, pid)
+    pipeline.project("web", changed("new"))
+    failed = outer.up(fails=True)
+    assert f"somebody@{host}" in failed.text and "lockTimeout" in failed.text and held.exists()
+    inputs["lockTimeout"] = 60
+    pipeline.write(greeting="${web.outputs.greeting}")
+    process = outer.start("up", "--yes", "--skip-preview")
+    # It waits, and goes on once the lock is gone.
+    time.sleep(3)
+    assert process.poll() is None and held.exists()
+    held.unlink()
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, out + err
+    assert outer.outputs() == {"greeting": "new"}
+
+
+@pytest.mark.parametrize("victim", ["provider", "inner", "outer"])
+def test_after_a_kill_nothing_is_left_and_the_next_update_converges(pipeline, victim):
+    pipeline.inner("web", PASSES, cancelStaleLock=True)
+    outer = pipeline.write(greeting="${web.outputs.greeting}").init()
+    process = outer.start("up", "--yes", "--skip-preview")
+    until((outer.folder / "begun").exists)
+    if victim == "provider":
+        assert outer.kill_plugins() == 1
+    elif victim == "outer":
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        for pid in inner_processes(pipeline):
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if command[0].endswith(b"pulumi") and b"up" in command:
+                os.kill(pid, signal.SIGKILL)
+    process.communicate(timeout=120)
+    assert process.returncode != 0
+    until(lambda: not inner_processes(pipeline))
+    (outer.folder / "go").touch()
+    if victim == "outer":
+        outer.cancel_lock()
+    outer.up()
+    assert outer.outputs() == {"greeting": "hello"}
+    assert locks(pipeline) == []
+    assert not outer.up().changes
+
+
+def test_an_interrupt_reaches_the_inner_update(pipeline):
+    pipeline.inner("web", PASSES)
+    outer = pipeline.write(greeting="${web.outputs.greeting}").init()
+    process = outer.start("up", "--yes", "--skip-preview")
+    until((outer.folder / "begun").exists)
+    os.kill(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=90)
+    assert process.returncode != 0
+    until(lambda: not inner_processes(pipeline))
+    assert locks(pipeline) == [], out + err
+    (outer.folder / "go").touch()
+    outer.up()
+    assert outer.outputs() == {"greeting": "hello"}
+
+
+def test_a_custom_timeout_ends_the_inner_update_gracefully(pipeline):
+    pipeline.inner("web", PASSES, options={"customTimeouts": {"create": "8s"}})
+    outer = pipeline.write().init()
+    failed = outer.up(fails=True)
+    assert "web" in failed.text
+    assert locks(pipeline) == [] and inner_processes(pipeline) == []
+
+
+def test_no_more_at_once_than_allowed(pipeline):
+    """Each program writes down when it runs."""
+    program = """
+import pathlib, time
+times = pathlib.Path(__file__).parent.parent / "times"
+with times.open("a") as file:
+    file.write(f"{time.time()} 1\\n")
+time.sleep(1)
+with times.open("a") as file:
+    file.write(f"{time.time()} -1\\n")
+"""
+    for number in range(4):
+        pipeline.inner(f"web-{number}", program)
+    outer = pipeline.write().init()
+    outer.env["PTD_MAX_PARALLEL_STACKS"] = "2"
+    outer.up()
+    running = most = 0
+    for line in sorted((outer.folder / "times").read_text().splitlines()):
+        running += int(line.split()[1])
+        most = max(most, running)
+    assert most <= 2
+
+
+@pytest.mark.parametrize(
+    ("inputs", "text"),
+    [
+        ({"environment": {"PULUMI_CONFIG_PASSPHRASE": "wrong"}}, "passphrase"),
+        ({"environment": {"PULUMI_CONFIG_PASSPHRASE": "inner passphrase", "PATH": "/nowhere"}}, "install the Pulumi CLI"),
+    ],
+)
+def test_what_is_missing_is_told_and_the_next_update_converges(pipeline, inputs, text):
+    given = pipeline.inner("web", config={"password": {"fn::secret": "s3cr3t-0123"}})
+    outer = pipeline.write().init()
+    outer.up()
+    pipeline.project("web", changed("new"))
+    good = dict(given)
+    given.update(inputs)
+    failed = pipeline.write().up(fails=True)
+    assert text in failed.text and "web" in failed.text
+    given.clear()
+    given.update(good)
+    pipeline.write(greeting="${web.outputs.greeting}").up()
+    assert outer.outputs() == {"greeting": "new"}
+
+
+def test_a_backend_that_is_not_there(pipeline):
+    pipeline.inner("web", backendUrl=f"file://{pipeline.backend}/nowhere")
+    outer = pipeline.write().init()
+    failed = outer.up(fails=True)
+    assert "nowhere" in failed.text and "web" in failed.text
+    (pipeline.backend / "nowhere").mkdir()
+    assert outer.up().summary["create"] >= 1
+
+
+def test_a_stack_that_was_removed_by_hand_is_made_anew(pipeline):
+    inputs = pipeline.inner("web", config={"password": {"fn::secret": "s3cr3t-0123"}})
+    outer = pipeline.write().init()
+    outer.up()
+    pipeline.by_hand("web", "rm", "--yes", "--force")
+    inputs["triggers"] = {"again": 1}
+    assert "is made anew" in pipeline.write().up().text
+    assert outer.resource("web")["type"] == STACK and len(pipeline.updates("web")) == 1
