@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use pulumi_provider::{
-    Asset, Child, Component, Construction, Context, Created, Error, Function, Method, Observed,
-    Outputs, Package, Prior, PropertyValue, Provider, Receiver, Resource, Secret,
+    Asset, Child, ChildOptions, Component, Construction, Context, Created, Error, Function, Method,
+    Observed, Outputs, Package, Prior, PropertyValue, Provider, ProviderReference, Receiver,
+    Resource, Secret,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -364,6 +365,10 @@ struct GroupArgs {
     size: Option<i64>,
     /// What nobody may read.
     password: Option<Secret<String>>,
+    /// Another laboratory that is to make them.
+    elsewhere: Option<ProviderReference>,
+    /// The door of a laboratory of their own that is to make them.
+    door: Option<String>,
 }
 
 /// What became of them.
@@ -385,10 +390,27 @@ impl Component for Group {
 
     async fn construct(cx: Construction<Lab>) -> Result<Outputs, Error> {
         let count = cx.known::<i64>("count").unwrap_or(1);
+        let provider = match cx.known::<String>("door") {
+            Some(door) => {
+                let config = Config {
+                    token: Secret::new("token-of-their-own".to_owned()),
+                    door,
+                    guests: Some(vec!["ann".to_owned()]),
+                };
+                let own = cx.new_provider(format!("{}-lab", cx.name()), &config);
+                Some(cx.register(own).await?.reference())
+            }
+            None => cx.reference("elsewhere"),
+        };
+        let options = ChildOptions {
+            provider,
+            ..ChildOptions::default()
+        };
         let children = join_all((1..=count).map(|i| {
             let child = Child::of::<Named>(format!("{}-{i}", cx.name()))
                 .input("size", cx.input("size"))
-                .input("password", cx.input("password"));
+                .input("password", cx.input("password"))
+                .options(options.clone());
             cx.register(child)
         }))
         .await;

@@ -317,6 +317,7 @@ impl Validator<'_> {
             | (TypeSpec::Boolean, PropertyValue::Bool(_))
             | (TypeSpec::Asset, PropertyValue::Asset(_))
             | (TypeSpec::String, PropertyValue::Resource(_)) => {}
+            (TypeSpec::Provider, PropertyValue::Resource(to)) if to.is_provider() => {}
             (TypeSpec::Integer, PropertyValue::Number(n)) if n.abs() > crate::de::EXACT => {
                 let bound = crate::de::EXACT;
                 self.fail(
@@ -459,6 +460,7 @@ fn article(ty: &TypeSpec) -> &'static str {
         TypeSpec::String | TypeSpec::Enum(_) => "a string",
         TypeSpec::Any => "a value",
         TypeSpec::Asset => "an asset",
+        TypeSpec::Provider => "a provider",
         TypeSpec::Array(_) => "a list",
         TypeSpec::Map(_) | TypeSpec::Object(_) => "an object",
     }

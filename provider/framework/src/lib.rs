@@ -53,7 +53,7 @@ pub use secret::{Marked, Secret};
 pub use ser::{UnfitError, to_properties, to_value};
 pub use serve::run;
 pub use value::{
-    Archive, Asset, OutputValue, PropertyMap, PropertyValue, ReferenceId, ResourceReference,
-    Unknown,
+    Archive, Asset, OutputValue, PropertyMap, PropertyValue, ProviderReference, ReferenceId,
+    ResourceReference, Unknown,
 };
 pub use views::{View, ViewOperation};

@@ -18,9 +18,11 @@ use crate::component::Component;
 use crate::engine::{Engine, MAX_MESSAGE, channel};
 use crate::error::Error;
 use crate::redact::scrub;
-use crate::resource::Resource;
+use crate::resource::{Provider, Resource};
 use crate::schema::ObjectSpec;
-use crate::value::{OutputValue, PropertyMap, PropertyValue};
+use crate::value::{
+    OutputValue, PROVIDERS, PropertyMap, PropertyValue, ReferenceId, ResourceReference,
+};
 
 /// The outputs of a component, by name; values may be outputs of children.
 pub type Outputs = PropertyMap;
@@ -97,6 +99,9 @@ pub struct ChildOptions {
     pub aliases: Vec<pulumi_proto::pulumirpc::Alias>,
     /// The parent's URN where it is not the component itself.
     pub parent: Option<String>,
+    /// The provider to use where it is not the component's own: a registered [`Construction::new_provider`], or one the
+    /// program gave as an input of type [`crate::ProviderReference`].
+    pub provider: Option<ResourceReference>,
 }
 
 impl Child {
@@ -158,6 +163,20 @@ impl Registered {
     #[must_use]
     pub fn urn(&self) -> &str {
         &self.urn
+    }
+
+    /// A reference to the child.
+    #[must_use]
+    pub fn reference(&self) -> ResourceReference {
+        ResourceReference {
+            urn: self.urn.clone(),
+            id: Some(
+                self.id
+                    .clone()
+                    .map_or(ReferenceId::Unknown, ReferenceId::Known),
+            ),
+            ..ResourceReference::default()
+        }
     }
 
     /// The child's id with its dependency; unknown while it is not created.
@@ -319,6 +338,36 @@ impl<P> Construction<P> {
         crate::de::from_value(self.inputs.get(name)?).ok()
     }
 
+    /// An input that is a reference to a resource. `None` where it is absent or not known.
+    #[must_use]
+    pub fn reference(&self, name: &str) -> Option<ResourceReference> {
+        match self.inputs.get(name)?.bare()? {
+            PropertyValue::Resource(reference) => Some((**reference).clone()),
+            _ => None,
+        }
+    }
+
+    /// A child that is a provider of this package with a configuration of its own, for other children to use: a component
+    /// itself is given one provider of a package at most.
+    #[must_use]
+    pub fn new_provider(&self, name: impl Into<String>, config: &P::Config) -> Child
+    where
+        P: Provider,
+    {
+        let inputs = match crate::ser::to_value(config) {
+            Ok(PropertyValue::Map(inputs)) => inputs,
+            _ => PropertyMap::new(),
+        };
+        Child {
+            type_token: format!("{PROVIDERS}{}", self.home.package),
+            name: name.into(),
+            inputs,
+            custom: true,
+            dependencies: BTreeSet::new(),
+            options: ChildOptions::default(),
+        }
+    }
+
     /// A line for the user, kept in the run's output.
     pub async fn info(&self, message: impl AsRef<str>) {
         self.engine
@@ -449,12 +498,17 @@ impl<P> Construction<P> {
         for value in child.inputs.values() {
             dependencies(value, &mut all);
         }
-        let provider = self
-            .request
-            .providers
-            .get(&self.home.package)
-            .cloned()
-            .unwrap_or_default();
+        // A provider is made by no provider.
+        let provider = match child.options.provider {
+            _ if child.type_token.starts_with(PROVIDERS) => String::new(),
+            Some(reference) => reference.provider(),
+            None => self
+                .request
+                .providers
+                .get(&self.home.package)
+                .cloned()
+                .unwrap_or_default(),
+        };
         // The engine applies these to custom resources only; they reach the children whose properties they name.
         let concerns = |pattern: &&String| {
             let path = crate::Path::parse(pattern);

@@ -13,6 +13,9 @@ type Json = Map<String, Value>;
 /// The schema name of [`crate::Asset`], which is Pulumi's own type and not one of the package.
 pub(crate) const ASSET: &str = "Asset";
 
+/// The schema name of [`crate::ProviderReference`], which is the package's own provider.
+pub(crate) const PROVIDER: &str = "ProviderReference";
+
 /// A type that has no counterpart in a Pulumi schema. It is a mistake in the provider, found by its first test.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{at}: {problem}")]
@@ -108,6 +111,8 @@ pub enum TypeSpec {
     Any,
     /// A file or text.
     Asset,
+    /// A provider of the package.
+    Provider,
     /// A list.
     Array(Box<Element>),
     /// A map from texts.
@@ -189,7 +194,7 @@ impl Types {
                 let Value::Object(definition) = definition else {
                     continue;
                 };
-                if name == ASSET {
+                if name == ASSET || name == PROVIDER {
                     continue;
                 }
                 let named = Self::named_type(name, definition)?;
@@ -362,6 +367,7 @@ impl Types {
             TypeSpec::String => simple("string"),
             TypeSpec::Any => reference("pulumi.json#/Any".into()),
             TypeSpec::Asset => reference("pulumi.json#/Asset".into()),
+            TypeSpec::Provider => reference("#/provider".into()),
             TypeSpec::Array(element) => {
                 let mut body = simple("array");
                 body.insert(
@@ -653,6 +659,7 @@ fn type_of(at: &str, value: &Value) -> Result<(TypeSpec, Json, bool), SchemaErro
         };
         let ty = match name {
             ASSET => TypeSpec::Asset,
+            PROVIDER => TypeSpec::Provider,
             _ => TypeSpec::Object(name.to_owned()),
         };
         // What stands beside the reference, such as a secret mark, counts as well.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::*;
 use crate::secret::Secret;
-use crate::value::Asset;
+use crate::value::{Asset, ProviderReference};
 
 /// What it is.
 #[derive(Serialize, Deserialize, JsonSchema)]
@@ -31,6 +31,7 @@ struct Everything {
     any: serde_json::Value,
     file: Asset,
     maybe_file: Option<Asset>,
+    elsewhere: Option<ProviderReference>,
     #[serde(default)]
     list_or_none: Vec<String>,
     #[serde(default)]
@@ -139,6 +140,7 @@ fn every_shape_has_its_type() {
         ("any", TypeSpec::Any),
         ("file", TypeSpec::Asset),
         ("maybeFile", TypeSpec::Asset),
+        ("elsewhere", TypeSpec::Provider),
         ("unique", array(TypeSpec::String)),
     ];
     for (name, expected) in expected {
@@ -265,6 +267,7 @@ fn what_is_published() {
     );
     assert_eq!(inputs["any"], json!({ "$ref": "pulumi.json#/Any" }));
     assert_eq!(inputs["file"], json!({ "$ref": "pulumi.json#/Asset" }));
+    assert_eq!(inputs["elsewhere"], json!({ "$ref": "#/provider" }));
     assert_eq!(
         inputs["nestedList"],
         json!({ "type": "array", "items": { "$ref": "#/types/p:index:Nested" } })
@@ -284,7 +287,11 @@ fn what_is_published() {
         })
     );
     assert_eq!(all["p:index:Nested"]["type"], "object");
-    assert!(!all.contains_key("p:index:Asset") && !all.contains_key("p:index:Everything"));
+    assert!(
+        !all.contains_key("p:index:Asset")
+            && !all.contains_key("p:index:ProviderReference")
+            && !all.contains_key("p:index:Everything")
+    );
 }
 
 #[test]

@@ -6,6 +6,9 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 
+/// What the type tokens of providers begin with.
+pub(crate) const PROVIDERS: &str = "pulumi:providers:";
+
 /// The properties of a resource, function or provider, by name.
 ///
 /// Names are ordered, so that what is sent, logged and compared never depends on chance.
@@ -83,6 +86,40 @@ pub struct ResourceReference {
     pub type_token: Option<String>,
     /// The version of the package that the resource comes from; may be empty.
     pub package_version: Option<String>,
+}
+
+impl ResourceReference {
+    /// Whether the resource is a provider.
+    pub(crate) fn is_provider(&self) -> bool {
+        let ty = self.urn.split("::").nth(2).unwrap_or_default();
+        ty.rsplit('$')
+            .next()
+            .is_some_and(|ty| ty.starts_with(PROVIDERS))
+    }
+
+    /// The reference to a provider as registrations carry it: `URN::id`.
+    pub(crate) fn provider(&self) -> String {
+        let id = match &self.id {
+            Some(ReferenceId::Known(id)) if !id.is_empty() => id,
+            _ => crate::wire::sentinel(Unknown::String),
+        };
+        format!("{}::{id}", self.urn)
+    }
+}
+
+/// The URN of a provider resource of the package. In an `Args` struct it makes the property a provider in the schema; a component
+/// hands it on with [`crate::Construction::reference`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ProviderReference(pub String);
+
+impl JsonSchema for ProviderReference {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        crate::schema::PROVIDER.into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object" })
+    }
 }
 
 /// The id in a resource reference.

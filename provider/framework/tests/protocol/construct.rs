@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::support::{Event, FakeEngine, Plugin, assert_complete, decoded, detail, lab, map, soon};
 use pulumi_proto::pulumirpc as rpc;
 use pulumi_proto::pulumirpc::construct_request::PropertyDependencies;
-use pulumi_provider::{OutputValue, PropertyMap, PropertyValue};
+use pulumi_provider::{OutputValue, PropertyMap, PropertyValue, ReferenceId, ResourceReference};
 use tonic::{Code, Status};
 
 fn request(engine: &FakeEngine, inputs: &PropertyMap) -> rpc::ConstructRequest {
@@ -137,6 +137,87 @@ async fn what_the_component_was_given_reaches_where_it_belongs() {
     assert_eq!(child.ignore_changes, ["size"]);
     assert_eq!(child.replace_on_changes, ["size"]);
     assert_eq!(child.custom_timeouts.as_ref().unwrap().create, "5m");
+}
+
+#[tokio::test]
+async fn a_provider_of_its_own_makes_the_children() {
+    let engine = FakeEngine::start().await;
+    let mut lab = lab(&engine).await;
+    let inputs = map([("count", 1.into()), ("door", "back".into())]);
+    let mut from = request(&engine, &inputs);
+    // The component's own provider makes neither the other one nor what that makes.
+    from.providers = [("lab".to_owned(), "urn:p::mine".to_owned())].into();
+    construct(&mut lab, from.clone()).await.unwrap();
+    let all = engine.registrations();
+    let (component, provider, child) = (&all[0], &all[1], &all[2]);
+    assert_eq!(component.providers, from.providers);
+    assert!(provider.custom && !provider.remote);
+    assert_eq!(
+        (provider.r#type.as_str(), provider.name.as_str()),
+        ("pulumi:providers:lab", "g-lab")
+    );
+    assert_eq!(
+        (provider.provider.as_str(), provider.version.as_str()),
+        ("", "1.2.3")
+    );
+    let config = decoded(provider.object.as_ref());
+    assert_eq!(config["door"], "back".into());
+    assert_eq!(config["guests"].as_list().map(<[_]>::len), Some(1));
+    assert!(config["token"].is_secret());
+    assert!(
+        child.provider.contains("::pulumi:providers:lab::g-lab::")
+            && child.provider.starts_with("urn:"),
+        "{}",
+        child.provider
+    );
+    assert_eq!(child.version, "");
+}
+
+#[tokio::test]
+async fn a_provider_that_the_program_names_makes_the_children() {
+    let urn = "urn:pulumi:dev::app::pulumi:providers:lab::other";
+    let unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
+    let to = |urn: &str, id| {
+        let urn = urn.to_owned();
+        PropertyValue::Resource(Box::new(ResourceReference {
+            urn,
+            id: Some(id),
+            ..ResourceReference::default()
+        }))
+    };
+    let known = ReferenceId::Known("id-1".to_owned());
+    for (id, expected) in [
+        (known.clone(), "id-1"),
+        (ReferenceId::Unknown, unknown),
+        (ReferenceId::Known(String::new()), unknown),
+    ] {
+        let engine = FakeEngine::start().await;
+        let mut lab = lab(&engine).await;
+        let inputs = map([("count", 1.into()), ("elsewhere", to(urn, id))]);
+        construct(&mut lab, request(&engine, &inputs))
+            .await
+            .unwrap();
+        let child = engine.registrations().pop().unwrap();
+        assert_eq!(child.provider, format!("{urn}::{expected}"));
+    }
+    let engine = FakeEngine::start().await;
+    let mut lab = lab(&engine).await;
+    let other = "urn:pulumi:dev::app::lab:index:Named::n";
+    for wrong in [to(other, known), "text".into()] {
+        let inputs = map([("count", 1.into()), ("elsewhere", wrong)]);
+        let refused = construct(&mut lab, request(&engine, &inputs))
+            .await
+            .unwrap_err();
+        let text = format!(
+            "{:?}",
+            detail::<rpc::InputPropertiesError>(&refused, "InputPropertiesError")
+        );
+        assert!(
+            text.contains("elsewhere") && text.contains("must be a provider"),
+            "{text}"
+        );
+        assert!(engine.registrations().is_empty());
+    }
 }
 
 #[tokio::test]
