@@ -6,6 +6,7 @@ pub mod aws;
 pub mod get_target;
 pub mod pipeline;
 pub mod plan_capacity;
+pub mod reprise;
 pub mod stack;
 pub mod target;
 
@@ -115,6 +116,9 @@ pub fn package() -> Package<Ptd> {
         .resource::<aws::secret::Secret>()
         .resource::<aws::secret_fields::SecretFields>()
         .component::<aws::bootstrap::Bootstrap>()
+        .component::<aws::post_actions::WorkloadSecretFields>()
+        .component::<aws::post_actions::MimirAuthEntry>()
+        .component::<reprise::PersistentReprise>()
         .resource::<stack::Stack>()
         .resource::<stack::StackUpdate>()
         .component::<pipeline::Workload>()

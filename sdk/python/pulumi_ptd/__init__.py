@@ -10,6 +10,7 @@ from ._enums import *
 from .control_room import *
 from .get_target import *
 from .list_steps import *
+from .persistent_reprise import *
 from .plan_capacity import *
 from .plan_takeover import *
 from .provider import *
@@ -41,9 +42,11 @@ _utilities.register(
    "ptd:aws:AdminPolicy": "AdminPolicy",
    "ptd:aws:Bootstrap": "Bootstrap",
    "ptd:aws:EncryptionKey": "EncryptionKey",
+   "ptd:aws:MimirAuthEntry": "MimirAuthEntry",
    "ptd:aws:Secret": "Secret",
    "ptd:aws:SecretFields": "SecretFields",
-   "ptd:aws:StateBucket": "StateBucket"
+   "ptd:aws:StateBucket": "StateBucket",
+   "ptd:aws:WorkloadSecretFields": "WorkloadSecretFields"
   }
  },
  {
@@ -52,6 +55,7 @@ _utilities.register(
   "fqn": "pulumi_ptd",
   "classes": {
    "ptd:index:ControlRoom": "ControlRoom",
+   "ptd:index:PersistentReprise": "PersistentReprise",
    "ptd:index:Stack": "Stack",
    "ptd:index:StackUpdate": "StackUpdate",
    "ptd:index:Workload": "Workload"

@@ -40,6 +40,8 @@ __all__ = [
     'StackRetryArgsDict',
     'StepOverridesArgs',
     'StepOverridesArgsDict',
+    'WorkloadControlRoomArgs',
+    'WorkloadControlRoomArgsDict',
 ]
 
 class AssumeRoleArgsDict(TypedDict):
@@ -1206,5 +1208,80 @@ class StepOverridesArgs:
     @watch.setter
     def watch(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
         pulumi.set(self, "watch", value)
+
+
+class WorkloadControlRoomArgsDict(TypedDict):
+    """
+    The control room of a workload, as the workload's `ptd.yaml` describes it in `control_room_cluster_name`, `control_room_account_id`
+    and `control_room_region`.
+    """
+    name: pulumi.Input[_builtins.str]
+    """
+    The control room's name: `main01-production`. Empty: the workload has none.
+    """
+    account_id: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Its AWS account, 12 digits. It must be given unless `controlRoomProvider` is.
+    """
+    region: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Its region. Default `us-east-2`.
+    """
+
+@pulumi.input_type
+class WorkloadControlRoomArgs:
+    def __init__(__self__, *,
+                 name: pulumi.Input[_builtins.str],
+                 account_id: pulumi.Input[Optional[_builtins.str]] = None,
+                 region: pulumi.Input[Optional[_builtins.str]] = None):
+        """
+        The control room of a workload, as the workload's `ptd.yaml` describes it in `control_room_cluster_name`, `control_room_account_id`
+        and `control_room_region`.
+
+        :param pulumi.Input[_builtins.str] name: The control room's name: `main01-production`. Empty: the workload has none.
+        :param pulumi.Input[_builtins.str] account_id: Its AWS account, 12 digits. It must be given unless `controlRoomProvider` is.
+        :param pulumi.Input[_builtins.str] region: Its region. Default `us-east-2`.
+        """
+        pulumi.set(__self__, "name", name)
+        if account_id is not None:
+            pulumi.set(__self__, "account_id", account_id)
+        if region is not None:
+            pulumi.set(__self__, "region", region)
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> pulumi.Input[_builtins.str]:
+        """
+        The control room's name: `main01-production`. Empty: the workload has none.
+        """
+        return pulumi.get(self, "name")
+
+    @name.setter
+    def name(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "name", value)
+
+    @_builtins.property
+    @pulumi.getter(name="accountId")
+    def account_id(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Its AWS account, 12 digits. It must be given unless `controlRoomProvider` is.
+        """
+        return pulumi.get(self, "account_id")
+
+    @account_id.setter
+    def account_id(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "account_id", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def region(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Its region. Default `us-east-2`.
+        """
+        return pulumi.get(self, "region")
+
+    @region.setter
+    def region(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "region", value)
 
 

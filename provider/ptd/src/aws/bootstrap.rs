@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::admin_policy::AdminPolicy;
 use super::encryption_key::EncryptionKey;
 use super::names;
+use super::post_actions::WORKLOAD_FIELDS;
 use super::secret::Secret;
 use super::state_bucket::{BucketEncryption, StateBucket};
 use crate::Ptd;
@@ -150,16 +151,6 @@ pub struct BootstrapOutputs {
 /// The secret fields of a target, as its later steps expect them.
 mod fields {
     use serde_json::{Value, json};
-
-    pub(super) const WORKLOAD: [&str; 7] = [
-        "chronicle-bucket",
-        "fs-dns-name",
-        "fs-root-volume-id",
-        "main-database-id",
-        "main-database-url",
-        "packagemanager-bucket",
-        "mimir-password",
-    ];
 
     /// Field and generator of a site's secret; the order is that of the stored JSON.
     const SITE: [(&str, Option<&str>); 18] = [
@@ -470,7 +461,7 @@ impl Plan<'_> {
                 ),
             ];
         }
-        let workload = fields::plain(&fields::WORKLOAD);
+        let workload = fields::plain(&WORKLOAD_FIELDS.map(|(field, _)| field));
         let mut all = vec![make(
             "workload-secret",
             naming::workload_secret(target),

@@ -10,8 +10,10 @@ from ._enums import *
 from .admin_policy import *
 from .bootstrap import *
 from .encryption_key import *
+from .mimir_auth_entry import *
 from .secret import *
 from .secret_fields import *
 from .state_bucket import *
+from .workload_secret_fields import *
 from ._inputs import *
 from . import outputs
