@@ -54,11 +54,14 @@ def described(schema: dict) -> Iterator[tuple[str, dict]]:
 
 
 def test_everything_of_the_plan_is_there(schema):
-    assert set(schema["resources"]) == {
-        f"ptd:aws:{name}" for name in ("AdminPolicy", "Bootstrap", "EncryptionKey", "Secret", "SecretFields", "StateBucket")
-    } | {"ptd:index:Stack"}
-    assert schema["resources"]["ptd:aws:Bootstrap"]["isComponent"] is True
-    assert set(schema["functions"]) == {"ptd:index:getTarget"}
+    aws = ("AdminPolicy", "Bootstrap", "EncryptionKey", "MimirAuthEntry", "Secret", "SecretFields", "StateBucket", "WorkloadSecretFields")
+    index = ("ControlRoom", "PersistentReprise", "Stack", "StackUpdate", "Workload")
+    resources = schema["resources"]
+    assert set(resources) == {f"ptd:aws:{name}" for name in aws} | {f"ptd:index:{name}" for name in index}
+    components = {"Bootstrap", "ControlRoom", "MimirAuthEntry", "PersistentReprise", "Workload", "WorkloadSecretFields"}
+    assert {token.split(":")[-1] for token, resource in resources.items() if resource.get("isComponent")} == components
+    functions = ("getTarget", "listSteps", "planCapacity", "planTakeover", "stackCommand")
+    assert set(schema["functions"]) == {f"ptd:index:{name}" for name in functions}
     assert (schema["name"], schema["license"]) == ("ptd", "Apache-2.0")
 
 

@@ -180,6 +180,7 @@ impl Cli {
         match self.supervisor.as_deref() {
             Some([program, args @ ..]) => {
                 Command::new(Path::new(program), &self.environment, directory)
+                    .supervised()
                     .args(args)
                     .args([
                         std::process::id().to_string(),

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -24,6 +25,7 @@ pub(crate) struct Command {
     cancel: CancellationToken,
     grace: Duration,
     limit: Option<Duration>,
+    supervised: bool,
 }
 
 /// What a process left.
@@ -46,24 +48,30 @@ pub struct Cancelled {
 
 /// A process and all that it started, which must not outlive it. Plugins are in process groups of their own, so that no
 /// single signal reaches them all.
-struct Family(Option<Pid>);
+struct Family {
+    leader: Option<Pid>,
+    /// Whether the leader is a supervisor, which ends all of them in order.
+    supervised: bool,
+    /// Whether the leader has ended, so that its number may be another's by now.
+    ended: AtomicBool,
+}
 
 impl Family {
     /// The leader alone is asked: it tells its own children when and how to end.
     fn interrupt(&self) {
-        if let Some(pid) = self.0 {
+        if let Some(pid) = self.leader {
             // It may have ended meanwhile, which is what is wanted.
             let _ = kill_process(pid, Signal::INT);
         }
     }
 
     fn members(&self) -> Vec<Member> {
-        self.0.map(descendants).unwrap_or_default()
+        self.leader.map(descendants).unwrap_or_default()
     }
 
     /// Kills the group of the leader, and those once seen to descend from it.
     fn kill(&self, members: &[Member]) {
-        if let Some(pid) = self.0 {
+        if let Some(pid) = self.leader {
             let _ = kill_process_group(pid, Signal::KILL);
         }
         members.iter().for_each(Member::kill);
@@ -72,7 +80,14 @@ impl Family {
 
 impl Drop for Family {
     fn drop(&mut self) {
-        self.kill(&self.members());
+        if self.ended.load(Ordering::Relaxed) {
+            return;
+        }
+        if self.supervised {
+            self.interrupt();
+        } else {
+            self.kill(&self.members());
+        }
     }
 }
 
@@ -153,7 +168,15 @@ impl Command {
             cancel: CancellationToken::new(),
             grace: Duration::ZERO,
             limit: None,
+            supervised: false,
         }
+    }
+
+    /// The program is a supervisor, which may take its time to end.
+    pub(crate) fn supervised(mut self) -> Self {
+        self.inner.kill_on_drop(false);
+        self.supervised = true;
+        self
     }
 
     pub(crate) fn arg(mut self, arg: impl AsRef<std::ffi::OsStr>) -> Self {
@@ -198,11 +221,13 @@ impl Command {
     pub(crate) async fn run(mut self) -> Result<Ended, Error> {
         let fail = |what: &str| Error::io(format!("{what} {}", self.name));
         let mut child = self.inner.spawn().map_err(fail("starting"))?;
-        let family = Family(
-            child
+        let family = Family {
+            leader: child
                 .id()
                 .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)),
-        );
+            supervised: self.supervised,
+            ended: AtomicBool::new(false),
+        };
         let stdin = child.stdin.take();
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let feed = async {
@@ -217,6 +242,7 @@ impl Command {
             let ended = wait(&mut child, &family, &cancel, grace, limit).await;
             // Children that still hold its output would keep the readers below waiting.
             family.kill(&[]);
+            family.ended.store(true, Ordering::Relaxed);
             ended
         };
         let (ended, (), stdout, stderr) = tokio::join!(work, feed, tail(stdout), tail(stderr));

@@ -42,54 +42,73 @@ async fn run(arguments: Vec<OsString>) -> io::Result<i32> {
     else {
         return Err(wrong());
     };
+    if driver == 0 {
+        return Err(become_program(program, &arguments[3..]));
+    }
     #[cfg(target_os = "linux")]
     // What loses its parent becomes a child of this process, and is found.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut child = tokio::process::Command::new(program)
-        .args(&arguments[3..])
+    // This program once more, which then becomes the other one: see below.
+    let mut given = std::env::args_os();
+    let this = std::env::current_exe()?;
+    let count = given.len() - arguments.len();
+    let mut child = tokio::process::Command::new(this)
+        .args(given.by_ref().take(count).skip(1))
+        .args(["0", "0"])
+        .args(&arguments[2..])
         .stdin(std::process::Stdio::null())
         .spawn()?;
     let leader = child
         .id()
         .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-    let end = || {
+    let asked = async {
+        let lives =
+            || getppid().is_some_and(|p| u64::try_from(p.as_raw_nonzero().get()) == Ok(driver));
+        let orphaned = async {
+            while lives() {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::select! {
+            _ = interrupt.recv() => (),
+            _ = terminate.recv() => (),
+            () = orphaned => (),
+        }
+    };
+    let ended = tokio::select! {
+        status = child.wait() => Some(status?),
+        () = asked => None,
+    };
+    let status = if let Some(status) = ended {
+        status
+    } else {
         if let Some(leader) = leader {
             // It may have ended meanwhile, which is what is wanted.
             let _ = kill_process(leader, Signal::INT);
         }
-    };
-    let orphaned = async {
-        let lives =
-            || getppid().is_some_and(|p| u64::try_from(p.as_raw_nonzero().get()) == Ok(driver));
-        while lives() {
-            tokio::time::sleep(LOOK).await;
-        }
-    };
-    tokio::pin!(orphaned);
-    let status = loop {
-        tokio::select! {
-            status = child.wait() => break status?,
-            _ = interrupt.recv() => end(),
-            _ = terminate.recv() => end(),
-            () = &mut orphaned => {
-                end();
-                let ended = tokio::time::timeout(Duration::from_millis(grace), child.wait()).await;
-                kill_all();
-                break match ended {
-                    Ok(status) => status?,
-                    Err(_) => child.wait().await?,
-                };
-            }
+        let ended = tokio::time::timeout(Duration::from_millis(grace), child.wait()).await;
+        kill_all();
+        match ended {
+            Ok(status) => status?,
+            Err(_) => child.wait().await?,
         }
     };
     kill_all();
     let signal = std::os::unix::process::ExitStatusExt::signal(&status);
-    Ok(status
-        .code()
-        .or(signal.map(|signal| SIGNALLED + signal))
-        .unwrap_or(SIGNALLED))
+    let code = status.code().or(signal.map(|signal| SIGNALLED + signal));
+    Ok(code.unwrap_or(SIGNALLED))
+}
+
+/// Becomes the program, which is interrupted when the supervisor dies: the kernel remembers that across the change of programs.
+#[expect(clippy::disallowed_methods, reason = "it is not waited for")]
+fn become_program(program: &OsString, arguments: &[OsString]) -> io::Error {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_parent_process_death_signal(Some(Signal::INT)) {
+        return error.into();
+    }
+    std::os::unix::process::CommandExt::exec(std::process::Command::new(program).args(arguments))
 }
 
 fn kill_all() {

@@ -164,7 +164,8 @@ impl Inner {
         let fail = |e| refused(args, &e);
         match self.stack.create(args.secrets_provider.as_deref()).await {
             Ok(()) => Ok(false),
-            Err(automation::Error::StackExists { .. }) => {
+            // Only what exists can be locked.
+            Err(automation::Error::StackExists { .. } | automation::Error::Locked { .. }) => {
                 let state = self.stack.export().await.map_err(fail)?;
                 self.stack.adopt(&state);
                 Ok(true)
