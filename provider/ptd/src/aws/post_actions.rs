@@ -20,7 +20,7 @@ use crate::Ptd;
 use crate::target::naming;
 
 /// Fields of the workload's secret, and the outputs of the persistent stack that they hold.
-pub(super) const WORKLOAD_FIELDS: [(&str, &str); 7] = [
+pub(crate) const WORKLOAD_FIELDS: [(&str, &str); 7] = [
     ("chronicle-bucket", "chronicle_bucket"),
     ("fs-dns-name", "fs_dns_name"),
     ("fs-root-volume-id", "fs_root_volume_id"),

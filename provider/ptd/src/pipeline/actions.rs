@@ -2,22 +2,12 @@
 //!
 //! The place for everything that is to happen when `persistent` is done: whatever [`after_persistent`] registers, all later steps wait for.
 
-use pulumi_provider::{Child, Error, PropertyMap, PropertyValue, Registered};
+use pulumi_provider::{ChildOptions, Error, PropertyMap, PropertyValue, Registered};
 
 use super::construct::Pipeline;
-use crate::aws::secret_fields::SecretFields;
+use crate::aws::control_room::WorkloadControlRoom;
+use crate::aws::post_actions::{Persistent, WORKLOAD_FIELDS};
 use crate::target::{TargetCloud, TargetType};
-
-/// The fields of the workload secret, and the outputs of `persistent` that they are.
-const FIELDS: [(&str, &str); 7] = [
-    ("chronicle-bucket", "chronicle_bucket"),
-    ("fs-dns-name", "fs_dns_name"),
-    ("fs-root-volume-id", "fs_root_volume_id"),
-    ("main-database-id", "db"),
-    ("main-database-url", "db_url"),
-    ("packagemanager-bucket", "packagemanager_bucket"),
-    ("mimir-password", "mimir_password"),
-];
 
 /// Whether the pipeline keeps the workload secret up to date.
 fn wanted(pipeline: Pipeline<'_>) -> bool {
@@ -34,7 +24,7 @@ pub(crate) fn secret_fields(
     outputs: Option<&PropertyMap>,
 ) -> Option<PropertyMap> {
     wanted(pipeline).then(|| {
-        let each = FIELDS.iter().filter_map(|(field, output)| {
+        let each = WORKLOAD_FIELDS.iter().filter_map(|(field, output)| {
             let value = match outputs {
                 None => persistent.output("outputs"),
                 Some(outputs) => outputs.get(*output)?.clone(),
@@ -52,39 +42,69 @@ pub(crate) async fn after_persistent(
     outputs: Option<&PropertyMap>,
     bootstrap: Option<&Registered>,
 ) -> Result<Vec<Registered>, Error> {
-    let Some(fields) = secret_fields(pipeline, persistent, outputs) else {
-        return Ok(Vec::new());
-    };
     let target = &pipeline.prepared.target;
-    let missing: Vec<&str> = FIELDS
-        .iter()
-        .filter(|(field, _)| !fields.contains_key(*field))
-        .map(|(_, output)| *output)
-        .collect();
-    if !missing.is_empty() {
-        if pipeline.skips(super::standard::PERSISTENT) {
-            // It never ran: there is nothing yet to put anywhere.
-            return Ok(Vec::new());
+    let lacks = |outputs: &PropertyMap| {
+        WORKLOAD_FIELDS
+            .iter()
+            .any(|(_, output)| outputs.get(*output).is_none_or(PropertyValue::is_null))
+    };
+    if target.target_type != TargetType::Workload
+        || (pipeline.skips(super::standard::PERSISTENT) && outputs.is_some_and(lacks))
+    {
+        // A step that is skipped and never ran has nothing yet to put anywhere.
+        return Ok(Vec::new());
+    }
+    let all = persistent.output("outputs");
+    let stack = super::steps::stack(target, super::standard::PERSISTENT);
+    let from = Persistent {
+        target: &target.name,
+        outputs: &all,
+        stack: Some(&stack),
+        preview: pipeline.cx.preview(),
+    };
+    let mut children = Vec::new();
+    // Both are made out before either is written.
+    if wanted(pipeline) {
+        let mut child = from
+            .workload_secret(pipeline.name("workload-secret-fields"))?
+            .input("region", target.region.clone())
+            .input("accountId", target.account_id.clone())
+            // The products go on reading the secret when the pipeline is taken down step by step.
+            .input("removeOnDelete", false)
+            .after(persistent);
+        if let Some(bootstrap) = bootstrap {
+            child = child.after(bootstrap);
         }
-        return Err(Error::refused(
-            format!(
-                "the workload secret needs outputs that stack {} does not have: {}",
-                super::steps::stack(target, super::standard::PERSISTENT),
-                missing.join(", ")
-            ),
-            "export them in its program, or set workloadSecret to false when something else fills the secret",
-        ));
+        children.push(child);
     }
-    let mut child = Child::of::<SecretFields>(pipeline.name("workload-secret-fields"))
-        .input("secret", target.names.workload_secret.clone())
-        .input("fields", PropertyValue::Map(fields))
-        .input("region", target.region.clone())
-        .input("accountId", target.account_id.clone())
-        // The products go on reading the secret when the pipeline is taken down step by step.
-        .input("removeOnDelete", false)
-        .after(persistent);
-    if let Some(bootstrap) = bootstrap {
-        child = child.after(bootstrap);
+    if let Some(room) = control_room(pipeline) {
+        let entry = from.mimir_entry(pipeline.name("mimir-auth"), &room.name)?;
+        let options = ChildOptions {
+            provider: Some(room.provider(pipeline.cx).await?),
+            ..ChildOptions::default()
+        };
+        let entry = entry
+            .typed("accountId", &room.account_id)
+            .input("region", room.region())
+            .options(options)
+            .after(persistent);
+        children.push(entry);
     }
-    Ok(vec![pipeline.cx.register(child).await?])
+    let made = children
+        .into_iter()
+        .map(|child| pipeline.cx.register(child));
+    futures::future::try_join_all(made).await
+}
+
+/// The workload's control room, when it is to be given the password.
+fn control_room(pipeline: Pipeline<'_>) -> Option<WorkloadControlRoom> {
+    let room = pipeline.prepared.target.control_room.as_ref()?;
+    if room.name.is_empty() || pipeline.cx.known("mimirAuth") == Some(false) {
+        return None;
+    }
+    Some(WorkloadControlRoom {
+        name: room.name.clone(),
+        account_id: room.account_id.clone(),
+        region: Some(room.region.clone()),
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pulumi_provider::Marked;
+use pulumi_provider::{Marked, ProviderReference};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -137,7 +137,8 @@ pipeline_args! {
     /// of `customizations/manifest.yaml` where the manifest puts them. `listSteps` shows them with their edges.
     ///
     /// Children are named after the component: `<name>-bootstrap`, an `aws.Bootstrap`, and `<name>-<step>`, a `Stack` for every other
-    /// step; and `<name>-workload-secret-fields`, which puts `persistent`'s outputs into the workload secret. Stacks that exist already are
+    /// step; `<name>-workload-secret-fields`, which puts `persistent`'s outputs into the workload secret;
+    /// and `<name>-mimir-auth` and `<name>-control-room`, the entry in the control room's secret and the provider for its account. Stacks that exist already are
     /// taken over as they are.
     pub struct WorkloadArgs {
         /// Whether `persistent` runs again after all other steps, as `persistent_reprise`, a `StackUpdate`. Default `false`.
@@ -146,6 +147,13 @@ pipeline_args! {
         /// Whether `persistent`'s outputs are put into the workload secret, which `clusters`, `helm` and `sites` read. Default `true`.
         #[serde(default = "yes")]
         pub workload_secret: bool,
+        /// Whether `persistent`'s password for Mimir becomes the workload's entry in the secret of the control room that its `ptd.yaml`
+        /// names. Without a control room there is nothing to do. Default `true`.
+        #[serde(default = "yes")]
+        pub mimir_auth: bool,
+        /// The provider to reach the control room with. Default: a new one, which assumes the role `admin.posit.team` in the control
+        /// room's account with the credentials of the environment.
+        pub control_room_provider: Option<ProviderReference>,
     }
 }
 

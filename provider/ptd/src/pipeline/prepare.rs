@@ -241,7 +241,27 @@ pub(crate) fn check(checking: &mut Checking<'_>, kind: TargetType) {
     let Some(request) = read else { return };
     // Many small files are read, which others on this thread should not wait for.
     let prepared = tokio::task::block_in_place(|| prepare(request, kind));
-    for fault in prepared.err().into_iter().flatten() {
-        checking.fail(fault.path, fault.reason);
+    let prepared = match prepared {
+        Ok(prepared) => prepared,
+        Err(faults) => {
+            for fault in faults {
+                checking.fail(fault.path, fault.reason);
+            }
+            return;
+        }
+    };
+    let room = prepared.target.control_room.as_ref();
+    if let Some(room) = room.filter(|room| !room.name.is_empty() && room.account_id.is_none())
+        && checking.known("mimirAuth") == Some(true)
+        && !checking.given("controlRoomProvider")
+    {
+        checking.refuse(
+            "target",
+            format!(
+                "names the control room {} without control_room_account_id: add it to its ptd.yaml, give controlRoomProvider, or set \
+                 mimirAuth to false",
+                room.name
+            ),
+        );
     }
 }
