@@ -54,7 +54,8 @@ const MIMIR_PASSWORD: &str = "mimir_password";
 pub struct WorkloadSecretFieldsArgs {
     /// The workload's name: `acme01-staging`.
     pub target: String,
-    /// The outputs of the workload's persistent stack: the output `outputs` of its `Stack`.
+    /// The outputs of the workload's persistent stack: the output `outputs` of its `Stack`. YAML programs list those that are
+    /// needed, `mimir_password: ${persistent.outputs.mimir_password}`, since their language loses the secrets inside a map.
     #[schemars(extend("secret" = true))]
     pub outputs: BTreeMap<String, Marked<Value>>,
     /// Whether deleting the component removes the fields from the secret. Default `false`: they stay.
@@ -92,7 +93,8 @@ pub struct WorkloadSecretFields;
 pub struct MimirAuthEntryArgs {
     /// The workload's name: `acme01-staging`.
     pub target: String,
-    /// The outputs of the workload's persistent stack: the output `outputs` of its `Stack`.
+    /// The outputs of the workload's persistent stack: the output `outputs` of its `Stack`. YAML programs list those that are
+    /// needed, `mimir_password: ${persistent.outputs.mimir_password}`, since their language loses the secrets inside a map.
     #[schemars(extend("secret" = true))]
     pub outputs: BTreeMap<String, Marked<Value>>,
     /// The control room's name: `main01-production`. Absent or empty: the workload has no control room.
@@ -173,7 +175,8 @@ impl Persistent<'_> {
                 self.stack(),
                 problems.join("; ")
             ),
-            "export it from the stack's program as a text, and run again: nothing was written",
+            "nothing was written; let the stack's program export it as a text, and run again. A YAML program must hand on each output \
+             by itself: its language loses the secrets inside a map",
         ))
     }
 
