@@ -59,6 +59,8 @@ pub struct PersistentRepriseArgs {
 pub struct PersistentRepriseOutputs {
     /// The stack's outputs as they are now; secret ones stay secret.
     pub outputs: BTreeMap<String, Marked<Value>>,
+    /// Those of them that are not secret; see `Stack`.
+    pub plain_outputs: BTreeMap<String, Value>,
     /// How many resources the run created, updated, replaced and so on, by operation.
     pub changes: BTreeMap<String, f64>,
 }
@@ -85,16 +87,18 @@ impl Component for PersistentReprise {
             update = update.input(name, cx.input(name));
         }
         let update = cx.register(update).await?;
-        let outputs = update.output("outputs");
+        let outputs = match update.entries("outputs") {
+            Some(entries) => PropertyValue::Map(entries),
+            None => update.output("outputs"),
+        };
         // A run that was always skipped has left nothing to do.
-        let never = outputs
-            .as_map()
-            .is_none_or(std::collections::BTreeMap::is_empty);
+        let never = outputs.as_map().is_none_or(BTreeMap::is_empty);
         if !(never && cx.known("skip") == Some(true)) {
             secrets(&cx, &update, &outputs).await?;
         }
         Ok(Outputs::from([
             ("outputs".to_owned(), outputs),
+            ("plainOutputs".to_owned(), update.output("plainOutputs")),
             ("changes".to_owned(), update.output("changes")),
         ]))
     }

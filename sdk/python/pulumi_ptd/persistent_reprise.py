@@ -306,6 +306,7 @@ class PersistentReprise(pulumi.ComponentResource):
             __props__.__dict__["triggers"] = triggers
             __props__.__dict__["changes"] = None
             __props__.__dict__["outputs"] = None
+            __props__.__dict__["plain_outputs"] = None
         super(PersistentReprise, __self__).__init__(
             'ptd:index:PersistentReprise',
             resource_name,
@@ -328,4 +329,12 @@ class PersistentReprise(pulumi.ComponentResource):
         The stack's outputs as they are now; secret ones stay secret.
         """
         return pulumi.get(self, "outputs")
+
+    @_builtins.property
+    @pulumi.getter(name="plainOutputs")
+    def plain_outputs(self) -> pulumi.Output[Mapping[str, Any]]:
+        """
+        Those of them that are not secret; see `Stack`.
+        """
+        return pulumi.get(self, "plain_outputs")
 

@@ -28,7 +28,8 @@ class MimirAuthEntryArgs:
         """
         The set of arguments for constructing a MimirAuthEntry resource.
 
-        :param pulumi.Input[Mapping[str, Any]] outputs: The outputs of the workload's persistent stack: the output `outputs` of its `Stack`.
+        :param pulumi.Input[Mapping[str, Any]] outputs: The outputs of the workload's persistent stack: the output `outputs` of its `Stack`. YAML programs list those that are
+               needed, `mimir_password: ${persistent.outputs.mimir_password}`, since their language loses the secrets inside a map.
         :param pulumi.Input[_builtins.str] target: The workload's name: `acme01-staging`.
         :param pulumi.Input[_builtins.str] account_id: The control room's account, 12 digits. With credentials of another account nothing is touched. Default: the credentials'
                account.
@@ -53,7 +54,8 @@ class MimirAuthEntryArgs:
     @pulumi.getter
     def outputs(self) -> pulumi.Input[Mapping[str, Any]]:
         """
-        The outputs of the workload's persistent stack: the output `outputs` of its `Stack`.
+        The outputs of the workload's persistent stack: the output `outputs` of its `Stack`. YAML programs list those that are
+        needed, `mimir_password: ${persistent.outputs.mimir_password}`, since their language loses the secrets inside a map.
         """
         return pulumi.get(self, "outputs")
 
@@ -152,7 +154,8 @@ class MimirAuthEntry(pulumi.ComponentResource):
                account.
         :param pulumi.Input[_builtins.str] control_room: The control room's name: `main01-production`. Absent or empty: the workload has no control room.
         :param pulumi.Input[_builtins.bool] create_secret: Whether to make the secret when there is none. Default `false`: a missing secret is an error.
-        :param pulumi.Input[Mapping[str, Any]] outputs: The outputs of the workload's persistent stack: the output `outputs` of its `Stack`.
+        :param pulumi.Input[Mapping[str, Any]] outputs: The outputs of the workload's persistent stack: the output `outputs` of its `Stack`. YAML programs list those that are
+               needed, `mimir_password: ${persistent.outputs.mimir_password}`, since their language loses the secrets inside a map.
         :param pulumi.Input[_builtins.str] region: The control room's region. Default: the provider's.
         :param pulumi.Input[_builtins.str] target: The workload's name: `acme01-staging`.
         """

@@ -27,7 +27,8 @@ class WorkloadSecretFieldsArgs:
         """
         The set of arguments for constructing a WorkloadSecretFields resource.
 
-        :param pulumi.Input[Mapping[str, Any]] outputs: The outputs of the workload's persistent stack: the output `outputs` of its `Stack`.
+        :param pulumi.Input[Mapping[str, Any]] outputs: The outputs of the workload's persistent stack: the output `outputs` of its `Stack`. YAML programs list those that are
+               needed, `mimir_password: ${persistent.outputs.mimir_password}`, since their language loses the secrets inside a map.
         :param pulumi.Input[_builtins.str] target: The workload's name: `acme01-staging`.
         :param pulumi.Input[_builtins.str] account_id: The workload's account, 12 digits. With credentials of another account nothing is touched. Default: the credentials'
                account.
@@ -49,7 +50,8 @@ class WorkloadSecretFieldsArgs:
     @pulumi.getter
     def outputs(self) -> pulumi.Input[Mapping[str, Any]]:
         """
-        The outputs of the workload's persistent stack: the output `outputs` of its `Stack`.
+        The outputs of the workload's persistent stack: the output `outputs` of its `Stack`. YAML programs list those that are
+        needed, `mimir_password: ${persistent.outputs.mimir_password}`, since their language loses the secrets inside a map.
         """
         return pulumi.get(self, "outputs")
 
@@ -141,7 +143,8 @@ class WorkloadSecretFields(pulumi.ComponentResource):
         :param pulumi.ResourceOptions opts: Options for the resource.
         :param pulumi.Input[_builtins.str] account_id: The workload's account, 12 digits. With credentials of another account nothing is touched. Default: the credentials'
                account.
-        :param pulumi.Input[Mapping[str, Any]] outputs: The outputs of the workload's persistent stack: the output `outputs` of its `Stack`.
+        :param pulumi.Input[Mapping[str, Any]] outputs: The outputs of the workload's persistent stack: the output `outputs` of its `Stack`. YAML programs list those that are
+               needed, `mimir_password: ${persistent.outputs.mimir_password}`, since their language loses the secrets inside a map.
         :param pulumi.Input[_builtins.str] region: The workload's region. Default: the provider's.
         :param pulumi.Input[_builtins.bool] remove_on_delete: Whether deleting the component removes the fields from the secret. Default `false`: they stay.
         :param pulumi.Input[_builtins.str] target: The workload's name: `acme01-staging`.
