@@ -369,3 +369,12 @@ def test_a_missing_output_of_the_reprise_names_the_stack(world: World):
 def test_bad_inputs_of_the_reprise_are_refused(world: World, properties, path):
     failed = world.reprise(**properties).preview(fails=True)
     assert path in failed.text, failed
+
+
+def test_outputs_given_as_plain_text_are_encrypted(world: World):
+    outputs = {name: f"plain-{name}" for name in (*PLAIN, "mimir_password")}
+    secret = {"type": "ptd:aws:WorkloadSecretFields", "properties": {"target": TARGET, "outputs": outputs}}
+    ws = world.ws.yaml({"resources": {"secret": secret}})
+    ws.up()
+    assert world.workload()["mimir-password"] == "plain-mimir_password"
+    assert "plain-" not in json.dumps(ws.export())

@@ -346,3 +346,84 @@ impl Component for MimirAuthEntry {
         finish(&cx, child).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn persistent(outputs: &PropertyValue, preview: bool) -> Persistent<'_> {
+        Persistent {
+            target: "acme01-staging",
+            outputs,
+            stack: None,
+            preview,
+        }
+    }
+
+    fn output(value: Option<PropertyValue>) -> PropertyValue {
+        PropertyValue::Output(Box::new(OutputValue {
+            value,
+            secret: false,
+            dependencies: vec![
+                "urn:pulumi:dev::app::aws:s3:Bucket::b".to_owned(),
+                "urn:pulumi:dev::app::my:Group$ptd:index:Stack::persistent::a".to_owned(),
+            ],
+        }))
+    }
+
+    fn map(entries: &[(&str, PropertyValue)]) -> PropertyValue {
+        let entries = entries.iter().map(|(k, v)| ((*k).to_owned(), v.clone()));
+        PropertyValue::Map(entries.collect())
+    }
+
+    #[test]
+    fn every_value_is_secret_and_keeps_what_it_depends_on() {
+        let outputs = output(Some(map(&[("db", "one".into())])));
+        let PropertyValue::Output(value) = persistent(&outputs, false).text("db").unwrap() else {
+            panic!("no output");
+        };
+        assert!(value.secret);
+        assert_eq!(value.value, Some("one".into()));
+        assert_eq!(value.dependencies.len(), 2);
+    }
+
+    #[test]
+    fn only_a_preview_may_know_less_than_all() {
+        let unknown = output(None);
+        assert!(persistent(&unknown, true).text("db").unwrap().is_unknown());
+        let partly = output(Some(map(&[
+            ("db", PropertyValue::UNKNOWN),
+            ("db_url", "url".into()),
+        ])));
+        let preview = persistent(&partly, true);
+        assert!(preview.text("db").unwrap().is_unknown());
+        assert!(preview.text("fs_dns_name").unwrap().is_unknown());
+        assert_eq!(preview.text("db_url").unwrap().as_str(), Some("url"));
+        assert!(persistent(&partly, false).text("fs_dns_name").is_err());
+        let known = output(Some(map(&[("db_url", "url".into())])));
+        assert_eq!(
+            persistent(&known, true).text("db").unwrap_err(),
+            "there is no output 'db'"
+        );
+    }
+
+    #[test]
+    fn the_stack_is_named_as_well_as_it_is_known() {
+        let outputs = output(None);
+        assert_eq!(
+            persistent(&outputs, true).stack(),
+            "stack 'persistent::a'",
+            "by the resource"
+        );
+        let named = Persistent {
+            stack: Some("organization/p/s"),
+            ..persistent(&outputs, true)
+        };
+        assert_eq!(named.stack(), "stack organization/p/s");
+        let nothing = map(&[]);
+        assert_eq!(
+            persistent(&nothing, true).stack(),
+            "the persistent stack of acme01-staging"
+        );
+    }
+}
