@@ -13,8 +13,8 @@ import pulumi_ptd as ptd
 
 
 def plain(stack: ptd.Stack | ptd.StackUpdate, name: str) -> pulumi.Output[Any]:
-    """An output that is no secret. In Pulumi's SDKs a map with one secret value in it is a secret as a whole."""
-    return pulumi.Output.unsecret(stack.outputs[name])
+    """An output that is no secret."""
+    return stack.plain_outputs[name]
 
 
 def declare(

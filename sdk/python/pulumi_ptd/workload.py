@@ -17,6 +17,7 @@ from . import aws
 from . import aws as _aws
 from ._enums import *
 from ._inputs import *
+from .provider import Provider
 
 __all__ = ['WorkloadArgs', 'Workload']
 
@@ -27,10 +28,12 @@ class WorkloadArgs:
                  target: pulumi.Input[_builtins.str],
                  backend_url: pulumi.Input[Optional[_builtins.str]] = None,
                  bootstrap: pulumi.Input[Optional['PipelineBootstrapArgs']] = None,
+                 control_room_provider: pulumi.Input[Optional['Provider']] = None,
                  custom_steps: pulumi.Input[Optional[_builtins.bool]] = None,
                  environment: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  exclude_resources: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  inherit_environment: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 mimir_auth: pulumi.Input[Optional[_builtins.bool]] = None,
                  on_delete: pulumi.Input[Optional['OnDelete']] = None,
                  only_steps: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  persistent_reprise: pulumi.Input[Optional[_builtins.bool]] = None,
@@ -52,10 +55,14 @@ class WorkloadArgs:
         :param pulumi.Input[_builtins.str] backend_url: The URL of the backend of the steps' stacks. Default: the bootstrap step's bucket,
                `s3://ptd-<target>?region=<region>`.
         :param pulumi.Input['PipelineBootstrapArgs'] bootstrap: How the bootstrap step differs from the standard.
+        :param pulumi.Input['Provider'] control_room_provider: The provider to reach the control room with. Default: a new one, which assumes the role `admin.posit.team` in the control
+               room's account with the credentials of the environment.
         :param pulumi.Input[_builtins.bool] custom_steps: Whether the steps of `customizations/manifest.yaml` take part. Default `true`.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] environment: Environment variables for all steps, such as `PULUMI_CONFIG_PASSPHRASE`.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] exclude_resources: These resources of the inner stacks are left out, by URN. Not together with `targetResources`.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] inherit_environment: Names of variables of the outer run's environment that all steps get although their names begin with `PULUMI`.
+        :param pulumi.Input[_builtins.bool] mimir_auth: Whether `persistent`'s password for Mimir becomes the workload's entry in the secret of the control room that its `ptd.yaml`
+               names. Without a control room there is nothing to do. Default `true`.
         :param pulumi.Input['OnDelete'] on_delete: What happens to the steps' stacks when they are deleted. Default `refuse`: a stack with resources is not deleted.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] only_steps: Only these steps run; the others keep their state and go on giving their outputs. Default and when empty: all. `kubernetes`,
                `eks` and `aks` all mean the cluster step.
@@ -79,6 +86,8 @@ class WorkloadArgs:
             pulumi.set(__self__, "backend_url", backend_url)
         if bootstrap is not None:
             pulumi.set(__self__, "bootstrap", bootstrap)
+        if control_room_provider is not None:
+            pulumi.set(__self__, "control_room_provider", control_room_provider)
         if custom_steps is None:
             custom_steps = True
         if custom_steps is not None:
@@ -89,6 +98,10 @@ class WorkloadArgs:
             pulumi.set(__self__, "exclude_resources", exclude_resources)
         if inherit_environment is not None:
             pulumi.set(__self__, "inherit_environment", inherit_environment)
+        if mimir_auth is None:
+            mimir_auth = True
+        if mimir_auth is not None:
+            pulumi.set(__self__, "mimir_auth", mimir_auth)
         if on_delete is not None:
             pulumi.set(__self__, "on_delete", on_delete)
         if only_steps is not None:
@@ -171,6 +184,19 @@ class WorkloadArgs:
         pulumi.set(self, "bootstrap", value)
 
     @_builtins.property
+    @pulumi.getter(name="controlRoomProvider")
+    def control_room_provider(self) -> pulumi.Input[Optional['Provider']]:
+        """
+        The provider to reach the control room with. Default: a new one, which assumes the role `admin.posit.team` in the control
+        room's account with the credentials of the environment.
+        """
+        return pulumi.get(self, "control_room_provider")
+
+    @control_room_provider.setter
+    def control_room_provider(self, value: pulumi.Input[Optional['Provider']]):
+        pulumi.set(self, "control_room_provider", value)
+
+    @_builtins.property
     @pulumi.getter(name="customSteps")
     def custom_steps(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
@@ -217,6 +243,19 @@ class WorkloadArgs:
     @inherit_environment.setter
     def inherit_environment(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
         pulumi.set(self, "inherit_environment", value)
+
+    @_builtins.property
+    @pulumi.getter(name="mimirAuth")
+    def mimir_auth(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether `persistent`'s password for Mimir becomes the workload's entry in the secret of the control room that its `ptd.yaml`
+        names. Without a control room there is nothing to do. Default `true`.
+        """
+        return pulumi.get(self, "mimir_auth")
+
+    @mimir_auth.setter
+    def mimir_auth(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "mimir_auth", value)
 
     @_builtins.property
     @pulumi.getter(name="onDelete")
@@ -375,10 +414,12 @@ class Workload(pulumi.ComponentResource):
                  opts: Optional[pulumi.ResourceOptions] = None,
                  backend_url: pulumi.Input[Optional[_builtins.str]] = None,
                  bootstrap: pulumi.Input[Optional[Union['PipelineBootstrapArgs', 'PipelineBootstrapArgsDict']]] = None,
+                 control_room_provider: pulumi.Input[Optional['Provider']] = None,
                  custom_steps: pulumi.Input[Optional[_builtins.bool]] = None,
                  environment: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  exclude_resources: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  inherit_environment: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 mimir_auth: pulumi.Input[Optional[_builtins.bool]] = None,
                  on_delete: pulumi.Input[Optional['OnDelete']] = None,
                  only_steps: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  persistent_reprise: pulumi.Input[Optional[_builtins.bool]] = None,
@@ -402,7 +443,8 @@ class Workload(pulumi.ComponentResource):
         of `customizations/manifest.yaml` where the manifest puts them. `listSteps` shows them with their edges.
 
         Children are named after the component: `<name>-bootstrap`, an `aws.Bootstrap`, and `<name>-<step>`, a `Stack` for every other
-        step; and `<name>-workload-secret-fields`, which puts `persistent`'s outputs into the workload secret. Stacks that exist already are
+        step; `<name>-workload-secret-fields`, which puts `persistent`'s outputs into the workload secret;
+        and `<name>-mimir-auth` and `<name>-control-room`, the entry in the control room's secret and the provider for its account. Stacks that exist already are
         taken over as they are.
 
         :param str resource_name: The name of the resource.
@@ -410,10 +452,14 @@ class Workload(pulumi.ComponentResource):
         :param pulumi.Input[_builtins.str] backend_url: The URL of the backend of the steps' stacks. Default: the bootstrap step's bucket,
                `s3://ptd-<target>?region=<region>`.
         :param pulumi.Input[Union['PipelineBootstrapArgs', 'PipelineBootstrapArgsDict']] bootstrap: How the bootstrap step differs from the standard.
+        :param pulumi.Input['Provider'] control_room_provider: The provider to reach the control room with. Default: a new one, which assumes the role `admin.posit.team` in the control
+               room's account with the credentials of the environment.
         :param pulumi.Input[_builtins.bool] custom_steps: Whether the steps of `customizations/manifest.yaml` take part. Default `true`.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] environment: Environment variables for all steps, such as `PULUMI_CONFIG_PASSPHRASE`.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] exclude_resources: These resources of the inner stacks are left out, by URN. Not together with `targetResources`.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] inherit_environment: Names of variables of the outer run's environment that all steps get although their names begin with `PULUMI`.
+        :param pulumi.Input[_builtins.bool] mimir_auth: Whether `persistent`'s password for Mimir becomes the workload's entry in the secret of the control room that its `ptd.yaml`
+               names. Without a control room there is nothing to do. Default `true`.
         :param pulumi.Input['OnDelete'] on_delete: What happens to the steps' stacks when they are deleted. Default `refuse`: a stack with resources is not deleted.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] only_steps: Only these steps run; the others keep their state and go on giving their outputs. Default and when empty: all. `kubernetes`,
                `eks` and `aks` all mean the cluster step.
@@ -448,7 +494,8 @@ class Workload(pulumi.ComponentResource):
         of `customizations/manifest.yaml` where the manifest puts them. `listSteps` shows them with their edges.
 
         Children are named after the component: `<name>-bootstrap`, an `aws.Bootstrap`, and `<name>-<step>`, a `Stack` for every other
-        step; and `<name>-workload-secret-fields`, which puts `persistent`'s outputs into the workload secret. Stacks that exist already are
+        step; `<name>-workload-secret-fields`, which puts `persistent`'s outputs into the workload secret;
+        and `<name>-mimir-auth` and `<name>-control-room`, the entry in the control room's secret and the provider for its account. Stacks that exist already are
         taken over as they are.
 
         :param str resource_name: The name of the resource.
@@ -468,10 +515,12 @@ class Workload(pulumi.ComponentResource):
                  opts: Optional[pulumi.ResourceOptions] = None,
                  backend_url: pulumi.Input[Optional[_builtins.str]] = None,
                  bootstrap: pulumi.Input[Optional[Union['PipelineBootstrapArgs', 'PipelineBootstrapArgsDict']]] = None,
+                 control_room_provider: pulumi.Input[Optional['Provider']] = None,
                  custom_steps: pulumi.Input[Optional[_builtins.bool]] = None,
                  environment: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  exclude_resources: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  inherit_environment: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
+                 mimir_auth: pulumi.Input[Optional[_builtins.bool]] = None,
                  on_delete: pulumi.Input[Optional['OnDelete']] = None,
                  only_steps: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  persistent_reprise: pulumi.Input[Optional[_builtins.bool]] = None,
@@ -499,12 +548,16 @@ class Workload(pulumi.ComponentResource):
 
             __props__.__dict__["backend_url"] = backend_url
             __props__.__dict__["bootstrap"] = bootstrap
+            __props__.__dict__["control_room_provider"] = control_room_provider
             if custom_steps is None:
                 custom_steps = True
             __props__.__dict__["custom_steps"] = custom_steps
             __props__.__dict__["environment"] = environment
             __props__.__dict__["exclude_resources"] = exclude_resources
             __props__.__dict__["inherit_environment"] = inherit_environment
+            if mimir_auth is None:
+                mimir_auth = True
+            __props__.__dict__["mimir_auth"] = mimir_auth
             __props__.__dict__["on_delete"] = on_delete
             __props__.__dict__["only_steps"] = only_steps
             if persistent_reprise is None:
