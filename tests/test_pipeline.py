@@ -238,6 +238,24 @@ def test_bootstrap_is_the_first_step_and_fills_the_secret(pipeline, boto):
     assert outer.resources() == [] and pipeline.stacks() == []
 
 
+def test_the_control_room_in_its_own_account_gets_the_password(pipeline, boto):
+    spec = SPEC | {"control_room_cluster_name": ROOM, "control_room_region": "us-west-2"}
+    file = f"{pipeline.target}/ptd.yaml"
+    document = {"apiVersion": "posit.team/v1", "kind": "AWSWorkloadConfig", "spec": spec}
+    pipeline.outer.file(file, yaml.safe_dump(document))
+    outer = pipeline.write(onlySteps=["persistent"]).init()
+    assert "control_room_account_id" in outer.preview(fails=True).text
+    spec["control_room_account_id"] = "210987654321"
+    pipeline.outer.file(file, yaml.safe_dump(document))
+    there = boto("secretsmanager", region="us-west-2", account="210987654321")
+    secret = f"{ROOM}.mimir-auth.posit.team"
+    there.create_secret(Name=secret, SecretString=json.dumps({"other01-production": "theirs"}))
+    done = outer.up()
+    found = json.loads(there.get_secret_value(SecretId=secret, VersionStage="AWSCURRENT")["SecretString"])
+    assert found == {"other01-production": "theirs", TARGET: SECRET}
+    assert SECRET not in done.text and not outer.up().changes
+
+
 def test_a_missing_output_is_named_and_the_next_run_goes_on(pipeline):
     pipeline.program("eks", kubeconfigs=None)
     outer = pipeline.write().init()

@@ -39,7 +39,7 @@ def step(name: str, settings: dict[str, Any], after: list[pulumi.Resource], trig
 
 def plain(stack: ptd.Stack, name: str) -> pulumi.Output[Any]:
     """An output that is no secret. In Pulumi's SDKs a map with one secret value in it is a secret as a whole."""
-    return pulumi.Output.unsecret(stack.outputs[name])
+    return stack.plain_outputs[name]
 
 
 # Nothing needs the desktops, so that they are made beside all others.
