@@ -5,6 +5,9 @@ use std::fmt;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+#[cfg(target_os = "linux")]
+use crate::process::Stat;
+
 /// A lock on a stack, as the CLI reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lock {
@@ -79,13 +82,8 @@ fn sees_all_of_host() -> bool {
 /// When a process was started, in seconds since 1970; `None` when there is none.
 #[cfg(target_os = "linux")]
 fn started(pid: u32) -> Option<i64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
-    // A process that ended and was not yet waited for.
-    if *fields.first()? == "Z" {
-        return None;
-    }
-    let ticks: i64 = fields.get(19)?.parse().ok()?;
+    let process = Stat::of(pid).filter(|process| !process.zombie)?;
+    let ticks = i64::try_from(process.start).ok()?;
     let per_second = i64::try_from(rustix::param::clock_ticks_per_second()).ok()?;
     let stat = std::fs::read_to_string("/proc/stat").ok()?;
     let boot = stat.lines().find_map(|line| line.strip_prefix("btime "))?;

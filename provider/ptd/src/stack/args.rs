@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::target::naming;
+
 /// What happens to the inner stack when the resource is deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -137,10 +139,7 @@ impl StackNaming {
             step,
             target,
         } = self;
-        format!(
-            "organization/ptd-{cloud}-{kind}-{}/{target}",
-            step.replace('_', "-")
-        )
+        naming::stack(&naming::project(cloud, kind, step), target)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Pulumi stacks as resources.
 
 mod args;
+mod check;
 mod foresee;
 mod identity;
 mod install;
@@ -17,6 +18,7 @@ pub use args::{
     GitSource, OnDelete, PreviewInputs, PythonSource, RetryOn, StackArgs, StackNaming, StackRetry,
     StackState, StackViews,
 };
+pub(crate) use identity::id;
 pub use run::SUPERVISE;
 pub(crate) use run_folder::default_parallel;
 pub use stack::Stack;

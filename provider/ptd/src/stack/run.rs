@@ -143,6 +143,24 @@ impl Inner {
         })
     }
 
+    /// Shows what an update would do. `old` are the inputs of the last one.
+    pub(super) async fn preview(
+        cx: &Context<Ptd>,
+        args: &StackArgs,
+        state: Option<&StackState>,
+        old: Option<&StackArgs>,
+    ) -> Result<Outcome, Error> {
+        let mut inner = Self::open(cx, args, state).await?;
+        inner.require_program(args)?;
+        if state.is_none()
+            && let Some(exported) = inner.export(args).await?
+        {
+            inner.adopt(&exported);
+        }
+        inner.configure(args, old).await?;
+        inner.operate(cx, Operation::Preview, args).await
+    }
+
     /// Fails where there is nothing to run.
     pub(super) fn require_program(&self, args: &StackArgs) -> Result<(), Error> {
         if self.has_program {
