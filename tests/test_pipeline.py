@@ -389,6 +389,25 @@ def test_the_reprise_runs_persistent_again_at_the_end(pipeline):
     assert pipeline.stacks() == []
 
 
+def test_the_secret_has_what_the_reprise_finds(pipeline, boto):
+    consent = {"stateBucket": {"forceDestroy": True}, "encryptionKey": {"allowDelete": True}, "secrets": {"allowDelete": True}}
+    outer = pipeline.write(bootstrap=consent, workloadSecret=True, persistentReprise=True).init()
+    pipeline.timed("sites")
+    pipeline.timed("persistent")
+    program = outer.folder / "programs/persistent/__main__.py"
+    late = f"""
+if pathlib.Path({str(pipeline.log)!r}, "sites.json").exists():
+    pulumi.export("fs_dns_name", "late.example.com")
+"""
+    program.write_text(program.read_text() + late)
+    outer.up()
+    assert workload_secret(boto)["fs-dns-name"] == "late.example.com"
+    assert workload_secret(boto)["mimir-password"] == SECRET
+    assert not outer.up().changes
+    outer.destroy()
+    assert outer.resources() == [] and pipeline.stacks() == []
+
+
 # What is refused before anything happens.
 
 

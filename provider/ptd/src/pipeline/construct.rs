@@ -17,7 +17,8 @@ use super::values::{entries, joined, over, settled, texts};
 use super::{actions, list_steps};
 use crate::Ptd;
 use crate::aws::bootstrap::Bootstrap;
-use crate::stack::{Stack, StackUpdate};
+use crate::reprise::PersistentReprise;
+use crate::stack::Stack;
 use crate::target::{KUBERNETES, TargetType};
 
 /// A step that is done.
@@ -298,9 +299,10 @@ impl<'a> Pipeline<'a> {
             .iter()
             .filter(|(name, _)| *name != PERSISTENT && *name != BOOTSTRAP)
             .filter_map(|(name, done)| Some((name.clone(), done.child()?.output("outputs"))));
-        let child = Child::of::<StackUpdate>(self.name(REPRISE))
+        let child = Child::component::<PersistentReprise>(self.name(REPRISE))
             .input("spec", persistent.output("spec"))
             .input("triggers", PropertyValue::Map(triggers.collect()));
+        let child = actions::after_reprise(self, child);
         Ok(if self.scope(step).0 {
             child.input("skip", true)
         } else {
