@@ -46,6 +46,19 @@ pub enum PreviewInputs {
     LastKnown,
 }
 
+/// Whose AWS credentials an inner run works with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum StackCredentials {
+    /// Those that its environment leads to, as any run by hand.
+    #[default]
+    Inherit,
+    /// Those of this resource's provider, assumed roles included, with its region and endpoints. They are served on an address of this
+    /// machine (`AWS_CONTAINER_CREDENTIALS_FULL_URI`) and renewed as long as the run lasts; profiles and configuration files of the
+    /// outer run are not read. What `environment` says still wins.
+    Provider,
+}
+
 /// A kind of failure after which an inner update is run again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -224,6 +237,10 @@ pub struct StackArgs {
     /// Names of variables of the outer run's environment that the inner one gets although their names begin with `PULUMI`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inherit_environment: Vec<String>,
+    /// Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
+    /// Default `inherit`.
+    #[serde(default)]
+    pub credentials: StackCredentials,
     /// Values of any kind. A change of one runs the stack again: outputs of other stacks that the program reads by itself, say.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub triggers: BTreeMap<String, Marked<Value>>,
@@ -302,6 +319,7 @@ impl StackArgs {
             views: StackViews::default(),
             preview_inputs: PreviewInputs::default(),
             on_delete: OnDelete::default(),
+            credentials: StackCredentials::default(),
             parallel: None,
             install_dependencies: false,
             environment: self

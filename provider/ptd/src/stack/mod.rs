@@ -2,6 +2,7 @@
 
 mod args;
 mod check;
+mod credentials;
 mod foresee;
 mod identity;
 mod install;
@@ -15,8 +16,8 @@ mod stack;
 mod update;
 
 pub use args::{
-    GitSource, OnDelete, PreviewInputs, PythonSource, RetryOn, StackArgs, StackNaming, StackRetry,
-    StackState, StackViews,
+    GitSource, OnDelete, PreviewInputs, PythonSource, RetryOn, StackArgs, StackCredentials,
+    StackNaming, StackRetry, StackState, StackViews,
 };
 pub(crate) use identity::id;
 pub use run::SUPERVISE;

@@ -10,7 +10,8 @@ use pulumi_provider::{Context, Error, Marked};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::args::{RetryOn, StackArgs, StackState};
+use super::args::{RetryOn, StackArgs, StackCredentials, StackState};
+use super::credentials::Served;
 use super::identity;
 use super::progress::{Line, Progress, summary};
 use super::run_folder::{RunFolder, Slot};
@@ -36,8 +37,11 @@ fn inherited(name: &str) -> bool {
     OF_PULUMI.contains(&name) || name.starts_with("PULUMI_K8S_") || !name.starts_with("PULUMI")
 }
 
-fn environment(args: &StackArgs, program: &Program) -> Environment {
+fn environment(args: &StackArgs, program: &Program, served: Option<&Served>) -> Environment {
     let mut environment = Environment::inherit_where(inherited);
+    if let Some(served) = served {
+        served.apply(&mut environment);
+    }
     let backend = &args.backend_url;
     let same =
         || identity::outer_backend().is_some_and(|outer| identity::same_backend(&outer, backend));
@@ -76,6 +80,7 @@ pub(super) struct Inner {
     /// How many resources it had the last time.
     expected: u64,
     _slot: Option<Slot>,
+    _served: Option<Served>,
 }
 
 /// What went wrong with an inner stack, with what to do about it.
@@ -103,7 +108,13 @@ impl Inner {
         })?;
         let fail = |e| refused(args, &e);
         let location = Location::new(&args.backend_url, &args.stack).map_err(fail)?;
-        let cli = Cli::find(environment(args, &program)).await.map_err(fail)?;
+        let served = match args.credentials {
+            StackCredentials::Inherit => None,
+            StackCredentials::Provider => Some(Served::begin(&cx.provider().aws).await?),
+        };
+        let cli = Cli::find(environment(args, &program, served.as_ref()))
+            .await
+            .map_err(fail)?;
         let cli = match std::env::current_exe() {
             Ok(this) => cli.supervised_by([this.into_os_string(), SUPERVISE.into()]),
             Err(_) => cli,
@@ -140,6 +151,7 @@ impl Inner {
             program,
             expected,
             _slot: slot,
+            _served: served,
         })
     }
 
