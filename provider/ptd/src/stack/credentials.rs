@@ -21,6 +21,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::aws::clients::AwsClients;
+use crate::aws::error::chain_text;
 
 /// SDKs ask again this long before what they have expires, at the latest.
 const RENEW_BEFORE: Duration = Duration::from_mins(15);
@@ -56,6 +57,8 @@ struct Source {
 impl Served {
     /// Begins to serve on an address of this machine alone. Fails when there are no credentials.
     pub(super) async fn begin(aws: &AwsClients) -> Result<Self, Error> {
+        // An inner run would only say that there are none, and would work in any account.
+        aws.ensure_account(&[]).await?;
         let access = aws.access().await?;
         let mut token = [0; 32];
         getrandom::fill(&mut token).map_err(|error| Error::Bug(error.to_string()))?;
@@ -65,13 +68,6 @@ impl Served {
             token: Sha256::digest(&token).into(),
             last: Mutex::default(),
         });
-        // An inner run would only say that there are none.
-        source.credentials().await.map_err(|reason| {
-            Error::refused(
-                format!("the provider's AWS credentials for an inner run: {reason}"),
-                "correct the provider's configuration, or set credentials to inherit",
-            )
-        })?;
         let unusable = |error: std::io::Error| {
             Error::refused(
                 format!("serving credentials to an inner run: {error}"),
@@ -137,10 +133,8 @@ impl Source {
         {
             return Ok(kept.clone());
         }
-        let found = self.provider.provide_credentials().await.map_err(|error| {
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            format!("{error}: {}", cause.unwrap_or_default())
-        })?;
+        let found = self.provider.provide_credentials().await;
+        let found = found.map_err(|error| chain_text(&error))?;
         *last = Some(found.clone());
         Ok(found)
     }

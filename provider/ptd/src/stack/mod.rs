@@ -7,6 +7,7 @@ mod foresee;
 mod identity;
 mod install;
 mod progress;
+mod report;
 mod run;
 mod run_folder;
 mod source;
@@ -20,6 +21,8 @@ pub use args::{
     StackNaming, StackRetry, StackState, StackViews,
 };
 pub(crate) use identity::id;
+pub(crate) use report::{InnerRun, Report, table};
+pub use report::{REPORT, report_table};
 pub use run::SUPERVISE;
 pub(crate) use run_folder::default_parallel;
 pub use stack::Stack;

@@ -14,6 +14,7 @@ use super::args::{RetryOn, StackArgs, StackCredentials, StackState};
 use super::credentials::Served;
 use super::identity;
 use super::progress::{Line, Progress, summary};
+use super::report::{self, InnerRun};
 use super::run_folder::{RunFolder, Slot};
 use super::source::Program;
 use crate::Ptd;
@@ -272,8 +273,25 @@ impl Inner {
         Ok(())
     }
 
-    /// Runs an operation, and tells how it goes. A lock, and what may be retried, is dealt with as the inputs say.
+    /// Runs an operation, tells how it goes, and notes what came of it.
     pub(super) async fn operate(
+        &mut self,
+        cx: &Context<Ptd>,
+        operation: Operation,
+        args: &StackArgs,
+    ) -> Result<Outcome, Error> {
+        let begun = Instant::now();
+        let result = self.attempt(cx, operation, args).await;
+        if matches!(operation, Operation::Up | Operation::Destroy) {
+            let ended = result.as_ref().map_err(ToString::to_string).cloned();
+            let record = InnerRun::new(cx, &args.stack, operation, begun.elapsed(), &ended);
+            report::note(cx, record).await;
+        }
+        result
+    }
+
+    /// Runs an operation. A lock, and what may be retried, is dealt with as the inputs say.
+    async fn attempt(
         &mut self,
         cx: &Context<Ptd>,
         operation: Operation,

@@ -30,7 +30,7 @@ pub(super) struct Slot {
 /// In this process one waits at a time, in the order of asking.
 static QUEUE: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
 
-fn open(path: &Path) -> io::Result<File> {
+pub(super) fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options
         .read(true)
@@ -92,6 +92,17 @@ impl RunFolder {
     pub(super) fn owner(&self, stack: &str) -> Option<String> {
         let text = std::fs::read_to_string(self.0.join(format!("owner-{}", hashed(stack)))).ok()?;
         Some(text).filter(|text| !text.is_empty())
+    }
+
+    /// What tells this run from others.
+    pub(super) fn name(&self) -> String {
+        let name = self.0.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
+    /// The file with what has run.
+    pub(super) fn report(&self) -> PathBuf {
+        self.0.join("report.json")
     }
 
     /// Waits for one of `limit` slots. `waiting` is called once when there is none.
