@@ -14,6 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from support import cli, inner  # noqa: E402
+from support.azure import AzureDouble  # noqa: E402
 from support.engine import Callbacks  # noqa: E402
 from support.moto import REGION, Moto  # noqa: E402
 from support.network import Certificates, make_certificates  # noqa: E402
@@ -78,6 +79,21 @@ def proxy(moto: Moto, _proxy_server: FaultProxy) -> FaultProxy:
 def aws_env(moto: Moto, proxy: FaultProxy) -> dict[str, str]:
     """Credentials, region and the proxy as the endpoint."""
     return {"AWS_REGION": REGION, "AWS_ENDPOINT_URL": proxy.url, **moto.account()}
+
+
+@pytest.fixture(scope="session")
+def azure_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureDouble]:
+    """The session's double of Azure. Tests take `azure`."""
+    with AzureDouble(tmp_path_factory.mktemp("azure")) as server:
+        yield server
+
+
+@pytest.fixture
+def azure(azure_server: AzureDouble) -> Iterator[AzureDouble]:
+    """The double, empty. A request that no service would take fails the test."""
+    azure_server.reset()
+    yield azure_server
+    assert azure_server.violations() == []
 
 
 @pytest.fixture
