@@ -88,6 +88,7 @@ check-generated: build tools
 	@.tools/bin/gensdk -check -schema schema.json -out sdk
 	@found=$$(PATH="$(CURDIR)/.tools/bin:$$PATH" PULUMI_HOME="$(CURDIR)/.tools/home" PULUMI_SKIP_UPDATE_CHECK=true \
 		pulumi schema check schema.json 2>&1); [ -z "$$found" ] || { echo "$$found"; exit 1; }
+	@$(PYTHON) tools/schema_compat.py
 
 cargo-test: tools
 	$(CARGO) test --quiet --locked --workspace
