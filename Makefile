@@ -1,4 +1,4 @@
-# Needs Rust, Go and Python 3. Everything else is fetched by name, pinned, into this checkout
+# Needs Rust, Go and Python 3; the tests of the SDKs Node.js, npm, Java and Maven too. Everything else is fetched by name, pinned, into this checkout
 # (.tools, .venv, target) or into the cache of the language's own package manager.
 
 SHELL := bash
@@ -81,13 +81,14 @@ schema: build ## schema.json, from the plugin
 	@$(PLUGIN) schema >.schema.json.new && mv .schema.json.new schema.json
 
 sdk: schema tools ## the SDKs, from schema.json
-	@.tools/bin/gensdk -schema schema.json -out sdk python
+	@.tools/bin/gensdk -schema schema.json -out sdk
 
 check-generated: build tools
 	@$(PLUGIN) schema | diff -u schema.json - || { echo "schema.json is stale: run make sdk"; exit 1; }
-	@.tools/bin/gensdk -check -schema schema.json -out sdk python
+	@.tools/bin/gensdk -check -schema schema.json -out sdk
 	@found=$$(PATH="$(CURDIR)/.tools/bin:$$PATH" PULUMI_HOME="$(CURDIR)/.tools/home" PULUMI_SKIP_UPDATE_CHECK=true \
 		pulumi schema check schema.json 2>&1); [ -z "$$found" ] || { echo "$$found"; exit 1; }
+	@$(PYTHON) tools/schema_compat.py
 
 cargo-test: tools
 	$(CARGO) test --quiet --locked --workspace
