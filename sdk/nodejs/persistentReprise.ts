@@ -75,6 +75,7 @@ export class PersistentReprise extends pulumi.ComponentResource {
             resourceInputs["spec"] = args?.spec ? pulumi.secret(args.spec) : undefined;
             resourceInputs["target"] = args?.target;
             resourceInputs["triggers"] = args?.triggers;
+            resourceInputs["workloadSecret"] = args?.workloadSecret;
             resourceInputs["changes"] = undefined /*out*/;
             resourceInputs["outputs"] = undefined /*out*/;
             resourceInputs["plainOutputs"] = undefined /*out*/;
@@ -134,4 +135,8 @@ export interface PersistentRepriseArgs {
      * Values of any kind. A change of one runs the stack again: the outputs of the steps before, say.
      */
     triggers?: pulumi.Input<{[key: string]: any} | undefined>;
+    /**
+     * Whether the workload's secret is filled. Default `true`, except on Azure.
+     */
+    workloadSecret?: pulumi.Input<boolean | undefined>;
 }

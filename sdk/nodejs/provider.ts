@@ -50,6 +50,7 @@ export class Provider extends pulumi.ProviderResource {
             resourceInputs["profile"] = args?.profile;
             resourceInputs["region"] = args?.region;
             resourceInputs["requestTimeoutSeconds"] = pulumi.output(args?.requestTimeoutSeconds).apply(JSON.stringify);
+            resourceInputs["runReport"] = (args?.runReport) ?? utilities.getEnv("PTD_RUN_REPORT");
             resourceInputs["s3UsePathStyle"] = pulumi.output(args?.s3UsePathStyle).apply(JSON.stringify);
         }
         opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts);
@@ -117,6 +118,12 @@ export interface ProviderArgs {
      * How many seconds one attempt of a call may take before it is tried again, 1 to 3600. The default is 30.
      */
     requestTimeoutSeconds?: pulumi.Input<number | undefined>;
+    /**
+     * A file for a report of the inner runs (`Stack`, `StackUpdate`) of one run of the CLI, as JSON: name, start, end, result, reason and
+     * changes of each. It is written anew by each run that runs an inner stack; `pulumi-resource-ptd report <file>` prints it as a
+     * table. Relative to the program's directory. Otherwise `PTD_RUN_REPORT`, or none.
+     */
+    runReport?: pulumi.Input<string | undefined>;
     /**
      * Address S3 buckets in the path of the URL instead of the host name. On by default when S3's endpoint is overridden, off otherwise.
      */

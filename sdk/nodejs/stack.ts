@@ -80,6 +80,11 @@ export class Stack extends pulumi.CustomResource {
      */
     declare public readonly config: pulumi.Output<{[key: string]: any} | undefined>;
     /**
+     * Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
+     * Default `inherit`.
+     */
+    declare public readonly credentials: pulumi.Output<enums.StackCredentials>;
+    /**
      * The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
      */
     declare public readonly directory: pulumi.Output<string | undefined>;
@@ -265,6 +270,7 @@ export class Stack extends pulumi.CustomResource {
             resourceInputs["backendUrl"] = args?.backendUrl;
             resourceInputs["cancelStaleLock"] = (args?.cancelStaleLock) ?? false;
             resourceInputs["config"] = args?.config;
+            resourceInputs["credentials"] = (args?.credentials) ?? "inherit";
             resourceInputs["directory"] = args?.directory;
             resourceInputs["environment"] = args?.environment;
             resourceInputs["excludes"] = args?.excludes;
@@ -310,6 +316,7 @@ export class Stack extends pulumi.CustomResource {
             resourceInputs["cancelStaleLock"] = undefined /*out*/;
             resourceInputs["changes"] = undefined /*out*/;
             resourceInputs["config"] = undefined /*out*/;
+            resourceInputs["credentials"] = undefined /*out*/;
             resourceInputs["directory"] = undefined /*out*/;
             resourceInputs["drift"] = undefined /*out*/;
             resourceInputs["environment"] = undefined /*out*/;
@@ -382,6 +389,11 @@ export interface StackArgs {
      * `Pulumi.<stack>.yaml` in the directory says; a key that is dropped here disappears.
      */
     config?: pulumi.Input<{[key: string]: any} | undefined>;
+    /**
+     * Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
+     * Default `inherit`.
+     */
+    credentials?: pulumi.Input<enums.StackCredentials | undefined>;
     /**
      * The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
      */

@@ -154,7 +154,7 @@ export interface WorkloadArgs {
      */
     onlySteps?: pulumi.Input<pulumi.Input<string>[] | undefined>;
     /**
-     * Whether `persistent` runs again after all other steps, as `persistent_reprise`, a `StackUpdate`. Default `false`.
+     * Whether `persistent` runs again after all other steps, as `persistent_reprise`, a `PersistentReprise`. Default `false`.
      */
     persistentReprise?: pulumi.Input<boolean | undefined>;
     /**

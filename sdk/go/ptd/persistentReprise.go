@@ -83,6 +83,8 @@ type persistentRepriseArgs struct {
 	Target string `pulumi:"target"`
 	// Values of any kind. A change of one runs the stack again: the outputs of the steps before, say.
 	Triggers map[string]interface{} `pulumi:"triggers"`
+	// Whether the workload's secret is filled. Default `true`, except on Azure.
+	WorkloadSecret *bool `pulumi:"workloadSecret"`
 }
 
 // The set of arguments for constructing a PersistentReprise resource.
@@ -109,6 +111,8 @@ type PersistentRepriseArgs struct {
 	Target pulumi.StringInput
 	// Values of any kind. A change of one runs the stack again: the outputs of the steps before, say.
 	Triggers pulumi.MapInput
+	// Whether the workload's secret is filled. Default `true`, except on Azure.
+	WorkloadSecret pulumi.BoolPtrInput
 }
 
 func (PersistentRepriseArgs) ElementType() reflect.Type {

@@ -28,6 +28,11 @@ func NewProvider(ctx *pulumi.Context,
 			args.MaxParallelStacks = pulumi.IntPtr(d.(int))
 		}
 	}
+	if args.RunReport == nil {
+		if d := internal.GetEnvOrDefault(nil, nil, "PTD_RUN_REPORT"); d != nil {
+			args.RunReport = pulumi.StringPtr(d.(string))
+		}
+	}
 	opts = internal.PkgResourceDefaultOpts(opts)
 	var resource Provider
 	err := ctx.RegisterResource("pulumi:providers:ptd", name, args, &resource, opts...)
@@ -68,6 +73,10 @@ type providerArgs struct {
 	Region *string `pulumi:"region"`
 	// How many seconds one attempt of a call may take before it is tried again, 1 to 3600. The default is 30.
 	RequestTimeoutSeconds *int `pulumi:"requestTimeoutSeconds"`
+	// A file for a report of the inner runs (`Stack`, `StackUpdate`) of one run of the CLI, as JSON: name, start, end, result, reason and
+	// changes of each. It is written anew by each run that runs an inner stack; `pulumi-resource-ptd report <file>` prints it as a
+	// table. Relative to the program's directory. Otherwise `PTD_RUN_REPORT`, or none.
+	RunReport *string `pulumi:"runReport"`
 	// Address S3 buckets in the path of the URL instead of the host name. On by default when S3's endpoint is overridden, off otherwise.
 	S3UsePathStyle *bool `pulumi:"s3UsePathStyle"`
 }
@@ -104,6 +113,10 @@ type ProviderArgs struct {
 	Region pulumi.StringPtrInput
 	// How many seconds one attempt of a call may take before it is tried again, 1 to 3600. The default is 30.
 	RequestTimeoutSeconds pulumi.IntPtrInput
+	// A file for a report of the inner runs (`Stack`, `StackUpdate`) of one run of the CLI, as JSON: name, start, end, result, reason and
+	// changes of each. It is written anew by each run that runs an inner stack; `pulumi-resource-ptd report <file>` prints it as a
+	// table. Relative to the program's directory. Otherwise `PTD_RUN_REPORT`, or none.
+	RunReport pulumi.StringPtrInput
 	// Address S3 buckets in the path of the URL instead of the host name. On by default when S3's endpoint is overridden, off otherwise.
 	S3UsePathStyle pulumi.BoolPtrInput
 }

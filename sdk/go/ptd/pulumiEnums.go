@@ -568,6 +568,176 @@ func (o RetryOnArrayOutput) Index(i pulumi.IntInput) RetryOnOutput {
 	}).(RetryOnOutput)
 }
 
+// Whose AWS credentials an inner run works with.
+type StackCredentials string
+
+const (
+	// Those that its environment leads to, as any run by hand.
+	StackCredentialsInherit = StackCredentials("inherit")
+	// Those of this resource's provider, assumed roles included, with its region and endpoints. They are served on an address of this
+	// machine (`AWS_CONTAINER_CREDENTIALS_FULL_URI`) and renewed as long as the run lasts; profiles and configuration files of the
+	// outer run are not read. What `environment` says still wins.
+	StackCredentialsProvider = StackCredentials("provider")
+)
+
+func (StackCredentials) ElementType() reflect.Type {
+	return reflect.TypeOf((*StackCredentials)(nil)).Elem()
+}
+
+func (e StackCredentials) ToStackCredentialsOutput() StackCredentialsOutput {
+	return pulumi.ToOutput(e).(StackCredentialsOutput)
+}
+
+func (e StackCredentials) ToStackCredentialsOutputWithContext(ctx context.Context) StackCredentialsOutput {
+	return pulumi.ToOutputWithContext(ctx, e).(StackCredentialsOutput)
+}
+
+func (e StackCredentials) ToStackCredentialsPtrOutput() StackCredentialsPtrOutput {
+	return e.ToStackCredentialsPtrOutputWithContext(context.Background())
+}
+
+func (e StackCredentials) ToStackCredentialsPtrOutputWithContext(ctx context.Context) StackCredentialsPtrOutput {
+	return StackCredentials(e).ToStackCredentialsOutputWithContext(ctx).ToStackCredentialsPtrOutputWithContext(ctx)
+}
+
+func (e StackCredentials) ToStringOutput() pulumi.StringOutput {
+	return pulumi.ToOutput(pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e StackCredentials) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return pulumi.ToOutputWithContext(ctx, pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e StackCredentials) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringPtrOutputWithContext(context.Background())
+}
+
+func (e StackCredentials) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringOutputWithContext(ctx).ToStringPtrOutputWithContext(ctx)
+}
+
+type StackCredentialsOutput struct{ *pulumi.OutputState }
+
+func (StackCredentialsOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*StackCredentials)(nil)).Elem()
+}
+
+func (o StackCredentialsOutput) ToStackCredentialsOutput() StackCredentialsOutput {
+	return o
+}
+
+func (o StackCredentialsOutput) ToStackCredentialsOutputWithContext(ctx context.Context) StackCredentialsOutput {
+	return o
+}
+
+func (o StackCredentialsOutput) ToStackCredentialsPtrOutput() StackCredentialsPtrOutput {
+	return o.ToStackCredentialsPtrOutputWithContext(context.Background())
+}
+
+func (o StackCredentialsOutput) ToStackCredentialsPtrOutputWithContext(ctx context.Context) StackCredentialsPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v StackCredentials) *StackCredentials {
+		return &v
+	}).(StackCredentialsPtrOutput)
+}
+
+func (o StackCredentialsOutput) ToStringOutput() pulumi.StringOutput {
+	return o.ToStringOutputWithContext(context.Background())
+}
+
+func (o StackCredentialsOutput) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e StackCredentials) string {
+		return string(e)
+	}).(pulumi.StringOutput)
+}
+
+func (o StackCredentialsOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o StackCredentialsOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e StackCredentials) *string {
+		v := string(e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+type StackCredentialsPtrOutput struct{ *pulumi.OutputState }
+
+func (StackCredentialsPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**StackCredentials)(nil)).Elem()
+}
+
+func (o StackCredentialsPtrOutput) ToStackCredentialsPtrOutput() StackCredentialsPtrOutput {
+	return o
+}
+
+func (o StackCredentialsPtrOutput) ToStackCredentialsPtrOutputWithContext(ctx context.Context) StackCredentialsPtrOutput {
+	return o
+}
+
+func (o StackCredentialsPtrOutput) Elem() StackCredentialsOutput {
+	return o.ApplyT(func(v *StackCredentials) StackCredentials {
+		if v != nil {
+			return *v
+		}
+		var ret StackCredentials
+		return ret
+	}).(StackCredentialsOutput)
+}
+
+func (o StackCredentialsPtrOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o StackCredentialsPtrOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e *StackCredentials) *string {
+		if e == nil {
+			return nil
+		}
+		v := string(*e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+// StackCredentialsInput is an input type that accepts values of the StackCredentials enum
+// A concrete instance of `StackCredentialsInput` can be one of the following:
+//
+//	StackCredentialsInherit
+//	StackCredentialsProvider
+type StackCredentialsInput interface {
+	pulumi.Input
+
+	ToStackCredentialsOutput() StackCredentialsOutput
+	ToStackCredentialsOutputWithContext(context.Context) StackCredentialsOutput
+}
+
+var stackCredentialsPtrType = reflect.TypeOf((**StackCredentials)(nil)).Elem()
+
+type StackCredentialsPtrInput interface {
+	pulumi.Input
+
+	ToStackCredentialsPtrOutput() StackCredentialsPtrOutput
+	ToStackCredentialsPtrOutputWithContext(context.Context) StackCredentialsPtrOutput
+}
+
+type stackCredentialsPtr string
+
+func StackCredentialsPtr(v string) StackCredentialsPtrInput {
+	return (*stackCredentialsPtr)(&v)
+}
+
+func (*stackCredentialsPtr) ElementType() reflect.Type {
+	return stackCredentialsPtrType
+}
+
+func (in *stackCredentialsPtr) ToStackCredentialsPtrOutput() StackCredentialsPtrOutput {
+	return pulumi.ToOutput(in).(StackCredentialsPtrOutput)
+}
+
+func (in *stackCredentialsPtr) ToStackCredentialsPtrOutputWithContext(ctx context.Context) StackCredentialsPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, in).(StackCredentialsPtrOutput)
+}
+
 // Whether previews show the resources of the inner stack.
 type StackViews string
 
@@ -1100,6 +1270,8 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*RetryOnInput)(nil)).Elem(), RetryOn("lock"))
 	pulumi.RegisterInputType(reflect.TypeOf((*RetryOnPtrInput)(nil)).Elem(), RetryOn("lock"))
 	pulumi.RegisterInputType(reflect.TypeOf((*RetryOnArrayInput)(nil)).Elem(), RetryOnArray{})
+	pulumi.RegisterInputType(reflect.TypeOf((*StackCredentialsInput)(nil)).Elem(), StackCredentials("inherit"))
+	pulumi.RegisterInputType(reflect.TypeOf((*StackCredentialsPtrInput)(nil)).Elem(), StackCredentials("inherit"))
 	pulumi.RegisterInputType(reflect.TypeOf((*StackViewsInput)(nil)).Elem(), StackViews("preview"))
 	pulumi.RegisterInputType(reflect.TypeOf((*StackViewsPtrInput)(nil)).Elem(), StackViews("preview"))
 	pulumi.RegisterInputType(reflect.TypeOf((*TargetCloudInput)(nil)).Elem(), TargetCloud("aws"))
@@ -1111,6 +1283,8 @@ func init() {
 	pulumi.RegisterOutputType(RetryOnOutput{})
 	pulumi.RegisterOutputType(RetryOnPtrOutput{})
 	pulumi.RegisterOutputType(RetryOnArrayOutput{})
+	pulumi.RegisterOutputType(StackCredentialsOutput{})
+	pulumi.RegisterOutputType(StackCredentialsPtrOutput{})
 	pulumi.RegisterOutputType(StackViewsOutput{})
 	pulumi.RegisterOutputType(StackViewsPtrOutput{})
 	pulumi.RegisterOutputType(TargetCloudOutput{})

@@ -48,6 +48,9 @@ type Stack struct {
 	// lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what
 	// `Pulumi.<stack>.yaml` in the directory says; a key that is dropped here disappears.
 	Config pulumi.MapOutput `pulumi:"config"`
+	// Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
+	// Default `inherit`.
+	Credentials StackCredentialsOutput `pulumi:"credentials"`
 	// The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
 	Directory pulumi.StringPtrOutput `pulumi:"directory"`
 	// How many resources of the inner stack were found to be other than its state says, by the operation that a refresh would do
@@ -154,6 +157,9 @@ func NewStack(ctx *pulumi.Context,
 	if args.CancelStaleLock == nil {
 		args.CancelStaleLock = pulumi.BoolPtr(false)
 	}
+	if args.Credentials == nil {
+		args.Credentials = StackCredentials("inherit")
+	}
 	if args.InstallDependencies == nil {
 		args.InstallDependencies = pulumi.BoolPtr(false)
 	}
@@ -233,6 +239,9 @@ type stackArgs struct {
 	// lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what
 	// `Pulumi.<stack>.yaml` in the directory says; a key that is dropped here disappears.
 	Config map[string]interface{} `pulumi:"config"`
+	// Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
+	// Default `inherit`.
+	Credentials *StackCredentials `pulumi:"credentials"`
 	// The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
 	Directory *string `pulumi:"directory"`
 	// Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again,
@@ -320,6 +329,9 @@ type StackArgs struct {
 	// lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what
 	// `Pulumi.<stack>.yaml` in the directory says; a key that is dropped here disappears.
 	Config pulumi.MapInput
+	// Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
+	// Default `inherit`.
+	Credentials StackCredentialsPtrInput
 	// The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
 	Directory pulumi.StringPtrInput
 	// Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again,
@@ -507,6 +519,12 @@ func (o StackOutput) Changes() pulumi.Float64MapOutput {
 // `Pulumi.<stack>.yaml` in the directory says; a key that is dropped here disappears.
 func (o StackOutput) Config() pulumi.MapOutput {
 	return o.ApplyT(func(v *Stack) pulumi.MapOutput { return v.Config }).(pulumi.MapOutput)
+}
+
+// Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
+// Default `inherit`.
+func (o StackOutput) Credentials() StackCredentialsOutput {
+	return o.ApplyT(func(v *Stack) StackCredentialsOutput { return v.Credentials }).(StackCredentialsOutput)
 }
 
 // The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.

@@ -99,7 +99,7 @@ type workloadArgs struct {
 	// Only these steps run; the others keep their state and go on giving their outputs. Default and when empty: all. `kubernetes`,
 	// `eks` and `aks` all mean the cluster step.
 	OnlySteps []string `pulumi:"onlySteps"`
-	// Whether `persistent` runs again after all other steps, as `persistent_reprise`, a `StackUpdate`. Default `false`.
+	// Whether `persistent` runs again after all other steps, as `persistent_reprise`, a `PersistentReprise`. Default `false`.
 	PersistentReprise *bool `pulumi:"persistentReprise"`
 	// The directory with one Pulumi project for each step, in a folder of the step's name (`eks` or `aks` for the cluster
 	// step), relative to the program's directory. Each project is called `ptd-<cloud>-<type>-<step>`, with hyphens.
@@ -155,7 +155,7 @@ type WorkloadArgs struct {
 	// Only these steps run; the others keep their state and go on giving their outputs. Default and when empty: all. `kubernetes`,
 	// `eks` and `aks` all mean the cluster step.
 	OnlySteps pulumi.StringArrayInput
-	// Whether `persistent` runs again after all other steps, as `persistent_reprise`, a `StackUpdate`. Default `false`.
+	// Whether `persistent` runs again after all other steps, as `persistent_reprise`, a `PersistentReprise`. Default `false`.
 	PersistentReprise pulumi.BoolPtrInput
 	// The directory with one Pulumi project for each step, in a folder of the step's name (`eks` or `aks` for the cluster
 	// step), relative to the program's directory. Each project is called `ptd-<cloud>-<type>-<step>`, with hyphens.

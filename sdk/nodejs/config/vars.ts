@@ -158,6 +158,19 @@ Object.defineProperty(exports, "requestTimeoutSeconds", {
 });
 
 /**
+ * A file for a report of the inner runs (`Stack`, `StackUpdate`) of one run of the CLI, as JSON: name, start, end, result, reason and
+ * changes of each. It is written anew by each run that runs an inner stack; `pulumi-resource-ptd report <file>` prints it as a
+ * table. Relative to the program's directory. Otherwise `PTD_RUN_REPORT`, or none.
+ */
+export declare const runReport: string | undefined;
+Object.defineProperty(exports, "runReport", {
+    get() {
+        return __config.get("runReport") ?? utilities.getEnv("PTD_RUN_REPORT");
+    },
+    enumerable: true,
+});
+
+/**
  * Address S3 buckets in the path of the URL instead of the host name. On by default when S3's endpoint is overridden, off otherwise.
  */
 export declare const s3UsePathStyle: boolean | undefined;

@@ -88,6 +88,21 @@ func GetRequestTimeoutSeconds(ctx *pulumi.Context) int {
 	return config.GetInt(ctx, "ptd:requestTimeoutSeconds")
 }
 
+// A file for a report of the inner runs (`Stack`, `StackUpdate`) of one run of the CLI, as JSON: name, start, end, result, reason and
+// changes of each. It is written anew by each run that runs an inner stack; `pulumi-resource-ptd report <file>` prints it as a
+// table. Relative to the program's directory. Otherwise `PTD_RUN_REPORT`, or none.
+func GetRunReport(ctx *pulumi.Context) string {
+	v, err := config.Try(ctx, "ptd:runReport")
+	if err == nil {
+		return v
+	}
+	var value string
+	if d := internal.GetEnvOrDefault(nil, nil, "PTD_RUN_REPORT"); d != nil {
+		value = d.(string)
+	}
+	return value
+}
+
 // Address S3 buckets in the path of the URL instead of the host name. On by default when S3's endpoint is overridden, off otherwise.
 func GetS3UsePathStyle(ctx *pulumi.Context) bool {
 	return config.GetBool(ctx, "ptd:s3UsePathStyle")

@@ -68,6 +68,24 @@ export const RetryOn = {
  */
 export type RetryOn = (typeof RetryOn)[keyof typeof RetryOn];
 
+export const StackCredentials = {
+    /**
+     * Those that its environment leads to, as any run by hand.
+     */
+    Inherit: "inherit",
+    /**
+     * Those of this resource's provider, assumed roles included, with its region and endpoints. They are served on an address of this
+     * machine (`AWS_CONTAINER_CREDENTIALS_FULL_URI`) and renewed as long as the run lasts; profiles and configuration files of the
+     * outer run are not read. What `environment` says still wins.
+     */
+    Provider: "provider",
+} as const;
+
+/**
+ * Whose AWS credentials an inner run works with.
+ */
+export type StackCredentials = (typeof StackCredentials)[keyof typeof StackCredentials];
+
 export const StackViews = {
     /**
      * Previews run a preview of the inner stack, and show each of its resources that would change below this one.

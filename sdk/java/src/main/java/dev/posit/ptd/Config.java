@@ -113,6 +113,15 @@ public final class Config {
         return Codegen.integerProp("requestTimeoutSeconds").config(config).get();
     }
 /**
+ * A file for a report of the inner runs (`Stack`, `StackUpdate`) of one run of the CLI, as JSON: name, start, end, result, reason and
+ * changes of each. It is written anew by each run that runs an inner stack; `pulumi-resource-ptd report &lt;file&gt;` prints it as a
+ * table. Relative to the program&#39;s directory. Otherwise `PTD_RUN_REPORT`, or none.
+ * 
+ */
+    public Optional<String> runReport() {
+        return Codegen.stringProp("runReport").config(config).env("PTD_RUN_REPORT").get();
+    }
+/**
  * Address S3 buckets in the path of the URL instead of the host name. On by default when S3&#39;s endpoint is overridden, off otherwise.
  * 
  */

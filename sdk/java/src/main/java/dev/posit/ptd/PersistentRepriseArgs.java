@@ -177,6 +177,21 @@ public final class PersistentRepriseArgs extends com.pulumi.resources.ResourceAr
         return Optional.ofNullable(this.triggers);
     }
 
+    /**
+     * Whether the workload&#39;s secret is filled. Default `true`, except on Azure.
+     * 
+     */
+    @Import(name="workloadSecret")
+    private @Nullable Output<Boolean> workloadSecret;
+
+    /**
+     * @return Whether the workload&#39;s secret is filled. Default `true`, except on Azure.
+     * 
+     */
+    public Optional<Output<Boolean>> workloadSecret() {
+        return Optional.ofNullable(this.workloadSecret);
+    }
+
     private PersistentRepriseArgs() {}
 
     private PersistentRepriseArgs(PersistentRepriseArgs $) {
@@ -190,6 +205,7 @@ public final class PersistentRepriseArgs extends com.pulumi.resources.ResourceAr
         this.spec = $.spec;
         this.target = $.target;
         this.triggers = $.triggers;
+        this.workloadSecret = $.workloadSecret;
     }
 
     public static Builder builder() {
@@ -422,6 +438,27 @@ public final class PersistentRepriseArgs extends com.pulumi.resources.ResourceAr
          */
         public Builder triggers(Map<String,Object> triggers) {
             return triggers(Output.of(triggers));
+        }
+
+        /**
+         * @param workloadSecret Whether the workload&#39;s secret is filled. Default `true`, except on Azure.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder workloadSecret(@Nullable Output<Boolean> workloadSecret) {
+            $.workloadSecret = workloadSecret;
+            return this;
+        }
+
+        /**
+         * @param workloadSecret Whether the workload&#39;s secret is filled. Default `true`, except on Azure.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder workloadSecret(Boolean workloadSecret) {
+            return workloadSecret(Output.of(workloadSecret));
         }
 
         public PersistentRepriseArgs build() {

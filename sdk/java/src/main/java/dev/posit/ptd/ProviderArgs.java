@@ -226,6 +226,25 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * A file for a report of the inner runs (`Stack`, `StackUpdate`) of one run of the CLI, as JSON: name, start, end, result, reason and
+     * changes of each. It is written anew by each run that runs an inner stack; `pulumi-resource-ptd report &lt;file&gt;` prints it as a
+     * table. Relative to the program&#39;s directory. Otherwise `PTD_RUN_REPORT`, or none.
+     * 
+     */
+    @Import(name="runReport")
+    private @Nullable Output<String> runReport;
+
+    /**
+     * @return A file for a report of the inner runs (`Stack`, `StackUpdate`) of one run of the CLI, as JSON: name, start, end, result, reason and
+     * changes of each. It is written anew by each run that runs an inner stack; `pulumi-resource-ptd report &lt;file&gt;` prints it as a
+     * table. Relative to the program&#39;s directory. Otherwise `PTD_RUN_REPORT`, or none.
+     * 
+     */
+    public Optional<Output<String>> runReport() {
+        return Optional.ofNullable(this.runReport);
+    }
+
+    /**
      * Address S3 buckets in the path of the URL instead of the host name. On by default when S3&#39;s endpoint is overridden, off otherwise.
      * 
      */
@@ -256,6 +275,7 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         this.profile = $.profile;
         this.region = $.region;
         this.requestTimeoutSeconds = $.requestTimeoutSeconds;
+        this.runReport = $.runReport;
         this.s3UsePathStyle = $.s3UsePathStyle;
     }
 
@@ -589,6 +609,31 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
+         * @param runReport A file for a report of the inner runs (`Stack`, `StackUpdate`) of one run of the CLI, as JSON: name, start, end, result, reason and
+         * changes of each. It is written anew by each run that runs an inner stack; `pulumi-resource-ptd report &lt;file&gt;` prints it as a
+         * table. Relative to the program&#39;s directory. Otherwise `PTD_RUN_REPORT`, or none.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder runReport(@Nullable Output<String> runReport) {
+            $.runReport = runReport;
+            return this;
+        }
+
+        /**
+         * @param runReport A file for a report of the inner runs (`Stack`, `StackUpdate`) of one run of the CLI, as JSON: name, start, end, result, reason and
+         * changes of each. It is written anew by each run that runs an inner stack; `pulumi-resource-ptd report &lt;file&gt;` prints it as a
+         * table. Relative to the program&#39;s directory. Otherwise `PTD_RUN_REPORT`, or none.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder runReport(String runReport) {
+            return runReport(Output.of(runReport));
+        }
+
+        /**
          * @param s3UsePathStyle Address S3 buckets in the path of the URL instead of the host name. On by default when S3&#39;s endpoint is overridden, off otherwise.
          * 
          * @return builder
@@ -611,6 +656,7 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
 
         public ProviderArgs build() {
             $.maxParallelStacks = Codegen.integerProp("maxParallelStacks").output().arg($.maxParallelStacks).env("PTD_MAX_PARALLEL_STACKS").getNullable();
+            $.runReport = Codegen.stringProp("runReport").output().arg($.runReport).env("PTD_RUN_REPORT").getNullable();
             return $;
         }
     }

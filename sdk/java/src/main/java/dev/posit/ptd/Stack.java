@@ -11,6 +11,7 @@ import dev.posit.ptd.StackArgs;
 import dev.posit.ptd.Utilities;
 import dev.posit.ptd.enums.OnDelete;
 import dev.posit.ptd.enums.PreviewInputs;
+import dev.posit.ptd.enums.StackCredentials;
 import dev.posit.ptd.enums.StackViews;
 import dev.posit.ptd.outputs.GitSource;
 import dev.posit.ptd.outputs.PythonSource;
@@ -129,6 +130,22 @@ public class Stack extends com.pulumi.resources.CustomResource {
      */
     public Output<Optional<Map<String,Object>>> config() {
         return Codegen.optional(this.config);
+    }
+    /**
+     * Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
+     * Default `inherit`.
+     * 
+     */
+    @Export(name="credentials", refs={StackCredentials.class}, tree="[0]")
+    private Output<StackCredentials> credentials;
+
+    /**
+     * @return Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
+     * Default `inherit`.
+     * 
+     */
+    public Output<StackCredentials> credentials() {
+        return this.credentials;
     }
     /**
      * The directory with the inner project (its `Pulumi.yaml`), relative to the program&#39;s directory.

@@ -9,6 +9,7 @@ import com.pulumi.core.internal.Codegen;
 import com.pulumi.exceptions.MissingRequiredPropertyException;
 import dev.posit.ptd.enums.OnDelete;
 import dev.posit.ptd.enums.PreviewInputs;
+import dev.posit.ptd.enums.StackCredentials;
 import dev.posit.ptd.enums.StackViews;
 import dev.posit.ptd.inputs.GitSourceArgs;
 import dev.posit.ptd.inputs.PythonSourceArgs;
@@ -100,6 +101,23 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<Output<Map<String,Object>>> config() {
         return Optional.ofNullable(this.config);
+    }
+
+    /**
+     * Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
+     * Default `inherit`.
+     * 
+     */
+    @Import(name="credentials")
+    private @Nullable Output<StackCredentials> credentials;
+
+    /**
+     * @return Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
+     * Default `inherit`.
+     * 
+     */
+    public Optional<Output<StackCredentials>> credentials() {
+        return Optional.ofNullable(this.credentials);
     }
 
     /**
@@ -555,6 +573,7 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
         this.backendUrl = $.backendUrl;
         this.cancelStaleLock = $.cancelStaleLock;
         this.config = $.config;
+        this.credentials = $.credentials;
         this.directory = $.directory;
         this.environment = $.environment;
         this.excludes = $.excludes;
@@ -697,6 +716,29 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder config(Map<String,Object> config) {
             return config(Output.of(config));
+        }
+
+        /**
+         * @param credentials Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
+         * Default `inherit`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder credentials(@Nullable Output<StackCredentials> credentials) {
+            $.credentials = credentials;
+            return this;
+        }
+
+        /**
+         * @param credentials Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
+         * Default `inherit`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder credentials(StackCredentials credentials) {
+            return credentials(Output.of(credentials));
         }
 
         /**
@@ -1378,6 +1420,7 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
                 throw new MissingRequiredPropertyException("StackArgs", "backendUrl");
             }
             $.cancelStaleLock = Codegen.booleanProp("cancelStaleLock").output().arg($.cancelStaleLock).def(false).getNullable();
+            $.credentials = Codegen.objectProp("credentials", StackCredentials.class).output().arg($.credentials).def(StackCredentials.Inherit).getNullable();
             $.installDependencies = Codegen.booleanProp("installDependencies").output().arg($.installDependencies).def(false).getNullable();
             $.lockTimeout = Codegen.doubleProp("lockTimeout").output().arg($.lockTimeout).def(0e+00).getNullable();
             $.observe = Codegen.booleanProp("observe").output().arg($.observe).def(false).getNullable();

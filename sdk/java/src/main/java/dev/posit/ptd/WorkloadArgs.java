@@ -184,14 +184,14 @@ public final class WorkloadArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Whether `persistent` runs again after all other steps, as `persistent_reprise`, a `StackUpdate`. Default `false`.
+     * Whether `persistent` runs again after all other steps, as `persistent_reprise`, a `PersistentReprise`. Default `false`.
      * 
      */
     @Import(name="persistentReprise")
     private @Nullable Output<Boolean> persistentReprise;
 
     /**
-     * @return Whether `persistent` runs again after all other steps, as `persistent_reprise`, a `StackUpdate`. Default `false`.
+     * @return Whether `persistent` runs again after all other steps, as `persistent_reprise`, a `PersistentReprise`. Default `false`.
      * 
      */
     public Optional<Output<Boolean>> persistentReprise() {
@@ -666,7 +666,7 @@ public final class WorkloadArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param persistentReprise Whether `persistent` runs again after all other steps, as `persistent_reprise`, a `StackUpdate`. Default `false`.
+         * @param persistentReprise Whether `persistent` runs again after all other steps, as `persistent_reprise`, a `PersistentReprise`. Default `false`.
          * 
          * @return builder
          * 
@@ -677,7 +677,7 @@ public final class WorkloadArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param persistentReprise Whether `persistent` runs again after all other steps, as `persistent_reprise`, a `StackUpdate`. Default `false`.
+         * @param persistentReprise Whether `persistent` runs again after all other steps, as `persistent_reprise`, a `PersistentReprise`. Default `false`.
          * 
          * @return builder
          * 
