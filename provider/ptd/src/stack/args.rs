@@ -267,6 +267,7 @@ pub struct StackArgs {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// Directories of policy packs that previews and updates of the inner stack must meet, relative to the program's directory.
+    /// Rules that change run the stack again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policy_packs: Vec<String>,
     /// Whether `pulumi install` is run in the project's directory before the program, which fetches the plugins and packages it

@@ -24,6 +24,8 @@ pub(super) struct Progress {
     begun: u64,
     done: u64,
     told: Option<Instant>,
+    /// Whether a policy is not met that must be.
+    pub(super) violated: bool,
     pub(super) views: Vec<View>,
 }
 
@@ -35,6 +37,7 @@ impl Progress {
             begun: 0,
             done: 0,
             told: None,
+            violated: false,
             views: Vec::new(),
         }
     }
@@ -71,6 +74,7 @@ impl Progress {
             }
             EventKind::PolicyEvent(policy) => {
                 let text = policy.to_string();
+                self.violated |= policy.is_mandatory();
                 Some(if policy.is_mandatory() {
                     Line::Error(text)
                 } else {

@@ -23,6 +23,8 @@ use crate::Ptd;
 pub(super) const GRACE: Duration = Duration::from_mins(1);
 /// How often a lock that somebody else holds is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// How long what may become a lock is left alone.
+const HALF_LOCK: Duration = Duration::from_secs(3);
 /// With this argument, the plugin supervises an inner run.
 pub const SUPERVISE: &str = "supervise";
 
@@ -71,10 +73,10 @@ fn environment(args: &StackArgs, program: &Program, served: Option<&Served>) -> 
 /// An inner stack, ready to be run.
 pub(super) struct Inner {
     stack: automation::Stack,
-    /// Whether there is a program to run.
-    pub(super) has_program: bool,
     /// Whether its errors are no errors of the outer run.
     pub(super) tentative: bool,
+    /// Whether a policy was not met that must be.
+    pub(super) violated: bool,
     /// Whether secret outputs may be left out when they cannot be read.
     pub(super) forgo_secrets: bool,
     program: Program,
@@ -146,8 +148,8 @@ impl Inner {
         let expected = state.map_or(0, |state| state.resource_count as u64);
         Ok(Self {
             stack,
-            has_program: program.directory.is_some(),
             tentative: false,
+            violated: false,
             forgo_secrets: false,
             program,
             expected,
@@ -176,7 +178,7 @@ impl Inner {
 
     /// Fails where there is nothing to run.
     pub(super) fn require_program(&self, args: &StackArgs) -> Result<(), Error> {
-        if self.has_program {
+        if self.program.directory.is_some() {
             return Ok(());
         }
         let place = args
@@ -301,6 +303,7 @@ impl Inner {
         let mut attempt = 1;
         let mut cancelled_lock = false;
         let mut made = false;
+        let mut cleared = false;
         loop {
             let error = match self.once(cx, operation, args).await {
                 Ok(outcome) => return Ok(outcome),
@@ -321,6 +324,20 @@ impl Inner {
                 cx.warn(format!("stack {} was gone, and is made anew", args.stack))
                     .await;
                 continue;
+            }
+            if matches!(error, automation::Error::HalfLocked { .. }) && !cleared {
+                // Were one just being written, it is whole by then.
+                cx.sleep(HALF_LOCK).await?;
+                let removed = self.stack.remove_half_locks().await;
+                cleared = removed.map_err(|e| refused(args, &e))? > 0;
+                if cleared {
+                    cx.warn(format!(
+                        "removes what was left of a lock of stack {} that could not be written, as on a full disk",
+                        args.stack
+                    ))
+                    .await;
+                    continue;
+                }
             }
             if let automation::Error::Locked { locks, .. } = &error {
                 let stale =
@@ -433,6 +450,7 @@ impl Inner {
                 }
             }
         };
+        self.violated |= progress.violated;
         let outcome = result?;
         cx.show(&progress.views).await;
         cx.info(summary(
@@ -582,6 +600,10 @@ fn next_step(error: &automation::Error, args: &StackArgs) -> String {
         automation::Error::Locked { .. } => format!(
             "wait for the other update (lockTimeout waits by itself); when its process is gone, free the stack with: \
              PULUMI_BACKEND_URL='{backend}' pulumi cancel --stack {}",
+            args.stack
+        ),
+        automation::Error::HalfLocked { .. } => format!(
+            "when nobody is at work on it, free the stack with: PULUMI_BACKEND_URL='{backend}' pulumi cancel --stack {}",
             args.stack
         ),
         automation::Error::Cancelled { .. } => "run the update again: it continues from here".to_owned(),

@@ -378,10 +378,12 @@ pub(super) fn all_digests(
             failed.push((at("python"), reason));
         }
     }
-    let watched: Vec<String> = checking.known("watch").unwrap_or_default();
-    for (index, path) in watched.iter().enumerate() {
-        if let Err(error) = digests(path.as_ref(), path, name, &mut found) {
-            failed.push((at("watch").index(index), error.to_string()));
+    for input in ["watch", "policyPacks"] {
+        let paths: Vec<String> = checking.known(input).unwrap_or_default();
+        for (index, path) in paths.iter().enumerate() {
+            if let Err(error) = digests(path.as_ref(), path, name, &mut found) {
+                failed.push((at(input).index(index), error.to_string()));
+            }
         }
     }
     (found, failed)

@@ -140,16 +140,23 @@ impl Stack {
         there
             .environment
             .insert("PULUMI_CONFIG_PASSPHRASE".to_owned(), passphrase);
+        let mut violated = false;
         let work = async {
             let mut inner = Inner::open(cx, &there, None).await?;
             inner.tentative = true;
             inner.require_program(args)?;
             inner.ensure(&there).await?;
             inner.configure(&there, None).await?;
-            inner.operate(cx, Operation::Preview, &there).await
+            let done = inner.operate(cx, Operation::Preview, &there).await;
+            violated = inner.violated;
+            done
         };
         if let Err(error) = work.await {
             cx.alive()?;
+            if violated {
+                // It will not be met by a stack that exists either.
+                return Err(error);
+            }
             // It may fail only because the stack, or what it reads, is not there yet.
             let error = error
                 .to_string()
