@@ -109,7 +109,7 @@ dist: venv ## the plugin's archive, its checksums and bill of materials, and the
 	@.venv/bin/python tools/dist.py $(foreach platform,$(PLATFORMS),--platform $(platform))
 	@.venv/bin/python tools/pack_sdks.py dist/sdks
 
-dist-check: venv ## whether two builds of what is committed give the same archive; ten minutes
+dist-check: venv ## whether two builds of what is committed give the same archive; five minutes or ten
 	@.venv/bin/python tools/dist.py --check
 
 bench: tools venv .venv/.sdk ## speed and size of the release build beside what must be reached; on a quiet machine

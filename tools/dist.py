@@ -3,7 +3,7 @@
 
     tools/dist.py [--out dist] [--platform linux-amd64 ...]     builds and packs
     tools/dist.py --binary PATH [--out dist]                    packs what is built already
-    tools/dist.py --check                                       builds in two places and compares
+    tools/dist.py --check                                       builds here and in a fresh clone, and compares
 
 Two builds of one commit with one toolchain give the same bytes: paths are remapped, entries sorted, and every time is
 SOURCE_DATE_EPOCH, which defaults to the commit's.
@@ -16,7 +16,6 @@ import gzip
 import hashlib
 import io
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -129,18 +128,19 @@ def write_checksums(out: Path) -> None:
 
 
 def check(platform: str) -> None:
-    """What is committed, built at two other paths."""
-    digests = []
-    with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory(prefix="a-longer-path-") as second:
-        for folder in (Path(first), Path(second)):
-            tree = folder / "ptd"
-            output("git", "clone", "--quiet", "--no-hardlinks", ROOT, tree)
-            binary = build(platform, tree)
-            digests.append((digest(binary), digest(archive(binary, platform, folder, epoch()))))
-            # One release build takes about a gigabyte.
-            shutil.rmtree(tree)
-    print("\n".join(f"binary {binary}  archive {packed}" for binary, packed in digests))
-    if digests[0] != digests[1]:
+    """What is committed, built here and in a fresh clone at another path."""
+    if output("git", "status", "--porcelain"):
+        sys.exit("commit first: what is compared is what is committed")
+    with tempfile.TemporaryDirectory(prefix="another-place-") as name:
+        tree = Path(name) / "ptd"
+        output("git", "clone", "--quiet", "--no-hardlinks", ROOT, tree)
+        found = []
+        for root in (ROOT, tree):
+            binary = build(platform, root)
+            packed = archive(binary, platform, Path(name), epoch())
+            found.append((digest(binary), digest(packed)))
+            print(f"binary {found[-1][0]}  archive {found[-1][1]}  {packed.stat().st_size / 1e6:.1f} MB", flush=True)
+    if found[0] != found[1]:
         sys.exit("two builds of one commit differ")
 
 
