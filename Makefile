@@ -14,6 +14,8 @@ EXAMPLE ?= examples/aws-bootstrap
 PIPELINE ?= one-program
 # Which tests, and how: make pytest PYTEST="tests/test_bootstrap.py -k import"
 PYTEST ?= -n 2 --dist worksteal tests
+# Which archives `make dist` builds; linux-amd64 linux-arm64, say. This machine's, when none is named.
+PLATFORMS ?=
 # What is measured, and how: make bench BENCH="bootstrap --tls --sizes 50"
 BENCH ?=
 
@@ -22,7 +24,7 @@ DENY_VERSION := 0.20.2
 PLUGIN := target/debug/pulumi-resource-ptd
 VENV := .venv/.installed
 
-.PHONY: help build test-provider tools workload-tools workload-env workload-env-down venv lint deny schema sdk check-generated cargo-test pytest test bench demo demo-down demo-pipeline demo-pipeline-down clean
+.PHONY: help build test-provider tools workload-tools workload-env workload-env-down venv lint deny schema sdk check-generated cargo-test pytest test bench dist dist-check demo demo-down demo-pipeline demo-pipeline-down clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | awk -F '\t' '{ printf "make %-18s %s\n", $$1, $$2 }'
@@ -103,6 +105,13 @@ test: ## everything CI runs
 	@$(MAKE) check-generated
 	@$(MAKE) pytest
 
+dist: venv ## the plugin's archive, its checksums and bill of materials, and the SDKs' packages, into dist
+	@.venv/bin/python tools/dist.py $(foreach platform,$(PLATFORMS),--platform $(platform))
+	@.venv/bin/python tools/pack_sdks.py dist/sdks
+
+dist-check: venv ## whether two builds of what is committed give the same archive; five minutes or ten
+	@.venv/bin/python tools/dist.py --check
+
 bench: tools venv .venv/.sdk ## speed and size of the release build beside what must be reached; on a quiet machine
 	@$(CARGO) build --quiet --release --locked -p ptd --bin pulumi-resource-ptd
 	@$(CARGO) build --quiet --release --locked -p pulumi-provider --example wait
@@ -121,5 +130,5 @@ demo-pipeline-down: ## destroy it and stop the servers
 	@tools/demo_pipeline.sh down
 
 clean: demo-down demo-pipeline-down ## remove everything built, fetched or started here
-	@rm -rf .tools .venv .demo .demo-pipeline .pytest_cache .mypy_cache
+	@rm -rf dist .tools .venv .demo .demo-pipeline .pytest_cache .mypy_cache
 	@$(CARGO) clean --quiet
