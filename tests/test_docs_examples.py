@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import aws_replies, cli, iam
+from support import aws_replies, azure, cli, iam
 
 sys.path.insert(0, str(cli.ROOT / "docs/_site"))
 from reference import Reference  # noqa: E402
@@ -41,12 +41,24 @@ def bootstrapped(boto) -> None:
 
 
 @pytest.fixture
-def project(request: pytest.FixtureRequest, new_workspace, boto, tmp_path: Path) -> cli.Workspace:
+def environment(request: pytest.FixtureRequest) -> dict[str, str]:
+    """What reaches the double of Azure, for the examples of its module."""
+    if request.node.callspec.params["folder"].parent.name != "azure":
+        return {}
+    double = request.getfixturevalue("azure")
+    return {
+        "ARM_ENDPOINT": double.url, "AZURE_AUTHORITY_HOST": double.url, "SSL_CERT_FILE": str(double.ca), "ARM_TENANT_ID": azure.TENANT,
+        "ARM_SUBSCRIPTION_ID": azure.SUBSCRIPTION, "ARM_CLIENT_ID": azure.CLIENT_ID, "ARM_CLIENT_SECRET": azure.CLIENT_SECRET,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def project(new_workspace, environment: dict[str, str], boto, tmp_path: Path) -> cli.Workspace:
     """The example project, on a bootstrapped account; its state is encrypted with that account's key."""
     bootstrapped(boto)
     # What runs of other programs note about their stacks concerns nobody here.
     (temp := tmp_path / "tmp").mkdir()
-    ws = new_workspace("example", TMPDIR=str(temp))
+    ws = new_workspace("example", TMPDIR=str(temp), **environment)
     shutil.copytree(PROJECT, ws.folder, dirs_exist_ok=True)
     return ws
 

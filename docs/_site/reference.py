@@ -1,4 +1,4 @@
-"""Makes the reference pages out of schema.json, the examples and policies beside each page, and the little that is hand-written.
+"""Makes the reference pages out of schema.json, the examples and permissions beside each page, and the little that is hand-written.
 
 A page `reference/<module>/<Name>.md` holds an introduction and, under the headings of `SECTIONS`, what the schema does not
 say. Everything else is put in when the site is built. `problems` says what is missing or too much.
@@ -81,13 +81,27 @@ class Reference:
     def beside(self, entry: Entry, name: str) -> Path:
         return self.docs / entry.page / name
 
-    def policy(self, entry: Entry) -> dict | None:
-        """What the cloud must allow: the policy beside the page, with those of the resources it names."""
-        page, own = self.hand_written(entry), self.beside(entry, "policy.json")
-        parts = [json.loads(own.read_text())] if own.exists() else []
-        for token in page.header.get("permissions-of", []):
+    def _permissions_of(self, entry: Entry, name: str) -> list[dict]:
+        """The file of that name beside the page, and those of the resources that the page names."""
+        own = self.beside(entry, name)
+        found = [json.loads(own.read_text())] if own.exists() else []
+        for token in self.hand_written(entry).header.get("permissions-of", []):
             if token in self.schema.entries:
-                parts.append(self.policy(self.schema.entries[token]) or {})
+                found += self._permissions_of(self.schema.entries[token], name)
+        return found
+
+    def role(self, entry: Entry) -> dict | None:
+        """What Azure must allow, as a role definition."""
+        parts = self._permissions_of(entry, "role.json")
+        if not parts:
+            return None
+        lists = {name: sorted({one for part in parts for one in part.get(name, [])}) for name in ("Actions", "DataActions")}
+        head = {"Name": f"ptd {entry.name}", "IsCustom": True, "Description": f"What {entry.token} needs."}
+        return head | lists | {"AssignableScopes": ["/subscriptions/00000000-0000-0000-0000-000000000000"]}
+
+    def policy(self, entry: Entry) -> dict | None:
+        """What AWS must allow, as a policy."""
+        parts = self._permissions_of(entry, "policy.json")
         statements: dict[str, dict] = {}
         for statement in (one for part in parts for one in part.get("Statement", [])):
             known = statements.setdefault(statement["Sid"], statement)
@@ -141,9 +155,9 @@ class Reference:
             yield "nothing is said about importing"
         if entry.kind == "resource" and "Import id:" in entry.spec["description"] and not page.header.get("import-id"):
             yield "import-id is missing in the header: an id to show"
-        if not page.sections.get("Permissions") and self.policy(entry) is None:
-            yield "no policy.json, no permissions-of, and no section Permissions"
-        known = {name for name, _ in EXAMPLES.values()} | {"policy.json"}
+        if not page.sections.get("Permissions") and self.policy(entry) is None and self.role(entry) is None:
+            yield "no policy.json, no role.json, no permissions-of, and no section Permissions"
+        known = {name for name, _ in EXAMPLES.values()} | {"policy.json", "role.json"}
         folder = self.docs / entry.page
         for file in [folder.with_suffix(".md"), *sorted(folder.glob("*"))]:
             if re.search(r"\bWRITE\b", file.read_text()):
@@ -208,14 +222,17 @@ class Reference:
         return ""
 
     def _permissions(self, entry: Entry) -> str:
-        policy = self.policy(entry)
-        if policy is None:
-            return ""
-        said = (
-            "This policy is enough, with your own account, region and names in place of those of the example. "
-            "What is tagged `Delete` in a statement's `Sid` is needed to delete only.\n\n"
-        )
-        return f"{said}```json\n{json.dumps(policy, indent=2)}\n```"
+        parts = []
+        if policy := self.policy(entry):
+            parts.append(
+                "This policy is enough, with your own account, region and names in place of those of the example. Statements "
+                "whose `Sid` ends in `Delete` are needed to delete only."
+            )
+            parts.append(f"```json\n{json.dumps(policy, indent=2)}\n```")
+        if role := self.role(entry):
+            parts.append("On Azure this role is enough, assigned in the subscription or in the resource group:")
+            parts.append(f"```json\n{json.dumps(role, indent=2)}\n```")
+        return "\n\n".join(parts)
 
     def types(self, module: str) -> str:
         tokens = sorted(token for token in self.schema.types if token.split(":")[1] == module)

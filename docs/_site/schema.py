@@ -83,6 +83,28 @@ class Schema:
         tokens = [*self.entries, *self.types]
         return sorted({token.split(":")[1] for token in tokens}, key=lambda module: (module != "index", module))
 
+    @cached_property
+    def asked_for(self) -> set[str]:
+        """The types that inputs and settings consist of."""
+        found: set[str] = set()
+
+        def walk(spec: object) -> None:
+            if isinstance(spec, dict):
+                token = str(spec.get("$ref", "")).removeprefix("#/types/")
+                if token in self.types and token not in found:
+                    found.add(token)
+                    walk(self.types[token])
+                for value in spec.values():
+                    walk(value)
+            elif isinstance(spec, list):
+                for value in spec:
+                    walk(value)
+
+        for entry in self.entries.values():
+            walk(entry.inputs)
+        walk(self.document.get("config", {}))
+        return found
+
     def kind_of(self, spec: dict) -> str:
         """A property's type, with a link where the type has a text of its own."""
         reference = spec.get("$ref")
@@ -153,7 +175,9 @@ class Schema:
                 lines.append(f"`{value}`\n: {(one.get('description') or chr(0x2014)).strip()}".replace("\n", "\n  ").replace("\n  : ", "\n: ", 1))
                 lines.append("")
         else:
-            lines.append(self.properties(spec.get("properties", {}), set(spec.get("required", []))))
+            # What is always there in an answer is no demand on anybody.
+            required = set(spec.get("required", [])) if token in self.asked_for else None
+            lines.append(self.properties(spec.get("properties", {}), required))
         return "\n".join(lines)
 
 
