@@ -145,20 +145,30 @@ def commands(page: str) -> list[str]:
     return [line.removeprefix("$ ") for block in blocks for line in block.splitlines() if line.startswith("$ ")]
 
 
-def test_the_journey_from_an_empty_account_to_the_state_in_its_bucket(new_workspace, boto, cli_env):
+def test_the_journey_from_an_empty_account_to_the_state_in_its_bucket_and_back(new_workspace, boto, tmp_path):
     """Line by line, as the pages have it."""
     ws = new_workspace("journey").copy(cli.ROOT / "examples/aws-bootstrap")
     # The emulator speaks plain HTTP only, which the bucket would refuse to serve.
     program = ws.folder / "__main__.py"
     program.write_text(program.read_text().replace("BootstrapBucketArgs(", "BootstrapBucketArgs(tls_only=False, "))
-    lines = [*commands("journeys/bootstrap-aws.md"), *commands("journeys/move-state.md")]
-    assert len(lines) > 15
     env = {name: value for name, value in ws.env.items() if name not in ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE")}
-    env |= {"PULUMI_SKIP_CONFIRMATIONS": "true"}
-    script = "\n".join(["set -euo pipefail", "set -x", *lines])
-    done = subprocess.run(["bash", "-c", script], cwd=ws.folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    # It logs in, which concerns no other test.
+    env |= {"PULUMI_SKIP_CONFIRMATIONS": "true", "PULUMI_HOME": str(tmp_path / "home")}
+
+    def follow(*lines: str) -> None:
+        script = "\n".join(["set -euxo pipefail", *lines])
+        command = ["bash", "-c", script]
+        done = subprocess.run(command, cwd=ws.folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+    moving = commands("journeys/move-state.md")
+    there = moving.index("rm -r .pulumi") + 1
+    follow(*commands("journeys/bootstrap-aws.md"), *moving[:there])
     keys = [found["Key"] for found in boto("s3").list_objects_v2(Bucket="ptd-acme01-staging")["Contents"]]
     [state] = [key for key in keys if key.startswith(".pulumi/stacks/") and key.endswith("acme01-staging.json")]
     text = boto("s3").get_object(Bucket="ptd-acme01-staging", Key=state)["Body"].read().decode()
     assert "awskms://" in text and "passphrase" not in text
+
+    follow(*moving[there:])
+    assert boto("s3").list_buckets()["Buckets"] == []
+    assert boto("secretsmanager").list_secrets()["SecretList"] == []
