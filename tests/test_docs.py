@@ -129,6 +129,7 @@ def test_an_error_text_is_one_of_the_source(text):
         ("limits.md", "1 minute, then it is killed", "ptd/src/stack/run.rs", "GRACE: Duration = Duration::from_mins(1);"),
         ("limits.md", "swept after a week", "ptd/src/stack/run_folder.rs", "OLD: Duration = Duration::from_hours(7 * 24);"),
         ("limits.md", "3.200 or newer", "automation/src/cli.rs", "MINIMUM_VERSION: Version = Version::new(3, 200, 0);"),
+        ("limits.md", "`pulumi` 3.231 or newer", "../schema.json", '"pulumi": ">=3.231.0,<4.0.0"'),
         ("limits.md", "at most 50 tags", "ptd/src/aws/names.rs", "MAX_TAGS: usize = 50;"),
         ("limits.md", "6144 characters", "ptd/src/aws/names.rs", "MAX_POLICY_CHARACTERS: usize = 6144;"),
     ],
