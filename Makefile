@@ -24,7 +24,7 @@ DENY_VERSION := 0.20.2
 PLUGIN := target/debug/pulumi-resource-ptd
 VENV := .venv/.installed
 
-.PHONY: help build test-provider tools workload-tools workload-env workload-env-down venv lint deny schema sdk check-generated cargo-test pytest test bench dist dist-check demo demo-down demo-pipeline demo-pipeline-down clean
+.PHONY: help build test-provider tools workload-tools workload-env workload-env-down venv lint deny schema sdk check-generated docs cargo-test pytest test bench dist dist-check demo demo-down demo-pipeline demo-pipeline-down clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | awk -F '\t' '{ printf "make %-18s %s\n", $$1, $$2 }'
@@ -98,11 +98,16 @@ cargo-test: tools
 pytest: build test-provider tools workload-tools venv .venv/.sdk ## the end-to-end tests alone
 	.venv/bin/python -m pytest -c tests/pytest.ini --rootdir . $(PYTEST)
 
+docs: venv ## the site of docs/ into target/site, every warning an error
+	@.venv/bin/python -m sphinx -q -W --keep-going -n -j 2 -d target/site.doctrees -b html docs target/site
+	@echo "target/site/index.html"
+
 test: ## everything CI runs
 	@$(MAKE) lint
 	@$(MAKE) deny
 	@$(MAKE) cargo-test
 	@$(MAKE) check-generated
+	@$(MAKE) docs
 	@$(MAKE) pytest
 
 dist: venv ## the plugin's archive, its checksums and bill of materials, and the SDKs' packages, into dist

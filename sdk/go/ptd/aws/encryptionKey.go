@@ -24,8 +24,8 @@ import (
 // Import id: the alias.
 //
 // Permissions: `kms:CreateKey`, `CreateAlias`, `DescribeKey`, `ListResourceTags`, `TagResource`, `UntagResource`,
-// `UpdateKeyDescription`, `EnableKeyRotation`, `GetKeyRotationStatus`, `GetKeyPolicy` and `PutKeyPolicy` where a policy is
-// stated, `CancelKeyDeletion`, `EnableKey`, `tag:GetResources`; and to delete `kms:DeleteAlias`, `ScheduleKeyDeletion`,
+// `UpdateKeyDescription`, `EnableKeyRotation`, `DisableKeyRotation`, `GetKeyRotationStatus`, `GetKeyPolicy` and
+// `PutKeyPolicy` where a policy is stated, `CancelKeyDeletion`, `EnableKey`, `tag:GetResources`; and to delete `kms:ScheduleKeyDeletion`,
 // `s3:ListAllMyBuckets`, `secretsmanager:ListSecrets`.
 type EncryptionKey struct {
 	pulumi.CustomResourceState

@@ -30,8 +30,8 @@ import javax.annotation.Nullable;
  * Import id: the alias.
  * 
  * Permissions: `kms:CreateKey`, `CreateAlias`, `DescribeKey`, `ListResourceTags`, `TagResource`, `UntagResource`,
- * `UpdateKeyDescription`, `EnableKeyRotation`, `GetKeyRotationStatus`, `GetKeyPolicy` and `PutKeyPolicy` where a policy is
- * stated, `CancelKeyDeletion`, `EnableKey`, `tag:GetResources`; and to delete `kms:DeleteAlias`, `ScheduleKeyDeletion`,
+ * `UpdateKeyDescription`, `EnableKeyRotation`, `DisableKeyRotation`, `GetKeyRotationStatus`, `GetKeyPolicy` and
+ * `PutKeyPolicy` where a policy is stated, `CancelKeyDeletion`, `EnableKey`, `tag:GetResources`; and to delete `kms:ScheduleKeyDeletion`,
  * `s3:ListAllMyBuckets`, `secretsmanager:ListSecrets`.
  * 
  */
