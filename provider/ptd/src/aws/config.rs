@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::names;
 use super::tags::TagPolicy;
+use crate::azure::config::AzureConfig;
 
 /// How often a call is tried again unless configured: with three calls of ten failing, one in a hundred thousand is lost.
 pub const DEFAULT_MAX_RETRIES: u32 = 9;
@@ -81,6 +82,11 @@ pub struct AwsConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1), extend("env" = ["PTD_MAX_PARALLEL_STACKS"]))]
     pub max_parallel_stacks: Option<u32>,
+
+    /// Access to Azure, for the resources of the module `azure`. `defaultTags`, `ignoreTagKeys`, `maxRetries` and the timeouts hold there too;
+    /// `/` in the keys of default tags becomes `:`, as Azure has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub azure: Option<AzureConfig>,
 }
 
 /// A role to assume before any other call.
@@ -196,6 +202,9 @@ impl AwsConfig {
             1,
             3600,
         );
+        for (name, problem) in self.azure.iter().flat_map(AzureConfig::validate) {
+            problems.add(format!("azure.{name}"), problem);
+        }
         problems.0
     }
 

@@ -19,7 +19,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 
-pub(super) use classify::chain_text;
+pub(crate) use classify::chain_text;
 use classify::{
     classify, clean, find, find_timeout_or_io, permission, unexplained, unreachable_hint,
     xml_element,

@@ -272,7 +272,7 @@ pub(super) fn find_timeout_or_io(error: &(dyn StdError + 'static)) -> bool {
 }
 
 /// The causes from the outside in, each once.
-pub(in crate::aws) fn chain_text(error: &(dyn StdError + 'static)) -> String {
+pub(crate) fn chain_text(error: &(dyn StdError + 'static)) -> String {
     // Layers of the SDK and its HTTP client that say nothing by themselves.
     const NOISE: [&str; 9] = [
         "dispatch failure",
