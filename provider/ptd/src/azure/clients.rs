@@ -8,9 +8,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use azure_core::http::{ClientOptions, HttpClient, Transport as AzureTransport};
+use azure_core::http::{ClientOptions, HttpClient, Transport as AzureTransport, Url};
 use azure_security_keyvault_keys::{KeyClient, KeyClientOptions};
 use azure_security_keyvault_secrets::{SecretClient, SecretClientOptions};
+use azure_storage_blob::{BlobContainerClient, BlobContainerClientOptions};
 use pulumi_provider::{Env, Error, ProcessEnv};
 use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};
@@ -73,7 +74,6 @@ pub struct AzureSession {
     pub tags: TagPolicy,
     tokens: Arc<Tokens>,
     transport: Arc<dyn HttpClient>,
-    max_retries: u32,
 }
 
 fn misconfigured(what: &str, next: &str) -> Error {
@@ -224,7 +224,6 @@ impl AzureClients {
             tags: self.tags.clone(),
             tokens: base.tokens.clone(),
             transport: base.transport.clone(),
-            max_retries: self.max_retries,
         })
     }
 
@@ -344,16 +343,23 @@ impl AzureSession {
         KeyClient::new(url, shared, Some(options)).map_err(|error| unusable(url, &error))
     }
 
-    /// How often a call that failed for a passing reason is repeated.
-    #[must_use]
-    pub fn max_retries(&self) -> u32 {
-        self.max_retries
+    /// A client of a blob container. `endpoint` is what the account says of itself.
+    pub fn container(&self, endpoint: &str, name: &str) -> Result<BlobContainerClient, Error> {
+        let url = Url::parse(&format!("{}/{name}", endpoint.trim_end_matches('/')))
+            .map_err(|error| misconfigured(&error.to_string(), "Run `pulumi refresh`"))?;
+        let options = BlobContainerClientOptions {
+            client_options: self.client_options(),
+            ..BlobContainerClientOptions::default()
+        };
+        let shared = Arc::new(Shared(self.tokens.clone()));
+        BlobContainerClient::new(url, Some(shared), Some(options))
+            .map_err(|error| unusable(endpoint, &error))
     }
 }
 
 fn unusable(url: &str, error: &azure_core::Error) -> Error {
     misconfigured(
-        &format!("the vault's URL {url} cannot be used: {error}"),
+        &format!("the URL {url} cannot be used: {error}"),
         "Run `pulumi refresh`",
     )
 }

@@ -1,6 +1,8 @@
 //! What all Azure resources do alike: whose subscription, which region, tags, and telling of what exists.
 
 use pulumi_provider::{Change, Checking, Context, Diff, Error, Path, PropertyMap};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::arm::{ArmError, Refusal, ResourceId, region};
@@ -9,6 +11,22 @@ use super::names::{self, Tags};
 use crate::Ptd;
 
 pub(super) use crate::aws::common::{check_with, exists_already, tell_adoption};
+
+/// What to do with a deleted thing that has the name of one to be made, and can still be recovered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("module" = "azure"))]
+pub enum SoftDeleted {
+    /// Recover it, with its contents.
+    #[default]
+    Recover,
+    /// Report it as an error.
+    Report,
+}
+
+pub(super) fn yes() -> bool {
+    true
+}
 
 /// Opens a session for a resource, from its inputs.
 pub(super) async fn open(

@@ -13,7 +13,7 @@ use super::clients::AzureSession;
 use super::common::{
     check_common, check_location, check_with, diff_default_tags, diff_place, elsewhere,
     exists_already, gone, needs_consent, observed_tags, open, parse_id, tags_of, tell_adoption,
-    text, wanted_tags,
+    text, wanted_tags, yes,
 };
 use super::names::{self, Tags};
 use crate::Ptd;
@@ -55,10 +55,6 @@ pub struct ResourceGroupArgs {
     pub subscription_id: Option<String>,
     /// The tenant that the subscription must be in. In another one nothing is touched. Default: the provider's.
     pub tenant_id: Option<String>,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// What Azure knows about the group.
