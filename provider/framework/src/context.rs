@@ -217,6 +217,13 @@ impl<P> Context<P> {
         }
     }
 
+    /// How much of the operation's time is left; `None` where it has no limit.
+    #[must_use]
+    pub fn remaining(&self) -> Option<Duration> {
+        let end = self.deadline()?;
+        Some(end.at.saturating_duration_since(Instant::now()))
+    }
+
     fn deadline(&self) -> Option<Deadline> {
         *self.deadline.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod aws;
+pub mod azure;
 pub mod get_target;
 pub mod pipeline;
 pub mod plan_capacity;
@@ -15,12 +16,15 @@ use serde_json::json;
 
 use aws::clients::AwsClients;
 use aws::config::AwsConfig;
+use azure::clients::AzureClients;
 
 /// The configured provider. Nothing remote is called before a resource needs it.
 #[derive(Debug)]
 pub struct Ptd {
     /// AWS.
     pub aws: AwsClients,
+    /// Azure.
+    pub azure: AzureClients,
 }
 
 impl Ptd {
@@ -48,6 +52,7 @@ impl Provider for Ptd {
 
     fn configure(config: AwsConfig) -> Result<Self, Error> {
         Ok(Self {
+            azure: AzureClients::new(&config),
             aws: AwsClients::new(config),
         })
     }
@@ -144,6 +149,13 @@ pub fn package() -> Package<Ptd> {
         .component::<aws::post_actions::WorkloadSecretFields>()
         .component::<aws::post_actions::MimirAuthEntry>()
         .component::<reprise::PersistentReprise>()
+        .resource::<azure::resource_group::ResourceGroup>()
+        .resource::<azure::key_vault::KeyVault>()
+        .resource::<azure::encryption_key::EncryptionKey>()
+        .resource::<azure::state_storage::StateStorage>()
+        .resource::<azure::role_assignment::RoleAssignment>()
+        .resource::<azure::vault_secret::VaultSecret>()
+        .component::<azure::bootstrap::Bootstrap>()
         .resource::<stack::Stack>()
         .resource::<stack::StackUpdate>()
         .component::<pipeline::Workload>()

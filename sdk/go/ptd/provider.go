@@ -33,6 +33,9 @@ func NewProvider(ctx *pulumi.Context,
 			args.RunReport = pulumi.StringPtr(d.(string))
 		}
 	}
+	if args.Azure != nil {
+		args.Azure = pulumi.ToSecret(args.Azure).(AzureConfigPtrInput)
+	}
 	opts = internal.PkgResourceDefaultOpts(opts)
 	var resource Provider
 	err := ctx.RegisterResource("pulumi:providers:ptd", name, args, &resource, opts...)
@@ -47,6 +50,9 @@ type providerArgs struct {
 	AllowedAccountIds []string `pulumi:"allowedAccountIds"`
 	// A role to assume with the credentials found, with or without a profile. The role's credentials are renewed before they expire.
 	AssumeRole *AssumeRole `pulumi:"assumeRole"`
+	// Access to Azure, for the resources of the module `azure`. `defaultTags`, `ignoreTagKeys`, `maxRetries` and the timeouts hold there too;
+	// `/` in the keys of default tags becomes `:`, as Azure has it.
+	Azure *AzureConfig `pulumi:"azure"`
 	// How many seconds opening a connection may take, 1 to 3600. The default is 5.
 	ConnectTimeoutSeconds *int `pulumi:"connectTimeoutSeconds"`
 	// Tags for every resource that can carry tags. A resource's own tag of the same key wins.
@@ -87,6 +93,9 @@ type ProviderArgs struct {
 	AllowedAccountIds pulumi.StringArrayInput
 	// A role to assume with the credentials found, with or without a profile. The role's credentials are renewed before they expire.
 	AssumeRole AssumeRolePtrInput
+	// Access to Azure, for the resources of the module `azure`. `defaultTags`, `ignoreTagKeys`, `maxRetries` and the timeouts hold there too;
+	// `/` in the keys of default tags becomes `:`, as Azure has it.
+	Azure AzureConfigPtrInput
 	// How many seconds opening a connection may take, 1 to 3600. The default is 5.
 	ConnectTimeoutSeconds pulumi.IntPtrInput
 	// Tags for every resource that can carry tags. A resource's own tag of the same key wins.

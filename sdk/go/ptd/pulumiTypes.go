@@ -3707,6 +3707,636 @@ func (o AzureClusterSpecPtrOutput) UserNodePools() AzureNodePoolArrayOutput {
 	}).(AzureNodePoolArrayOutput)
 }
 
+// Access to Azure. Everything is optional: what is absent comes from the environment variables that the Azure providers of Pulumi and
+// Terraform read (`ARM_*`), then from those of Azure's SDKs (`AZURE_*`), and the last resort is the Azure CLI.
+//
+// One way of authenticating is chosen, and no other is tried when it fails: the default chain if `useDefaultAzureCredential`, else a
+// client certificate, else a client secret, else an OIDC token, else a managed identity if `useMsi`, else the Azure CLI. All but the CLI
+// need `subscriptionId` and `tenantId`.
+type AzureConfig struct {
+	// A PEM file with the service principal's certificate and its RSA key, unencrypted. Otherwise `ARM_CLIENT_CERTIFICATE_PATH`, then
+	// `AZURE_CLIENT_CERTIFICATE_PATH`.
+	ClientCertificatePath *string `pulumi:"clientCertificatePath"`
+	// The application (client) id of the service principal, or of a user-assigned managed identity. Otherwise `ARM_CLIENT_ID`, then
+	// `AZURE_CLIENT_ID`.
+	ClientId *string `pulumi:"clientId"`
+	// The service principal's secret. Otherwise `ARM_CLIENT_SECRET`, then `AZURE_CLIENT_SECRET`.
+	ClientSecret *string `pulumi:"clientSecret"`
+	// Endpoints in place of the cloud's own.
+	Endpoints *AzureEndpoints `pulumi:"endpoints"`
+	// The cloud: `public`, `usgovernment` or `china`. Otherwise `ARM_ENVIRONMENT`, `AZURE_ENVIRONMENT`, or `public`.
+	Environment *string `pulumi:"environment"`
+	// The region for resources that name none, such as `eastus2`. Otherwise `ARM_LOCATION`.
+	Location *string `pulumi:"location"`
+	// The audience to ask for there. Otherwise `ARM_OIDC_AUDIENCE`, or `api://AzureADTokenExchange`.
+	OidcAudience *string `pulumi:"oidcAudience"`
+	// What is shown there for a token. Otherwise `ARM_OIDC_REQUEST_TOKEN`, then `ACTIONS_ID_TOKEN_REQUEST_TOKEN`.
+	OidcRequestToken *string `pulumi:"oidcRequestToken"`
+	// Where the other provider gives a token, as in GitHub's workflows. Otherwise `ARM_OIDC_REQUEST_URL`, then
+	// `ACTIONS_ID_TOKEN_REQUEST_URL`.
+	OidcRequestUrl *string `pulumi:"oidcRequestUrl"`
+	// The other provider's token. Otherwise `ARM_OIDC_TOKEN`.
+	OidcToken *string `pulumi:"oidcToken"`
+	// A file that holds the other provider's token; it is read anew each time. Otherwise `ARM_OIDC_TOKEN_FILE_PATH`, then
+	// `AZURE_FEDERATED_TOKEN_FILE`.
+	OidcTokenFilePath *string `pulumi:"oidcTokenFilePath"`
+	// The subscription to work in. Otherwise `ARM_SUBSCRIPTION_ID`, `AZURE_SUBSCRIPTION_ID`, or that of the Azure CLI.
+	SubscriptionId *string `pulumi:"subscriptionId"`
+	// The Entra tenant that the credentials belong to. A subscription of another tenant is refused before the first write. Otherwise
+	// `ARM_TENANT_ID`, `AZURE_TENANT_ID`, or that of the Azure CLI.
+	TenantId *string `pulumi:"tenantId"`
+	// Whether to try, in this order and until one works: the service principal and the workload identity of the `AZURE_*` variables, the
+	// managed identity, the Azure CLI. Otherwise `ARM_USE_DEFAULT_AZURE_CREDENTIAL`.
+	UseDefaultAzureCredential *bool `pulumi:"useDefaultAzureCredential"`
+	// Whether to authenticate as the machine's managed identity. Otherwise `ARM_USE_MSI`.
+	UseMsi *bool `pulumi:"useMsi"`
+	// Whether to authenticate with a token of another identity provider (workload identity federation). Otherwise `ARM_USE_OIDC`. Where
+	// `AZURE_FEDERATED_TOKEN_FILE` is set, as in AKS pods with workload identity, it is on.
+	UseOidc *bool `pulumi:"useOidc"`
+}
+
+// AzureConfigInput is an input type that accepts AzureConfigArgs and AzureConfigOutput values.
+// You can construct a concrete instance of `AzureConfigInput` via:
+//
+//	AzureConfigArgs{...}
+type AzureConfigInput interface {
+	pulumi.Input
+
+	ToAzureConfigOutput() AzureConfigOutput
+	ToAzureConfigOutputWithContext(context.Context) AzureConfigOutput
+}
+
+// Access to Azure. Everything is optional: what is absent comes from the environment variables that the Azure providers of Pulumi and
+// Terraform read (`ARM_*`), then from those of Azure's SDKs (`AZURE_*`), and the last resort is the Azure CLI.
+//
+// One way of authenticating is chosen, and no other is tried when it fails: the default chain if `useDefaultAzureCredential`, else a
+// client certificate, else a client secret, else an OIDC token, else a managed identity if `useMsi`, else the Azure CLI. All but the CLI
+// need `subscriptionId` and `tenantId`.
+type AzureConfigArgs struct {
+	// A PEM file with the service principal's certificate and its RSA key, unencrypted. Otherwise `ARM_CLIENT_CERTIFICATE_PATH`, then
+	// `AZURE_CLIENT_CERTIFICATE_PATH`.
+	ClientCertificatePath pulumi.StringPtrInput `pulumi:"clientCertificatePath"`
+	// The application (client) id of the service principal, or of a user-assigned managed identity. Otherwise `ARM_CLIENT_ID`, then
+	// `AZURE_CLIENT_ID`.
+	ClientId pulumi.StringPtrInput `pulumi:"clientId"`
+	// The service principal's secret. Otherwise `ARM_CLIENT_SECRET`, then `AZURE_CLIENT_SECRET`.
+	ClientSecret pulumi.StringPtrInput `pulumi:"clientSecret"`
+	// Endpoints in place of the cloud's own.
+	Endpoints AzureEndpointsPtrInput `pulumi:"endpoints"`
+	// The cloud: `public`, `usgovernment` or `china`. Otherwise `ARM_ENVIRONMENT`, `AZURE_ENVIRONMENT`, or `public`.
+	Environment pulumi.StringPtrInput `pulumi:"environment"`
+	// The region for resources that name none, such as `eastus2`. Otherwise `ARM_LOCATION`.
+	Location pulumi.StringPtrInput `pulumi:"location"`
+	// The audience to ask for there. Otherwise `ARM_OIDC_AUDIENCE`, or `api://AzureADTokenExchange`.
+	OidcAudience pulumi.StringPtrInput `pulumi:"oidcAudience"`
+	// What is shown there for a token. Otherwise `ARM_OIDC_REQUEST_TOKEN`, then `ACTIONS_ID_TOKEN_REQUEST_TOKEN`.
+	OidcRequestToken pulumi.StringPtrInput `pulumi:"oidcRequestToken"`
+	// Where the other provider gives a token, as in GitHub's workflows. Otherwise `ARM_OIDC_REQUEST_URL`, then
+	// `ACTIONS_ID_TOKEN_REQUEST_URL`.
+	OidcRequestUrl pulumi.StringPtrInput `pulumi:"oidcRequestUrl"`
+	// The other provider's token. Otherwise `ARM_OIDC_TOKEN`.
+	OidcToken pulumi.StringPtrInput `pulumi:"oidcToken"`
+	// A file that holds the other provider's token; it is read anew each time. Otherwise `ARM_OIDC_TOKEN_FILE_PATH`, then
+	// `AZURE_FEDERATED_TOKEN_FILE`.
+	OidcTokenFilePath pulumi.StringPtrInput `pulumi:"oidcTokenFilePath"`
+	// The subscription to work in. Otherwise `ARM_SUBSCRIPTION_ID`, `AZURE_SUBSCRIPTION_ID`, or that of the Azure CLI.
+	SubscriptionId pulumi.StringPtrInput `pulumi:"subscriptionId"`
+	// The Entra tenant that the credentials belong to. A subscription of another tenant is refused before the first write. Otherwise
+	// `ARM_TENANT_ID`, `AZURE_TENANT_ID`, or that of the Azure CLI.
+	TenantId pulumi.StringPtrInput `pulumi:"tenantId"`
+	// Whether to try, in this order and until one works: the service principal and the workload identity of the `AZURE_*` variables, the
+	// managed identity, the Azure CLI. Otherwise `ARM_USE_DEFAULT_AZURE_CREDENTIAL`.
+	UseDefaultAzureCredential pulumi.BoolPtrInput `pulumi:"useDefaultAzureCredential"`
+	// Whether to authenticate as the machine's managed identity. Otherwise `ARM_USE_MSI`.
+	UseMsi pulumi.BoolPtrInput `pulumi:"useMsi"`
+	// Whether to authenticate with a token of another identity provider (workload identity federation). Otherwise `ARM_USE_OIDC`. Where
+	// `AZURE_FEDERATED_TOKEN_FILE` is set, as in AKS pods with workload identity, it is on.
+	UseOidc pulumi.BoolPtrInput `pulumi:"useOidc"`
+}
+
+func (AzureConfigArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*AzureConfig)(nil)).Elem()
+}
+
+func (i AzureConfigArgs) ToAzureConfigOutput() AzureConfigOutput {
+	return i.ToAzureConfigOutputWithContext(context.Background())
+}
+
+func (i AzureConfigArgs) ToAzureConfigOutputWithContext(ctx context.Context) AzureConfigOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(AzureConfigOutput)
+}
+
+func (i AzureConfigArgs) ToAzureConfigPtrOutput() AzureConfigPtrOutput {
+	return i.ToAzureConfigPtrOutputWithContext(context.Background())
+}
+
+func (i AzureConfigArgs) ToAzureConfigPtrOutputWithContext(ctx context.Context) AzureConfigPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(AzureConfigOutput).ToAzureConfigPtrOutputWithContext(ctx)
+}
+
+// AzureConfigPtrInput is an input type that accepts AzureConfigArgs, AzureConfigPtr and AzureConfigPtrOutput values.
+// You can construct a concrete instance of `AzureConfigPtrInput` via:
+//
+//	        AzureConfigArgs{...}
+//
+//	or:
+//
+//	        nil
+type AzureConfigPtrInput interface {
+	pulumi.Input
+
+	ToAzureConfigPtrOutput() AzureConfigPtrOutput
+	ToAzureConfigPtrOutputWithContext(context.Context) AzureConfigPtrOutput
+}
+
+type azureConfigPtrType AzureConfigArgs
+
+func AzureConfigPtr(v *AzureConfigArgs) AzureConfigPtrInput {
+	return (*azureConfigPtrType)(v)
+}
+
+func (*azureConfigPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**AzureConfig)(nil)).Elem()
+}
+
+func (i *azureConfigPtrType) ToAzureConfigPtrOutput() AzureConfigPtrOutput {
+	return i.ToAzureConfigPtrOutputWithContext(context.Background())
+}
+
+func (i *azureConfigPtrType) ToAzureConfigPtrOutputWithContext(ctx context.Context) AzureConfigPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(AzureConfigPtrOutput)
+}
+
+// Access to Azure. Everything is optional: what is absent comes from the environment variables that the Azure providers of Pulumi and
+// Terraform read (`ARM_*`), then from those of Azure's SDKs (`AZURE_*`), and the last resort is the Azure CLI.
+//
+// One way of authenticating is chosen, and no other is tried when it fails: the default chain if `useDefaultAzureCredential`, else a
+// client certificate, else a client secret, else an OIDC token, else a managed identity if `useMsi`, else the Azure CLI. All but the CLI
+// need `subscriptionId` and `tenantId`.
+type AzureConfigOutput struct{ *pulumi.OutputState }
+
+func (AzureConfigOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*AzureConfig)(nil)).Elem()
+}
+
+func (o AzureConfigOutput) ToAzureConfigOutput() AzureConfigOutput {
+	return o
+}
+
+func (o AzureConfigOutput) ToAzureConfigOutputWithContext(ctx context.Context) AzureConfigOutput {
+	return o
+}
+
+func (o AzureConfigOutput) ToAzureConfigPtrOutput() AzureConfigPtrOutput {
+	return o.ToAzureConfigPtrOutputWithContext(context.Background())
+}
+
+func (o AzureConfigOutput) ToAzureConfigPtrOutputWithContext(ctx context.Context) AzureConfigPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v AzureConfig) *AzureConfig {
+		return &v
+	}).(AzureConfigPtrOutput)
+}
+
+// A PEM file with the service principal's certificate and its RSA key, unencrypted. Otherwise `ARM_CLIENT_CERTIFICATE_PATH`, then
+// `AZURE_CLIENT_CERTIFICATE_PATH`.
+func (o AzureConfigOutput) ClientCertificatePath() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v AzureConfig) *string { return v.ClientCertificatePath }).(pulumi.StringPtrOutput)
+}
+
+// The application (client) id of the service principal, or of a user-assigned managed identity. Otherwise `ARM_CLIENT_ID`, then
+// `AZURE_CLIENT_ID`.
+func (o AzureConfigOutput) ClientId() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v AzureConfig) *string { return v.ClientId }).(pulumi.StringPtrOutput)
+}
+
+// The service principal's secret. Otherwise `ARM_CLIENT_SECRET`, then `AZURE_CLIENT_SECRET`.
+func (o AzureConfigOutput) ClientSecret() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v AzureConfig) *string { return v.ClientSecret }).(pulumi.StringPtrOutput)
+}
+
+// Endpoints in place of the cloud's own.
+func (o AzureConfigOutput) Endpoints() AzureEndpointsPtrOutput {
+	return o.ApplyT(func(v AzureConfig) *AzureEndpoints { return v.Endpoints }).(AzureEndpointsPtrOutput)
+}
+
+// The cloud: `public`, `usgovernment` or `china`. Otherwise `ARM_ENVIRONMENT`, `AZURE_ENVIRONMENT`, or `public`.
+func (o AzureConfigOutput) Environment() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v AzureConfig) *string { return v.Environment }).(pulumi.StringPtrOutput)
+}
+
+// The region for resources that name none, such as `eastus2`. Otherwise `ARM_LOCATION`.
+func (o AzureConfigOutput) Location() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v AzureConfig) *string { return v.Location }).(pulumi.StringPtrOutput)
+}
+
+// The audience to ask for there. Otherwise `ARM_OIDC_AUDIENCE`, or `api://AzureADTokenExchange`.
+func (o AzureConfigOutput) OidcAudience() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v AzureConfig) *string { return v.OidcAudience }).(pulumi.StringPtrOutput)
+}
+
+// What is shown there for a token. Otherwise `ARM_OIDC_REQUEST_TOKEN`, then `ACTIONS_ID_TOKEN_REQUEST_TOKEN`.
+func (o AzureConfigOutput) OidcRequestToken() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v AzureConfig) *string { return v.OidcRequestToken }).(pulumi.StringPtrOutput)
+}
+
+// Where the other provider gives a token, as in GitHub's workflows. Otherwise `ARM_OIDC_REQUEST_URL`, then
+// `ACTIONS_ID_TOKEN_REQUEST_URL`.
+func (o AzureConfigOutput) OidcRequestUrl() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v AzureConfig) *string { return v.OidcRequestUrl }).(pulumi.StringPtrOutput)
+}
+
+// The other provider's token. Otherwise `ARM_OIDC_TOKEN`.
+func (o AzureConfigOutput) OidcToken() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v AzureConfig) *string { return v.OidcToken }).(pulumi.StringPtrOutput)
+}
+
+// A file that holds the other provider's token; it is read anew each time. Otherwise `ARM_OIDC_TOKEN_FILE_PATH`, then
+// `AZURE_FEDERATED_TOKEN_FILE`.
+func (o AzureConfigOutput) OidcTokenFilePath() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v AzureConfig) *string { return v.OidcTokenFilePath }).(pulumi.StringPtrOutput)
+}
+
+// The subscription to work in. Otherwise `ARM_SUBSCRIPTION_ID`, `AZURE_SUBSCRIPTION_ID`, or that of the Azure CLI.
+func (o AzureConfigOutput) SubscriptionId() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v AzureConfig) *string { return v.SubscriptionId }).(pulumi.StringPtrOutput)
+}
+
+// The Entra tenant that the credentials belong to. A subscription of another tenant is refused before the first write. Otherwise
+// `ARM_TENANT_ID`, `AZURE_TENANT_ID`, or that of the Azure CLI.
+func (o AzureConfigOutput) TenantId() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v AzureConfig) *string { return v.TenantId }).(pulumi.StringPtrOutput)
+}
+
+// Whether to try, in this order and until one works: the service principal and the workload identity of the `AZURE_*` variables, the
+// managed identity, the Azure CLI. Otherwise `ARM_USE_DEFAULT_AZURE_CREDENTIAL`.
+func (o AzureConfigOutput) UseDefaultAzureCredential() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v AzureConfig) *bool { return v.UseDefaultAzureCredential }).(pulumi.BoolPtrOutput)
+}
+
+// Whether to authenticate as the machine's managed identity. Otherwise `ARM_USE_MSI`.
+func (o AzureConfigOutput) UseMsi() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v AzureConfig) *bool { return v.UseMsi }).(pulumi.BoolPtrOutput)
+}
+
+// Whether to authenticate with a token of another identity provider (workload identity federation). Otherwise `ARM_USE_OIDC`. Where
+// `AZURE_FEDERATED_TOKEN_FILE` is set, as in AKS pods with workload identity, it is on.
+func (o AzureConfigOutput) UseOidc() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v AzureConfig) *bool { return v.UseOidc }).(pulumi.BoolPtrOutput)
+}
+
+type AzureConfigPtrOutput struct{ *pulumi.OutputState }
+
+func (AzureConfigPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**AzureConfig)(nil)).Elem()
+}
+
+func (o AzureConfigPtrOutput) ToAzureConfigPtrOutput() AzureConfigPtrOutput {
+	return o
+}
+
+func (o AzureConfigPtrOutput) ToAzureConfigPtrOutputWithContext(ctx context.Context) AzureConfigPtrOutput {
+	return o
+}
+
+func (o AzureConfigPtrOutput) Elem() AzureConfigOutput {
+	return o.ApplyT(func(v *AzureConfig) AzureConfig {
+		if v != nil {
+			return *v
+		}
+		var ret AzureConfig
+		return ret
+	}).(AzureConfigOutput)
+}
+
+// A PEM file with the service principal's certificate and its RSA key, unencrypted. Otherwise `ARM_CLIENT_CERTIFICATE_PATH`, then
+// `AZURE_CLIENT_CERTIFICATE_PATH`.
+func (o AzureConfigPtrOutput) ClientCertificatePath() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *AzureConfig) *string {
+		if v == nil {
+			return nil
+		}
+		return v.ClientCertificatePath
+	}).(pulumi.StringPtrOutput)
+}
+
+// The application (client) id of the service principal, or of a user-assigned managed identity. Otherwise `ARM_CLIENT_ID`, then
+// `AZURE_CLIENT_ID`.
+func (o AzureConfigPtrOutput) ClientId() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *AzureConfig) *string {
+		if v == nil {
+			return nil
+		}
+		return v.ClientId
+	}).(pulumi.StringPtrOutput)
+}
+
+// The service principal's secret. Otherwise `ARM_CLIENT_SECRET`, then `AZURE_CLIENT_SECRET`.
+func (o AzureConfigPtrOutput) ClientSecret() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *AzureConfig) *string {
+		if v == nil {
+			return nil
+		}
+		return v.ClientSecret
+	}).(pulumi.StringPtrOutput)
+}
+
+// Endpoints in place of the cloud's own.
+func (o AzureConfigPtrOutput) Endpoints() AzureEndpointsPtrOutput {
+	return o.ApplyT(func(v *AzureConfig) *AzureEndpoints {
+		if v == nil {
+			return nil
+		}
+		return v.Endpoints
+	}).(AzureEndpointsPtrOutput)
+}
+
+// The cloud: `public`, `usgovernment` or `china`. Otherwise `ARM_ENVIRONMENT`, `AZURE_ENVIRONMENT`, or `public`.
+func (o AzureConfigPtrOutput) Environment() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *AzureConfig) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Environment
+	}).(pulumi.StringPtrOutput)
+}
+
+// The region for resources that name none, such as `eastus2`. Otherwise `ARM_LOCATION`.
+func (o AzureConfigPtrOutput) Location() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *AzureConfig) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Location
+	}).(pulumi.StringPtrOutput)
+}
+
+// The audience to ask for there. Otherwise `ARM_OIDC_AUDIENCE`, or `api://AzureADTokenExchange`.
+func (o AzureConfigPtrOutput) OidcAudience() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *AzureConfig) *string {
+		if v == nil {
+			return nil
+		}
+		return v.OidcAudience
+	}).(pulumi.StringPtrOutput)
+}
+
+// What is shown there for a token. Otherwise `ARM_OIDC_REQUEST_TOKEN`, then `ACTIONS_ID_TOKEN_REQUEST_TOKEN`.
+func (o AzureConfigPtrOutput) OidcRequestToken() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *AzureConfig) *string {
+		if v == nil {
+			return nil
+		}
+		return v.OidcRequestToken
+	}).(pulumi.StringPtrOutput)
+}
+
+// Where the other provider gives a token, as in GitHub's workflows. Otherwise `ARM_OIDC_REQUEST_URL`, then
+// `ACTIONS_ID_TOKEN_REQUEST_URL`.
+func (o AzureConfigPtrOutput) OidcRequestUrl() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *AzureConfig) *string {
+		if v == nil {
+			return nil
+		}
+		return v.OidcRequestUrl
+	}).(pulumi.StringPtrOutput)
+}
+
+// The other provider's token. Otherwise `ARM_OIDC_TOKEN`.
+func (o AzureConfigPtrOutput) OidcToken() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *AzureConfig) *string {
+		if v == nil {
+			return nil
+		}
+		return v.OidcToken
+	}).(pulumi.StringPtrOutput)
+}
+
+// A file that holds the other provider's token; it is read anew each time. Otherwise `ARM_OIDC_TOKEN_FILE_PATH`, then
+// `AZURE_FEDERATED_TOKEN_FILE`.
+func (o AzureConfigPtrOutput) OidcTokenFilePath() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *AzureConfig) *string {
+		if v == nil {
+			return nil
+		}
+		return v.OidcTokenFilePath
+	}).(pulumi.StringPtrOutput)
+}
+
+// The subscription to work in. Otherwise `ARM_SUBSCRIPTION_ID`, `AZURE_SUBSCRIPTION_ID`, or that of the Azure CLI.
+func (o AzureConfigPtrOutput) SubscriptionId() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *AzureConfig) *string {
+		if v == nil {
+			return nil
+		}
+		return v.SubscriptionId
+	}).(pulumi.StringPtrOutput)
+}
+
+// The Entra tenant that the credentials belong to. A subscription of another tenant is refused before the first write. Otherwise
+// `ARM_TENANT_ID`, `AZURE_TENANT_ID`, or that of the Azure CLI.
+func (o AzureConfigPtrOutput) TenantId() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *AzureConfig) *string {
+		if v == nil {
+			return nil
+		}
+		return v.TenantId
+	}).(pulumi.StringPtrOutput)
+}
+
+// Whether to try, in this order and until one works: the service principal and the workload identity of the `AZURE_*` variables, the
+// managed identity, the Azure CLI. Otherwise `ARM_USE_DEFAULT_AZURE_CREDENTIAL`.
+func (o AzureConfigPtrOutput) UseDefaultAzureCredential() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *AzureConfig) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.UseDefaultAzureCredential
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Whether to authenticate as the machine's managed identity. Otherwise `ARM_USE_MSI`.
+func (o AzureConfigPtrOutput) UseMsi() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *AzureConfig) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.UseMsi
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Whether to authenticate with a token of another identity provider (workload identity federation). Otherwise `ARM_USE_OIDC`. Where
+// `AZURE_FEDERATED_TOKEN_FILE` is set, as in AKS pods with workload identity, it is on.
+func (o AzureConfigPtrOutput) UseOidc() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *AzureConfig) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.UseOidc
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Endpoints in place of the cloud's own: of a private cloud, or for a test. Their certificates must be trusted: additional authorities go
+// into the file that `REQUESTS_CA_BUNDLE` names, or replace the system's by `SSL_CERT_FILE`.
+type AzureEndpoints struct {
+	// The URL of the token authority, without a tenant. Otherwise `AZURE_AUTHORITY_HOST`.
+	Authority *string `pulumi:"authority"`
+	// The URL of Azure Resource Manager. Otherwise `ARM_ENDPOINT`.
+	ResourceManager *string `pulumi:"resourceManager"`
+}
+
+// AzureEndpointsInput is an input type that accepts AzureEndpointsArgs and AzureEndpointsOutput values.
+// You can construct a concrete instance of `AzureEndpointsInput` via:
+//
+//	AzureEndpointsArgs{...}
+type AzureEndpointsInput interface {
+	pulumi.Input
+
+	ToAzureEndpointsOutput() AzureEndpointsOutput
+	ToAzureEndpointsOutputWithContext(context.Context) AzureEndpointsOutput
+}
+
+// Endpoints in place of the cloud's own: of a private cloud, or for a test. Their certificates must be trusted: additional authorities go
+// into the file that `REQUESTS_CA_BUNDLE` names, or replace the system's by `SSL_CERT_FILE`.
+type AzureEndpointsArgs struct {
+	// The URL of the token authority, without a tenant. Otherwise `AZURE_AUTHORITY_HOST`.
+	Authority pulumi.StringPtrInput `pulumi:"authority"`
+	// The URL of Azure Resource Manager. Otherwise `ARM_ENDPOINT`.
+	ResourceManager pulumi.StringPtrInput `pulumi:"resourceManager"`
+}
+
+func (AzureEndpointsArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*AzureEndpoints)(nil)).Elem()
+}
+
+func (i AzureEndpointsArgs) ToAzureEndpointsOutput() AzureEndpointsOutput {
+	return i.ToAzureEndpointsOutputWithContext(context.Background())
+}
+
+func (i AzureEndpointsArgs) ToAzureEndpointsOutputWithContext(ctx context.Context) AzureEndpointsOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(AzureEndpointsOutput)
+}
+
+func (i AzureEndpointsArgs) ToAzureEndpointsPtrOutput() AzureEndpointsPtrOutput {
+	return i.ToAzureEndpointsPtrOutputWithContext(context.Background())
+}
+
+func (i AzureEndpointsArgs) ToAzureEndpointsPtrOutputWithContext(ctx context.Context) AzureEndpointsPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(AzureEndpointsOutput).ToAzureEndpointsPtrOutputWithContext(ctx)
+}
+
+// AzureEndpointsPtrInput is an input type that accepts AzureEndpointsArgs, AzureEndpointsPtr and AzureEndpointsPtrOutput values.
+// You can construct a concrete instance of `AzureEndpointsPtrInput` via:
+//
+//	        AzureEndpointsArgs{...}
+//
+//	or:
+//
+//	        nil
+type AzureEndpointsPtrInput interface {
+	pulumi.Input
+
+	ToAzureEndpointsPtrOutput() AzureEndpointsPtrOutput
+	ToAzureEndpointsPtrOutputWithContext(context.Context) AzureEndpointsPtrOutput
+}
+
+type azureEndpointsPtrType AzureEndpointsArgs
+
+func AzureEndpointsPtr(v *AzureEndpointsArgs) AzureEndpointsPtrInput {
+	return (*azureEndpointsPtrType)(v)
+}
+
+func (*azureEndpointsPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**AzureEndpoints)(nil)).Elem()
+}
+
+func (i *azureEndpointsPtrType) ToAzureEndpointsPtrOutput() AzureEndpointsPtrOutput {
+	return i.ToAzureEndpointsPtrOutputWithContext(context.Background())
+}
+
+func (i *azureEndpointsPtrType) ToAzureEndpointsPtrOutputWithContext(ctx context.Context) AzureEndpointsPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(AzureEndpointsPtrOutput)
+}
+
+// Endpoints in place of the cloud's own: of a private cloud, or for a test. Their certificates must be trusted: additional authorities go
+// into the file that `REQUESTS_CA_BUNDLE` names, or replace the system's by `SSL_CERT_FILE`.
+type AzureEndpointsOutput struct{ *pulumi.OutputState }
+
+func (AzureEndpointsOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*AzureEndpoints)(nil)).Elem()
+}
+
+func (o AzureEndpointsOutput) ToAzureEndpointsOutput() AzureEndpointsOutput {
+	return o
+}
+
+func (o AzureEndpointsOutput) ToAzureEndpointsOutputWithContext(ctx context.Context) AzureEndpointsOutput {
+	return o
+}
+
+func (o AzureEndpointsOutput) ToAzureEndpointsPtrOutput() AzureEndpointsPtrOutput {
+	return o.ToAzureEndpointsPtrOutputWithContext(context.Background())
+}
+
+func (o AzureEndpointsOutput) ToAzureEndpointsPtrOutputWithContext(ctx context.Context) AzureEndpointsPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v AzureEndpoints) *AzureEndpoints {
+		return &v
+	}).(AzureEndpointsPtrOutput)
+}
+
+// The URL of the token authority, without a tenant. Otherwise `AZURE_AUTHORITY_HOST`.
+func (o AzureEndpointsOutput) Authority() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v AzureEndpoints) *string { return v.Authority }).(pulumi.StringPtrOutput)
+}
+
+// The URL of Azure Resource Manager. Otherwise `ARM_ENDPOINT`.
+func (o AzureEndpointsOutput) ResourceManager() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v AzureEndpoints) *string { return v.ResourceManager }).(pulumi.StringPtrOutput)
+}
+
+type AzureEndpointsPtrOutput struct{ *pulumi.OutputState }
+
+func (AzureEndpointsPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**AzureEndpoints)(nil)).Elem()
+}
+
+func (o AzureEndpointsPtrOutput) ToAzureEndpointsPtrOutput() AzureEndpointsPtrOutput {
+	return o
+}
+
+func (o AzureEndpointsPtrOutput) ToAzureEndpointsPtrOutputWithContext(ctx context.Context) AzureEndpointsPtrOutput {
+	return o
+}
+
+func (o AzureEndpointsPtrOutput) Elem() AzureEndpointsOutput {
+	return o.ApplyT(func(v *AzureEndpoints) AzureEndpoints {
+		if v != nil {
+			return *v
+		}
+		var ret AzureEndpoints
+		return ret
+	}).(AzureEndpointsOutput)
+}
+
+// The URL of the token authority, without a tenant. Otherwise `AZURE_AUTHORITY_HOST`.
+func (o AzureEndpointsPtrOutput) Authority() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *AzureEndpoints) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Authority
+	}).(pulumi.StringPtrOutput)
+}
+
+// The URL of Azure Resource Manager. Otherwise `ARM_ENDPOINT`.
+func (o AzureEndpointsPtrOutput) ResourceManager() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *AzureEndpoints) *string {
+		if v == nil {
+			return nil
+		}
+		return v.ResourceManager
+	}).(pulumi.StringPtrOutput)
+}
+
 // The network of an Azure workload.
 type AzureNetwork struct {
 	// Address range of the application gateway's subnet.
@@ -8478,6 +9108,10 @@ func (o WorkloadControlRoomPtrOutput) Region() pulumi.StringPtrOutput {
 func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*AssumeRoleInput)(nil)).Elem(), AssumeRoleArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*AssumeRolePtrInput)(nil)).Elem(), AssumeRoleArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*AzureConfigInput)(nil)).Elem(), AzureConfigArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*AzureConfigPtrInput)(nil)).Elem(), AzureConfigArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*AzureEndpointsInput)(nil)).Elem(), AzureEndpointsArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*AzureEndpointsPtrInput)(nil)).Elem(), AzureEndpointsArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*CapacityNodesInput)(nil)).Elem(), CapacityNodesArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*CapacityNodesPtrInput)(nil)).Elem(), CapacityNodesArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*CapacityReserveInput)(nil)).Elem(), CapacityReserveArgs{})
@@ -8522,6 +9156,10 @@ func init() {
 	pulumi.RegisterOutputType(AzureClusterComponentsPtrOutput{})
 	pulumi.RegisterOutputType(AzureClusterSpecOutput{})
 	pulumi.RegisterOutputType(AzureClusterSpecPtrOutput{})
+	pulumi.RegisterOutputType(AzureConfigOutput{})
+	pulumi.RegisterOutputType(AzureConfigPtrOutput{})
+	pulumi.RegisterOutputType(AzureEndpointsOutput{})
+	pulumi.RegisterOutputType(AzureEndpointsPtrOutput{})
 	pulumi.RegisterOutputType(AzureNetworkOutput{})
 	pulumi.RegisterOutputType(AzureNetworkPtrOutput{})
 	pulumi.RegisterOutputType(AzureNodePoolOutput{})

@@ -95,6 +95,7 @@ type Stack struct {
 	// secret as a whole; what is taken from this one is not.
 	PlainOutputs pulumi.MapOutput `pulumi:"plainOutputs"`
 	// Directories of policy packs that previews and updates of the inner stack must meet, relative to the program's directory.
+	// Rules that change run the stack again.
 	PolicyPacks pulumi.StringArrayOutput `pulumi:"policyPacks"`
 	// What a preview takes for inputs that are not known yet. Default `known`.
 	PreviewInputs PreviewInputsOutput `pulumi:"previewInputs"`
@@ -272,6 +273,7 @@ type stackArgs struct {
 	// How many resources of the inner stack are worked on at once, at least 1. Default: that of the `pulumi` program.
 	Parallel *int `pulumi:"parallel"`
 	// Directories of policy packs that previews and updates of the inner stack must meet, relative to the program's directory.
+	// Rules that change run the stack again.
 	PolicyPacks []string `pulumi:"policyPacks"`
 	// What a preview takes for inputs that are not known yet. Default `known`.
 	PreviewInputs *PreviewInputs `pulumi:"previewInputs"`
@@ -362,6 +364,7 @@ type StackArgs struct {
 	// How many resources of the inner stack are worked on at once, at least 1. Default: that of the `pulumi` program.
 	Parallel pulumi.IntPtrInput
 	// Directories of policy packs that previews and updates of the inner stack must meet, relative to the program's directory.
+	// Rules that change run the stack again.
 	PolicyPacks pulumi.StringArrayInput
 	// What a preview takes for inputs that are not known yet. Default `known`.
 	PreviewInputs PreviewInputsPtrInput
@@ -625,6 +628,7 @@ func (o StackOutput) PlainOutputs() pulumi.MapOutput {
 }
 
 // Directories of policy packs that previews and updates of the inner stack must meet, relative to the program's directory.
+// Rules that change run the stack again.
 func (o StackOutput) PolicyPacks() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v *Stack) pulumi.StringArrayOutput { return v.PolicyPacks }).(pulumi.StringArrayOutput)
 }

@@ -152,7 +152,7 @@ pub(super) fn check_common(checking: &mut Checking<'_>) {
 }
 
 /// Checks a text property by a rule of [`names`].
-pub(super) fn check_with(
+pub(crate) fn check_with(
     checking: &mut Checking<'_>,
     name: &str,
     rule: impl Fn(&str) -> Result<(), String>,
@@ -261,7 +261,7 @@ pub(super) fn status(prior: Option<bool>, actual: bool, denied: bool) -> Hardeni
 }
 
 /// Says that something existing was taken over, and what that changed.
-pub(super) async fn tell_adoption(cx: &Context<Ptd>, what: &str, changes: &[&str]) {
+pub(crate) async fn tell_adoption(cx: &Context<Ptd>, what: &str, changes: &[&str]) {
     let verb = if cx.preview() {
         "will change"
     } else {
@@ -280,7 +280,7 @@ pub(super) async fn tell_adoption(cx: &Context<Ptd>, what: &str, changes: &[&str
 }
 
 /// The refusal to take over what exists.
-pub(super) fn exists_already(what: &str, import: &str) -> Error {
+pub(crate) fn exists_already(what: &str, import: &str) -> Error {
     Error::refused(
         format!("{what} exists already, and adopt is false"),
         format!("Import it (import id '{import}'), or set adopt to true to take it over"),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::names;
 use super::tags::TagPolicy;
+use crate::azure::config::AzureConfig;
 
 /// How often a call is tried again unless configured: with three calls of ten failing, one in a hundred thousand is lost.
 pub const DEFAULT_MAX_RETRIES: u32 = 9;
@@ -88,6 +89,11 @@ pub struct AwsConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("env" = ["PTD_RUN_REPORT"]))]
     pub run_report: Option<String>,
+
+    /// Access to Azure, for the resources of the module `azure`. `defaultTags`, `ignoreTagKeys`, `maxRetries` and the timeouts hold there too;
+    /// `/` in the keys of default tags becomes `:`, as Azure has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub azure: Option<AzureConfig>,
 }
 
 /// A role to assume before any other call.
@@ -203,6 +209,9 @@ impl AwsConfig {
             1,
             3600,
         );
+        for (name, problem) in self.azure.iter().flat_map(AzureConfig::validate) {
+            problems.add(format!("azure.{name}"), problem);
+        }
         problems.0
     }
 

@@ -50,29 +50,66 @@ const METADATA_HOSTS: [&str; 4] = [
 
 /// Builds the client. Certificates are read here, off the async threads; nothing is connected.
 pub(super) async fn client(env: &dyn Env) -> Result<SharedHttpClient, AwsError> {
+    prepare(env, CA_BUNDLE)
+        .await
+        .map(SharedHttpClient::new)
+        .map_err(|unready| match unready {
+            Unready::Bundle { path, problem } => {
+                AwsError::new(Kind::Configuration, "reading AWS_CA_BUNDLE", format!("file {path}"), problem)
+                    .with_hint("point AWS_CA_BUNDLE at a readable PEM file of certificate authorities, or unset it")
+            }
+            Unready::Tls(problem) => AwsError::new(
+                Kind::Configuration,
+                "preparing TLS",
+                "the AWS clients",
+                problem,
+            ),
+        })
+}
+
+/// Why no HTTP client could be made.
+#[derive(Clone, Debug)]
+pub(crate) enum Unready {
+    /// The file of additional certificate authorities cannot be used.
+    Bundle {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// TLS itself could not be set up.
+    Tls(String),
+}
+
+/// A connector on the same HTTP stack for clients other than AWS's; `ca_bundle` is the variable that names the file of additional
+/// certificate authorities.
+pub(crate) async fn connector(
+    env: &dyn Env,
+    ca_bundle: &str,
+    connect_timeout: Duration,
+) -> Result<SharedHttpConnector, Unready> {
+    let settings = HttpConnectorSettings::builder()
+        .connect_timeout(connect_timeout)
+        .build();
+    Ok(prepare(env, ca_bundle).await?.routed(&settings, None))
+}
+
+async fn prepare(env: &dyn Env, ca_bundle: &str) -> Result<Client, Unready> {
     let mut trust = TrustStore::default();
-    if let Some(path) = env.get(CA_BUNDLE) {
-        let unusable = |problem: String| {
-            AwsError::new(Kind::Configuration, "reading AWS_CA_BUNDLE", format!("file {path}"), problem)
-                .with_hint("point AWS_CA_BUNDLE at a readable PEM file of certificate authorities, or unset it")
+    if let Some(path) = env.get(ca_bundle) {
+        let unusable = |problem: String| Unready::Bundle {
+            path: path.clone(),
+            problem,
         };
         let text = tokio::fs::read(&path)
             .await
             .map_err(|error| unusable(error.to_string()))?;
-        trust.add_pem_certificate(usable_certificates(&text).map_err(unusable)?);
+        trust.add_pem_certificate(usable_certificates(&text, ca_bundle).map_err(unusable)?);
     }
-    let unusable = |problem: String| {
-        AwsError::new(
-            Kind::Configuration,
-            "preparing TLS",
-            "the AWS clients",
-            problem,
-        )
-    };
     let tls = TlsContext::builder()
         .with_trust_store(trust)
         .build()
-        .map_err(|error| unusable(error.to_string()))?;
+        .map_err(|error| Unready::Tls(error.to_string()))?;
     let client = Client {
         tls,
         proxied: PROXY_VARIABLES.iter().any(|name| env.get(name).is_some()),
@@ -88,12 +125,12 @@ pub(super) async fn client(env: &dyn Env) -> Result<SharedHttpClient, AwsError> 
         ));
     })
     .await
-    .map_err(|error| unusable(error.to_string()))?;
-    Ok(SharedHttpClient::new(client))
+    .map_err(|error| Unready::Tls(error.to_string()))?;
+    Ok(client)
 }
 
 /// The certificates of a PEM file that can be used; odd ones, which real bundles have, are left out with a warning.
-fn usable_certificates(pem: &[u8]) -> Result<Vec<u8>, String> {
+fn usable_certificates(pem: &[u8], variable: &str) -> Result<Vec<u8>, String> {
     const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
     const END: &str = "-----END CERTIFICATE-----";
     let text = String::from_utf8_lossy(pem);
@@ -118,7 +155,8 @@ fn usable_certificates(pem: &[u8]) -> Result<Vec<u8>, String> {
     if skipped > 0 {
         tracing::warn!(
             skipped,
-            "certificates in AWS_CA_BUNDLE could not be read and are ignored"
+            variable,
+            "certificates of the bundle could not be read and are ignored"
         );
     }
     Ok(usable.into_bytes())
@@ -150,6 +188,21 @@ impl Client {
         builder.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
         builder.build()
     }
+
+    fn routed(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: Option<&RuntimeComponents>,
+    ) -> SharedHttpConnector {
+        let direct =
+            SharedHttpConnector::new(self.connector(settings, ProxyConfig::disabled(), components));
+        if !self.proxied {
+            return direct;
+        }
+        let proxied =
+            SharedHttpConnector::new(self.connector(settings, ProxyConfig::from_env(), components));
+        SharedHttpConnector::new(Routed { direct, proxied })
+    }
 }
 
 impl HttpClient for Client {
@@ -165,22 +218,7 @@ impl HttpClient for Client {
             .unwrap_or_else(PoisonError::into_inner);
         connectors
             .entry(key)
-            .or_insert_with(|| {
-                let direct = SharedHttpConnector::new(self.connector(
-                    settings,
-                    ProxyConfig::disabled(),
-                    Some(components),
-                ));
-                if !self.proxied {
-                    return direct;
-                }
-                let proxied = SharedHttpConnector::new(self.connector(
-                    settings,
-                    ProxyConfig::from_env(),
-                    Some(components),
-                ));
-                SharedHttpConnector::new(Routed { direct, proxied })
-            })
+            .or_insert_with(|| self.routed(settings, Some(components)))
             .clone()
     }
 }
@@ -307,11 +345,16 @@ mod tests {
 
     #[test]
     fn files_without_certificates_are_refused_not_fatal() {
-        assert!(usable_certificates(b"").is_err());
+        assert!(usable_certificates(b"", "A_BUNDLE").is_err());
         assert!(
-            usable_certificates(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
-                .is_err()
+            usable_certificates(
+                b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+                "A_BUNDLE"
+            )
+            .is_err()
         );
-        assert!(usable_certificates(b"-----BEGIN CERTIFICATE-----\nunfinished").is_err());
+        assert!(
+            usable_certificates(b"-----BEGIN CERTIFICATE-----\nunfinished", "A_BUNDLE").is_err()
+        );
     }
 }

@@ -21,6 +21,12 @@ func GetAssumeRole(ctx *pulumi.Context) string {
 	return config.Get(ctx, "ptd:assumeRole")
 }
 
+// Access to Azure, for the resources of the module `azure`. `defaultTags`, `ignoreTagKeys`, `maxRetries` and the timeouts hold there too;
+// `/` in the keys of default tags becomes `:`, as Azure has it.
+func GetAzure(ctx *pulumi.Context) string {
+	return config.Get(ctx, "ptd:azure")
+}
+
 // How many seconds opening a connection may take, 1 to 3600. The default is 5.
 func GetConnectTimeoutSeconds(ctx *pulumi.Context) int {
 	return config.GetInt(ctx, "ptd:connectTimeoutSeconds")

@@ -1,0 +1,365 @@
+//! Azure clients for one provider configuration.
+//!
+//! Making an [`AzureClients`] is instant and offline. The first use reads certificates and chooses the credential; the first session with
+//! a subscription asks whose it is, before anything is written.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use azure_core::http::{ClientOptions, HttpClient, Transport as AzureTransport, Url};
+use azure_security_keyvault_keys::{KeyClient, KeyClientOptions};
+use azure_security_keyvault_secrets::{SecretClient, SecretClientOptions};
+use azure_storage_blob::{BlobContainerClient, BlobContainerClientOptions};
+use pulumi_provider::{Env, Error, ProcessEnv};
+use serde_json::Value;
+use tokio::sync::{Mutex, OnceCell};
+
+use super::arm::{ArmClient, ArmError, Cloud, Refusal, ResourceId, Run, Shared, Tokens};
+use super::config::AzureConfig;
+use super::credentials::{self, cli_account};
+use super::http::{CA_BUNDLE, Transport};
+use super::names;
+use super::settings::{Chosen, Settings};
+use crate::aws::config::{
+    AwsConfig, DEFAULT_CONNECT_TIMEOUT_SECONDS, DEFAULT_MAX_RETRIES,
+    DEFAULT_REQUEST_TIMEOUT_SECONDS,
+};
+use crate::aws::http::Unready;
+use crate::aws::tags::TagPolicy;
+
+/// The version of the calls that tell of a subscription.
+const SUBSCRIPTION_API: &str = "2022-12-01";
+
+/// The Azure clients of one provider instance.
+pub struct AzureClients {
+    config: AzureConfig,
+    tags: TagPolicy,
+    max_retries: u32,
+    connect_timeout: Duration,
+    request_timeout: Duration,
+    env: Arc<dyn Env>,
+    base: OnceCell<Base>,
+    /// The tenants of subscriptions that were asked.
+    tenants: Mutex<HashMap<String, String>>,
+}
+
+/// What all clients share.
+struct Base {
+    settings: Settings,
+    arm: ArmClient,
+    tokens: Arc<Tokens>,
+    transport: Arc<dyn HttpClient>,
+}
+
+impl fmt::Debug for AzureClients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AzureClients")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Clients for one subscription, which is known to be of the right tenant.
+#[derive(Clone)]
+pub struct AzureSession {
+    /// The client of Resource Manager.
+    pub arm: ArmClient,
+    /// The subscription's id.
+    pub subscription: String,
+    /// The tenant it is in.
+    pub tenant: String,
+    /// What the provider's configuration says about tags, with keys as Azure accepts them.
+    pub tags: TagPolicy,
+    tokens: Arc<Tokens>,
+    transport: Arc<dyn HttpClient>,
+}
+
+fn misconfigured(what: &str, next: &str) -> Error {
+    Error::refused(format!("Azure cannot be used: {what}"), next)
+}
+
+impl AzureClients {
+    /// Clients for a configuration, in the environment of the process.
+    #[must_use]
+    pub fn new(config: &AwsConfig) -> Self {
+        Self::with_env(config, Arc::new(ProcessEnv))
+    }
+
+    /// Clients for a configuration, reading variables from `env`.
+    #[must_use]
+    pub fn with_env(config: &AwsConfig, env: Arc<dyn Env>) -> Self {
+        let seconds =
+            |value: Option<u32>, default| Duration::from_secs(u64::from(value.unwrap_or(default)));
+        let mut tags = config.tag_policy();
+        tags.default_tags = names::converted_tags(&tags.default_tags);
+        tags.ignored_keys = tags
+            .ignored_keys
+            .iter()
+            .map(|k| names::tag_key(k))
+            .collect();
+        Self {
+            config: config.azure.clone().unwrap_or_default(),
+            tags,
+            max_retries: config.max_retries.unwrap_or(DEFAULT_MAX_RETRIES),
+            connect_timeout: seconds(
+                config.connect_timeout_seconds,
+                DEFAULT_CONNECT_TIMEOUT_SECONDS,
+            ),
+            request_timeout: seconds(
+                config.request_timeout_seconds,
+                DEFAULT_REQUEST_TIMEOUT_SECONDS,
+            ),
+            env,
+            base: OnceCell::new(),
+            tenants: Mutex::default(),
+        }
+    }
+
+    /// What the configuration says about tags, with keys as Azure accepts them.
+    #[must_use]
+    pub fn tag_policy(&self) -> &TagPolicy {
+        &self.tags
+    }
+
+    /// The region for resources that name none, as far as configuration and environment tell.
+    #[must_use]
+    pub fn location(&self) -> Option<String> {
+        self.config
+            .location
+            .clone()
+            .or_else(|| self.env.get("ARM_LOCATION"))
+    }
+
+    /// The subscription, as far as configuration and environment tell.
+    #[must_use]
+    pub fn subscription(&self) -> Option<String> {
+        Settings::read(&self.config, self.env.as_ref())
+            .ok()?
+            .subscription
+    }
+
+    /// The cloud, as far as configuration and environment tell.
+    #[must_use]
+    pub fn cloud(&self) -> Option<Cloud> {
+        Settings::read(&self.config, self.env.as_ref())
+            .ok()
+            .map(|settings| settings.cloud)
+    }
+
+    async fn base(&self) -> Result<&Base, Error> {
+        self.base.get_or_try_init(|| self.prepare()).await
+    }
+
+    async fn prepare(&self) -> Result<Base, Error> {
+        let mut settings = Settings::read(&self.config, self.env.as_ref())
+            .map_err(|problem| misconfigured(&problem, "Correct the provider's configuration"))?;
+        let transport = Transport::prepare(
+            self.env.as_ref(),
+            self.connect_timeout,
+            self.request_timeout,
+        )
+        .await
+        .map_err(|unready| match unready {
+            Unready::Bundle { path, problem } => misconfigured(
+                &format!("{CA_BUNDLE} names {path}: {problem}"),
+                "Point it at a readable PEM file of certificate authorities, or unset it",
+            ),
+            Unready::Tls(problem) => misconfigured(&problem, "Check the system's certificates"),
+        })?;
+        if settings.method == Chosen::Cli {
+            adopt_cli(&mut settings).await?;
+        }
+        let transport: Arc<dyn HttpClient> = transport;
+        let tokens = credentials::tokens(&settings, &transport, &self.env);
+        let arm = ArmClient::new(
+            settings.cloud.clone(),
+            tokens.clone(),
+            AzureTransport::new(transport.clone()),
+            self.max_retries,
+        );
+        Ok(Base {
+            settings,
+            arm,
+            tokens,
+            transport,
+        })
+    }
+
+    /// A session with a subscription, or with the configured one. Whose it is was asked by then.
+    pub async fn session(
+        &self,
+        run: &dyn Run,
+        subscription: Option<&str>,
+        tenant: Option<&str>,
+    ) -> Result<AzureSession, Error> {
+        let base = self.base().await?;
+        let Some(subscription) = subscription.or(base.settings.subscription.as_deref()) else {
+            return Err(misconfigured(
+                &format!(
+                    "with {} it must be said which subscription to work in",
+                    base.settings.method.describe()
+                ),
+                "Set azure.subscriptionId, ARM_SUBSCRIPTION_ID, or the resource's subscriptionId",
+            ));
+        };
+        let actual = self.tenant_of(run, base, subscription).await?;
+        let expected = [tenant, base.settings.tenant.as_deref()];
+        for expected in expected.into_iter().flatten() {
+            // A tenant may be named by a domain, which is nobody's business here.
+            if names::guid(expected).is_ok() && !expected.eq_ignore_ascii_case(&actual) {
+                return Err(Error::refused(
+                    format!(
+                        "subscription {subscription} belongs to tenant {actual}, not to {expected}: nothing was touched"
+                    ),
+                    "Correct subscriptionId or tenantId",
+                ));
+            }
+        }
+        Ok(AzureSession {
+            arm: base.arm.clone(),
+            subscription: subscription.to_owned(),
+            tenant: actual,
+            tags: self.tags.clone(),
+            tokens: base.tokens.clone(),
+            transport: base.transport.clone(),
+        })
+    }
+
+    /// The tenant of a subscription; asked once.
+    async fn tenant_of(
+        &self,
+        run: &dyn Run,
+        base: &Base,
+        subscription: &str,
+    ) -> Result<String, Error> {
+        let mut tenants = self.tenants.lock().await;
+        if let Some(tenant) = tenants.get(&subscription.to_ascii_lowercase()) {
+            return Ok(tenant.clone());
+        }
+        let id = ResourceId::subscription(subscription);
+        let unseen = || {
+            let tenant = base.settings.tenant.as_deref().unwrap_or("their own");
+            format!(
+                "The credentials ({}) see no subscription {subscription} in tenant {tenant}: check azure.subscriptionId and azure.tenantId, \
+                 and that the identity has a role in the subscription",
+                base.tokens.method()
+            )
+        };
+        let found = base
+            .arm
+            .get(run, &id, SUBSCRIPTION_API)
+            .await
+            .map_err(|error| {
+                if error.is_code(&["SubscriptionNotFound", "InvalidAuthenticationTokenTenant"]) {
+                    error.with_hint(unseen())
+                } else {
+                    error
+                }
+            })?;
+        let tenant = found
+            .as_ref()
+            .and_then(|found| found.get("tenantId"))
+            .and_then(Value::as_str);
+        let Some(tenant) = tenant else {
+            return Err(ArmError::from(Refusal {
+                operation: "GET subscription".to_owned(),
+                subject: id.to_string(),
+                message: "the subscription is not there".to_owned(),
+                hint: Some(unseen()),
+                ..Refusal::default()
+            })
+            .into());
+        };
+        tenants.insert(subscription.to_ascii_lowercase(), tenant.to_owned());
+        Ok(tenant.to_owned())
+    }
+}
+
+/// Takes subscription and tenant from the Azure CLI, which must be signed in to the cloud that is configured.
+async fn adopt_cli(settings: &mut Settings) -> Result<(), Error> {
+    let method = Chosen::Cli.describe();
+    let account = cli_account(settings.subscription.as_deref())
+        .await
+        .map_err(|problem| {
+            misconfigured(
+                &format!("{method} was tried: {problem}"),
+                "Sign in with `az login`, or configure a service principal (azure.clientId and azure.clientSecret), useOidc or useMsi",
+            )
+        })?;
+    let cli = Cloud::named(&account.environment_name);
+    match cli {
+        Some(cloud) if cloud.name == settings.cloud.name => {}
+        Some(cloud) if !settings.cloud_named && !settings.cloud.custom => settings.cloud = cloud,
+        _ => {
+            return Err(misconfigured(
+                &format!(
+                    "the Azure CLI is signed in to {}, and azure.environment is {}",
+                    account.environment_name, settings.cloud.name
+                ),
+                "Run `az cloud set`, or correct azure.environment",
+            ));
+        }
+    }
+    settings.subscription.get_or_insert(account.id);
+    settings.tenant.get_or_insert(account.tenant_id);
+    Ok(())
+}
+
+impl AzureSession {
+    /// The id of a resource group of the subscription.
+    #[must_use]
+    pub fn group(&self, name: &str) -> ResourceId {
+        ResourceId::group(&self.subscription, name)
+    }
+
+    fn client_options(&self) -> ClientOptions {
+        ClientOptions {
+            transport: Some(AzureTransport::new(self.transport.clone())),
+            ..ClientOptions::default()
+        }
+    }
+
+    /// A client of a vault's secrets. `url` is what the vault says of itself.
+    pub fn secrets(&self, url: &str) -> Result<SecretClient, Error> {
+        let options = SecretClientOptions {
+            client_options: self.client_options(),
+            verify_challenge_resource: Some(!self.arm.cloud().custom),
+            ..SecretClientOptions::default()
+        };
+        let shared = Arc::new(Shared(self.tokens.clone()));
+        SecretClient::new(url, shared, Some(options)).map_err(|error| unusable(url, &error))
+    }
+
+    /// A client of a vault's keys. `url` is what the vault says of itself.
+    pub fn keys(&self, url: &str) -> Result<KeyClient, Error> {
+        let options = KeyClientOptions {
+            client_options: self.client_options(),
+            verify_challenge_resource: Some(!self.arm.cloud().custom),
+            ..KeyClientOptions::default()
+        };
+        let shared = Arc::new(Shared(self.tokens.clone()));
+        KeyClient::new(url, shared, Some(options)).map_err(|error| unusable(url, &error))
+    }
+
+    /// A client of a blob container. `endpoint` is what the account says of itself.
+    pub fn container(&self, endpoint: &str, name: &str) -> Result<BlobContainerClient, Error> {
+        let url = Url::parse(&format!("{}/{name}", endpoint.trim_end_matches('/')))
+            .map_err(|error| misconfigured(&error.to_string(), "Run `pulumi refresh`"))?;
+        let options = BlobContainerClientOptions {
+            client_options: self.client_options(),
+            ..BlobContainerClientOptions::default()
+        };
+        let shared = Arc::new(Shared(self.tokens.clone()));
+        BlobContainerClient::new(url, Some(shared), Some(options))
+            .map_err(|error| unusable(endpoint, &error))
+    }
+}
+
+fn unusable(url: &str, error: &azure_core::Error) -> Error {
+    misconfigured(
+        &format!("the URL {url} cannot be used: {error}"),
+        "Run `pulumi refresh`",
+    )
+}

@@ -1,0 +1,24 @@
+//! Azure: a client of Resource Manager, and the resources on top of it.
+//!
+//! [`AzureClients`] holds what is built once for a provider configuration ([`AzureConfig`]); [`AzureClients::session`] gives an
+//! [`AzureSession`], whose subscription is known to be of the right tenant. [`arm`] is the client.
+
+pub mod arm;
+mod assertion;
+pub mod bootstrap;
+pub mod clients;
+mod common;
+pub mod config;
+mod credentials;
+pub mod encryption_key;
+mod http;
+pub mod key_vault;
+pub mod names;
+pub mod resource_group;
+pub mod role_assignment;
+mod settings;
+pub mod state_storage;
+pub mod vault_secret;
+
+pub use clients::{AzureClients, AzureSession};
+pub use config::AzureConfig;
