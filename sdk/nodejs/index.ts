@@ -66,11 +66,13 @@ export * from "./types/enums";
 
 // Export sub-modules:
 import * as aws from "./aws";
+import * as azure from "./azure";
 import * as config from "./config";
 import * as types from "./types";
 
 export {
     aws,
+    azure,
     config,
     types,
 };

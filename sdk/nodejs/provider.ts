@@ -39,6 +39,7 @@ export class Provider extends pulumi.ProviderResource {
         {
             resourceInputs["allowedAccountIds"] = pulumi.output(args?.allowedAccountIds).apply(JSON.stringify);
             resourceInputs["assumeRole"] = pulumi.output(args?.assumeRole).apply(JSON.stringify);
+            resourceInputs["azure"] = pulumi.output(args?.azure ? pulumi.secret(args.azure) : undefined).apply(JSON.stringify);
             resourceInputs["connectTimeoutSeconds"] = pulumi.output(args?.connectTimeoutSeconds).apply(JSON.stringify);
             resourceInputs["defaultTags"] = pulumi.output(args?.defaultTags).apply(JSON.stringify);
             resourceInputs["endpointUrl"] = args?.endpointUrl;
@@ -70,6 +71,11 @@ export interface ProviderArgs {
      * A role to assume with the credentials found, with or without a profile. The role's credentials are renewed before they expire.
      */
     assumeRole?: pulumi.Input<inputs.AssumeRoleArgs | undefined>;
+    /**
+     * Access to Azure, for the resources of the module `azure`. `defaultTags`, `ignoreTagKeys`, `maxRetries` and the timeouts hold there too;
+     * `/` in the keys of default tags becomes `:`, as Azure has it.
+     */
+    azure?: pulumi.Input<inputs.AzureConfigArgs | undefined>;
     /**
      * How many seconds opening a connection may take, 1 to 3600. The default is 5.
      */

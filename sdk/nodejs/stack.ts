@@ -165,6 +165,7 @@ export class Stack extends pulumi.CustomResource {
     declare public /*out*/ readonly plainOutputs: pulumi.Output<{[key: string]: any} | undefined>;
     /**
      * Directories of policy packs that previews and updates of the inner stack must meet, relative to the program's directory.
+     * Rules that change run the stack again.
      */
     declare public readonly policyPacks: pulumi.Output<string[] | undefined>;
     /**
@@ -449,6 +450,7 @@ export interface StackArgs {
     parallel?: pulumi.Input<number | undefined>;
     /**
      * Directories of policy packs that previews and updates of the inner stack must meet, relative to the program's directory.
+     * Rules that change run the stack again.
      */
     policyPacks?: pulumi.Input<pulumi.Input<string>[] | undefined>;
     /**

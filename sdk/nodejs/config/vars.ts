@@ -33,6 +33,18 @@ Object.defineProperty(exports, "assumeRole", {
 });
 
 /**
+ * Access to Azure, for the resources of the module `azure`. `defaultTags`, `ignoreTagKeys`, `maxRetries` and the timeouts hold there too;
+ * `/` in the keys of default tags becomes `:`, as Azure has it.
+ */
+export declare const azure: outputs.AzureConfig | undefined;
+Object.defineProperty(exports, "azure", {
+    get() {
+        return __config.getObject<outputs.AzureConfig>("azure");
+    },
+    enumerable: true,
+});
+
+/**
  * How many seconds opening a connection may take, 1 to 3600. The default is 5.
  */
 export declare const connectTimeoutSeconds: number | undefined;

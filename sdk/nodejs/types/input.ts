@@ -33,6 +33,103 @@ export interface AssumeRoleArgs {
 }
 
 /**
+ * Access to Azure. Everything is optional: what is absent comes from the environment variables that the Azure providers of Pulumi and
+ * Terraform read (`ARM_*`), then from those of Azure's SDKs (`AZURE_*`), and the last resort is the Azure CLI.
+ *
+ * One way of authenticating is chosen, and no other is tried when it fails: the default chain if `useDefaultAzureCredential`, else a
+ * client certificate, else a client secret, else an OIDC token, else a managed identity if `useMsi`, else the Azure CLI. All but the CLI
+ * need `subscriptionId` and `tenantId`.
+ */
+export interface AzureConfigArgs {
+    /**
+     * A PEM file with the service principal's certificate and its RSA key, unencrypted. Otherwise `ARM_CLIENT_CERTIFICATE_PATH`, then
+     * `AZURE_CLIENT_CERTIFICATE_PATH`.
+     */
+    clientCertificatePath?: pulumi.Input<string | undefined>;
+    /**
+     * The application (client) id of the service principal, or of a user-assigned managed identity. Otherwise `ARM_CLIENT_ID`, then
+     * `AZURE_CLIENT_ID`.
+     */
+    clientId?: pulumi.Input<string | undefined>;
+    /**
+     * The service principal's secret. Otherwise `ARM_CLIENT_SECRET`, then `AZURE_CLIENT_SECRET`.
+     */
+    clientSecret?: pulumi.Input<string | undefined>;
+    /**
+     * Endpoints in place of the cloud's own.
+     */
+    endpoints?: pulumi.Input<inputs.AzureEndpointsArgs | undefined>;
+    /**
+     * The cloud: `public`, `usgovernment` or `china`. Otherwise `ARM_ENVIRONMENT`, `AZURE_ENVIRONMENT`, or `public`.
+     */
+    environment?: pulumi.Input<string | undefined>;
+    /**
+     * The region for resources that name none, such as `eastus2`. Otherwise `ARM_LOCATION`.
+     */
+    location?: pulumi.Input<string | undefined>;
+    /**
+     * The audience to ask for there. Otherwise `ARM_OIDC_AUDIENCE`, or `api://AzureADTokenExchange`.
+     */
+    oidcAudience?: pulumi.Input<string | undefined>;
+    /**
+     * What is shown there for a token. Otherwise `ARM_OIDC_REQUEST_TOKEN`, then `ACTIONS_ID_TOKEN_REQUEST_TOKEN`.
+     */
+    oidcRequestToken?: pulumi.Input<string | undefined>;
+    /**
+     * Where the other provider gives a token, as in GitHub's workflows. Otherwise `ARM_OIDC_REQUEST_URL`, then
+     * `ACTIONS_ID_TOKEN_REQUEST_URL`.
+     */
+    oidcRequestUrl?: pulumi.Input<string | undefined>;
+    /**
+     * The other provider's token. Otherwise `ARM_OIDC_TOKEN`.
+     */
+    oidcToken?: pulumi.Input<string | undefined>;
+    /**
+     * A file that holds the other provider's token; it is read anew each time. Otherwise `ARM_OIDC_TOKEN_FILE_PATH`, then
+     * `AZURE_FEDERATED_TOKEN_FILE`.
+     */
+    oidcTokenFilePath?: pulumi.Input<string | undefined>;
+    /**
+     * The subscription to work in. Otherwise `ARM_SUBSCRIPTION_ID`, `AZURE_SUBSCRIPTION_ID`, or that of the Azure CLI.
+     */
+    subscriptionId?: pulumi.Input<string | undefined>;
+    /**
+     * The Entra tenant that the credentials belong to. A subscription of another tenant is refused before the first write. Otherwise
+     * `ARM_TENANT_ID`, `AZURE_TENANT_ID`, or that of the Azure CLI.
+     */
+    tenantId?: pulumi.Input<string | undefined>;
+    /**
+     * Whether to try, in this order and until one works: the service principal and the workload identity of the `AZURE_*` variables, the
+     * managed identity, the Azure CLI. Otherwise `ARM_USE_DEFAULT_AZURE_CREDENTIAL`.
+     */
+    useDefaultAzureCredential?: pulumi.Input<boolean | undefined>;
+    /**
+     * Whether to authenticate as the machine's managed identity. Otherwise `ARM_USE_MSI`.
+     */
+    useMsi?: pulumi.Input<boolean | undefined>;
+    /**
+     * Whether to authenticate with a token of another identity provider (workload identity federation). Otherwise `ARM_USE_OIDC`. Where
+     * `AZURE_FEDERATED_TOKEN_FILE` is set, as in AKS pods with workload identity, it is on.
+     */
+    useOidc?: pulumi.Input<boolean | undefined>;
+}
+
+/**
+ * Endpoints in place of the cloud's own: of a private cloud, or for a test. Their certificates must be trusted: additional authorities go
+ * into the file that `REQUESTS_CA_BUNDLE` names, or replace the system's by `SSL_CERT_FILE`.
+ */
+export interface AzureEndpointsArgs {
+    /**
+     * The URL of the token authority, without a tenant. Otherwise `AZURE_AUTHORITY_HOST`.
+     */
+    authority?: pulumi.Input<string | undefined>;
+    /**
+     * The URL of Azure Resource Manager. Otherwise `ARM_ENDPOINT`.
+     */
+    resourceManager?: pulumi.Input<string | undefined>;
+}
+
+/**
  * The nodes of a cluster, all alike.
  */
 export interface CapacityNodes {
@@ -456,4 +553,7 @@ export namespace aws {
          */
         name: pulumi.Input<string>;
     }
+}
+
+export namespace azure {
 }

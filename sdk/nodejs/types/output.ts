@@ -835,6 +835,103 @@ export interface AzureClusterSpec {
 }
 
 /**
+ * Access to Azure. Everything is optional: what is absent comes from the environment variables that the Azure providers of Pulumi and
+ * Terraform read (`ARM_*`), then from those of Azure's SDKs (`AZURE_*`), and the last resort is the Azure CLI.
+ *
+ * One way of authenticating is chosen, and no other is tried when it fails: the default chain if `useDefaultAzureCredential`, else a
+ * client certificate, else a client secret, else an OIDC token, else a managed identity if `useMsi`, else the Azure CLI. All but the CLI
+ * need `subscriptionId` and `tenantId`.
+ */
+export interface AzureConfig {
+    /**
+     * A PEM file with the service principal's certificate and its RSA key, unencrypted. Otherwise `ARM_CLIENT_CERTIFICATE_PATH`, then
+     * `AZURE_CLIENT_CERTIFICATE_PATH`.
+     */
+    clientCertificatePath?: string;
+    /**
+     * The application (client) id of the service principal, or of a user-assigned managed identity. Otherwise `ARM_CLIENT_ID`, then
+     * `AZURE_CLIENT_ID`.
+     */
+    clientId?: string;
+    /**
+     * The service principal's secret. Otherwise `ARM_CLIENT_SECRET`, then `AZURE_CLIENT_SECRET`.
+     */
+    clientSecret?: string;
+    /**
+     * Endpoints in place of the cloud's own.
+     */
+    endpoints?: outputs.AzureEndpoints;
+    /**
+     * The cloud: `public`, `usgovernment` or `china`. Otherwise `ARM_ENVIRONMENT`, `AZURE_ENVIRONMENT`, or `public`.
+     */
+    environment?: string;
+    /**
+     * The region for resources that name none, such as `eastus2`. Otherwise `ARM_LOCATION`.
+     */
+    location?: string;
+    /**
+     * The audience to ask for there. Otherwise `ARM_OIDC_AUDIENCE`, or `api://AzureADTokenExchange`.
+     */
+    oidcAudience?: string;
+    /**
+     * What is shown there for a token. Otherwise `ARM_OIDC_REQUEST_TOKEN`, then `ACTIONS_ID_TOKEN_REQUEST_TOKEN`.
+     */
+    oidcRequestToken?: string;
+    /**
+     * Where the other provider gives a token, as in GitHub's workflows. Otherwise `ARM_OIDC_REQUEST_URL`, then
+     * `ACTIONS_ID_TOKEN_REQUEST_URL`.
+     */
+    oidcRequestUrl?: string;
+    /**
+     * The other provider's token. Otherwise `ARM_OIDC_TOKEN`.
+     */
+    oidcToken?: string;
+    /**
+     * A file that holds the other provider's token; it is read anew each time. Otherwise `ARM_OIDC_TOKEN_FILE_PATH`, then
+     * `AZURE_FEDERATED_TOKEN_FILE`.
+     */
+    oidcTokenFilePath?: string;
+    /**
+     * The subscription to work in. Otherwise `ARM_SUBSCRIPTION_ID`, `AZURE_SUBSCRIPTION_ID`, or that of the Azure CLI.
+     */
+    subscriptionId?: string;
+    /**
+     * The Entra tenant that the credentials belong to. A subscription of another tenant is refused before the first write. Otherwise
+     * `ARM_TENANT_ID`, `AZURE_TENANT_ID`, or that of the Azure CLI.
+     */
+    tenantId?: string;
+    /**
+     * Whether to try, in this order and until one works: the service principal and the workload identity of the `AZURE_*` variables, the
+     * managed identity, the Azure CLI. Otherwise `ARM_USE_DEFAULT_AZURE_CREDENTIAL`.
+     */
+    useDefaultAzureCredential?: boolean;
+    /**
+     * Whether to authenticate as the machine's managed identity. Otherwise `ARM_USE_MSI`.
+     */
+    useMsi?: boolean;
+    /**
+     * Whether to authenticate with a token of another identity provider (workload identity federation). Otherwise `ARM_USE_OIDC`. Where
+     * `AZURE_FEDERATED_TOKEN_FILE` is set, as in AKS pods with workload identity, it is on.
+     */
+    useOidc?: boolean;
+}
+
+/**
+ * Endpoints in place of the cloud's own: of a private cloud, or for a test. Their certificates must be trusted: additional authorities go
+ * into the file that `REQUESTS_CA_BUNDLE` names, or replace the system's by `SSL_CERT_FILE`.
+ */
+export interface AzureEndpoints {
+    /**
+     * The URL of the token authority, without a tenant. Otherwise `AZURE_AUTHORITY_HOST`.
+     */
+    authority?: string;
+    /**
+     * The URL of Azure Resource Manager. Otherwise `ARM_ENDPOINT`.
+     */
+    resourceManager?: string;
+}
+
+/**
  * The network of an Azure workload.
  */
 export interface AzureNetwork {
@@ -1823,6 +1920,31 @@ export namespace aws {
          * The field's name.
          */
         name: string;
+    }
+
+}
+
+export namespace azure {
+    /**
+     * An operation that Azure had not finished when this was written. The next update, refresh or delete goes on waiting for it.
+     */
+    export interface PendingOperation {
+        /**
+         * The method of the request that started it: `PUT`, `PATCH`, `DELETE` or `POST`.
+         */
+        method: string;
+        /**
+         * Where an action's result will be.
+         */
+        resultUrl?: string;
+        /**
+         * How the operation tells of its end.
+         */
+        style: enums.azure.OperationStyle;
+        /**
+         * Where it tells.
+         */
+        url: string;
     }
 
 }

@@ -88,6 +88,7 @@ class StackArgs:
                earlier update.
         :param pulumi.Input[_builtins.int] parallel: How many resources of the inner stack are worked on at once, at least 1. Default: that of the `pulumi` program.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] policy_packs: Directories of policy packs that previews and updates of the inner stack must meet, relative to the program's directory.
+               Rules that change run the stack again.
         :param pulumi.Input['PreviewInputs'] preview_inputs: What a preview takes for inputs that are not known yet. Default `known`.
         :param pulumi.Input[Mapping[str, Any]] program: The inner project itself, as a `Pulumi.yaml` with the runtime `yaml` says it: `resources`, `variables`, `outputs`, and so on.
                `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program's: a YAML program as the outer
@@ -421,6 +422,7 @@ class StackArgs:
     def policy_packs(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
         """
         Directories of policy packs that previews and updates of the inner stack must meet, relative to the program's directory.
+        Rules that change run the stack again.
         """
         return pulumi.get(self, "policy_packs")
 
@@ -708,6 +710,7 @@ class Stack(pulumi.CustomResource):
                earlier update.
         :param pulumi.Input[_builtins.int] parallel: How many resources of the inner stack are worked on at once, at least 1. Default: that of the `pulumi` program.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] policy_packs: Directories of policy packs that previews and updates of the inner stack must meet, relative to the program's directory.
+               Rules that change run the stack again.
         :param pulumi.Input['PreviewInputs'] preview_inputs: What a preview takes for inputs that are not known yet. Default `known`.
         :param pulumi.Input[Mapping[str, Any]] program: The inner project itself, as a `Pulumi.yaml` with the runtime `yaml` says it: `resources`, `variables`, `outputs`, and so on.
                `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program's: a YAML program as the outer
@@ -1163,6 +1166,7 @@ class Stack(pulumi.CustomResource):
     def policy_packs(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
         """
         Directories of policy packs that previews and updates of the inner stack must meet, relative to the program's directory.
+        Rules that change run the stack again.
         """
         return pulumi.get(self, "policy_packs")
 

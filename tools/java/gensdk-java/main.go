@@ -29,7 +29,10 @@ const (
 )
 
 func main() {
-	if err := run(os.Stdin, os.Stdout); err != nil {
+	answer := os.Stdout
+	// The generator prints warnings where the answer belongs.
+	os.Stdout = os.Stderr
+	if err := run(os.Stdin, answer); err != nil {
 		fmt.Fprintln(os.Stderr, "gensdk-java:", err)
 		os.Exit(1)
 	}

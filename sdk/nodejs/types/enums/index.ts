@@ -3,9 +3,11 @@
 
 // Export sub-modules:
 import * as aws from "./aws";
+import * as azure from "./azure";
 
 export {
     aws,
+    azure,
 };
 
 export const OnDelete = {

@@ -6,6 +6,7 @@ package dev.posit.ptd;
 import com.pulumi.core.TypeShape;
 import com.pulumi.core.internal.Codegen;
 import dev.posit.ptd.inputs.AssumeRole;
+import dev.posit.ptd.inputs.AzureConfig;
 import dev.posit.ptd.inputs.Endpoints;
 import java.lang.Boolean;
 import java.lang.Integer;
@@ -30,6 +31,14 @@ public final class Config {
  */
     public Optional<AssumeRole> assumeRole() {
         return Codegen.objectProp("assumeRole", AssumeRole.class).config(config).get();
+    }
+/**
+ * Access to Azure, for the resources of the module `azure`. `defaultTags`, `ignoreTagKeys`, `maxRetries` and the timeouts hold there too;
+ * `/` in the keys of default tags becomes `:`, as Azure has it.
+ * 
+ */
+    public Optional<AzureConfig> azure() {
+        return Codegen.objectProp("azure", AzureConfig.class).config(config).get();
     }
 /**
  * How many seconds opening a connection may take, 1 to 3600. The default is 5.

@@ -7,6 +7,7 @@ import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
 import com.pulumi.core.internal.Codegen;
 import dev.posit.ptd.inputs.AssumeRoleArgs;
+import dev.posit.ptd.inputs.AzureConfigArgs;
 import dev.posit.ptd.inputs.EndpointsArgs;
 import java.lang.Boolean;
 import java.lang.Integer;
@@ -50,6 +51,23 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<Output<AssumeRoleArgs>> assumeRole() {
         return Optional.ofNullable(this.assumeRole);
+    }
+
+    /**
+     * Access to Azure, for the resources of the module `azure`. `defaultTags`, `ignoreTagKeys`, `maxRetries` and the timeouts hold there too;
+     * `/` in the keys of default tags becomes `:`, as Azure has it.
+     * 
+     */
+    @Import(name="azure", json=true)
+    private @Nullable Output<AzureConfigArgs> azure;
+
+    /**
+     * @return Access to Azure, for the resources of the module `azure`. `defaultTags`, `ignoreTagKeys`, `maxRetries` and the timeouts hold there too;
+     * `/` in the keys of default tags becomes `:`, as Azure has it.
+     * 
+     */
+    public Optional<Output<AzureConfigArgs>> azure() {
+        return Optional.ofNullable(this.azure);
     }
 
     /**
@@ -264,6 +282,7 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
     private ProviderArgs(ProviderArgs $) {
         this.allowedAccountIds = $.allowedAccountIds;
         this.assumeRole = $.assumeRole;
+        this.azure = $.azure;
         this.connectTimeoutSeconds = $.connectTimeoutSeconds;
         this.defaultTags = $.defaultTags;
         this.endpointUrl = $.endpointUrl;
@@ -347,6 +366,29 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder assumeRole(AssumeRoleArgs assumeRole) {
             return assumeRole(Output.of(assumeRole));
+        }
+
+        /**
+         * @param azure Access to Azure, for the resources of the module `azure`. `defaultTags`, `ignoreTagKeys`, `maxRetries` and the timeouts hold there too;
+         * `/` in the keys of default tags becomes `:`, as Azure has it.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder azure(@Nullable Output<AzureConfigArgs> azure) {
+            $.azure = azure;
+            return this;
+        }
+
+        /**
+         * @param azure Access to Azure, for the resources of the module `azure`. `defaultTags`, `ignoreTagKeys`, `maxRetries` and the timeouts hold there too;
+         * `/` in the keys of default tags becomes `:`, as Azure has it.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder azure(AzureConfigArgs azure) {
+            return azure(Output.of(azure));
         }
 
         /**

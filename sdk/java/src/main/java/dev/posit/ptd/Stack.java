@@ -415,6 +415,7 @@ public class Stack extends com.pulumi.resources.CustomResource {
     }
     /**
      * Directories of policy packs that previews and updates of the inner stack must meet, relative to the program&#39;s directory.
+     * Rules that change run the stack again.
      * 
      */
     @Export(name="policyPacks", refs={List.class,String.class}, tree="[0,1]")
@@ -422,6 +423,7 @@ public class Stack extends com.pulumi.resources.CustomResource {
 
     /**
      * @return Directories of policy packs that previews and updates of the inner stack must meet, relative to the program&#39;s directory.
+     * Rules that change run the stack again.
      * 
      */
     public Output<Optional<List<String>>> policyPacks() {

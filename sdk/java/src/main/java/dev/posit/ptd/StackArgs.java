@@ -312,6 +312,7 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
 
     /**
      * Directories of policy packs that previews and updates of the inner stack must meet, relative to the program&#39;s directory.
+     * Rules that change run the stack again.
      * 
      */
     @Import(name="policyPacks")
@@ -319,6 +320,7 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
 
     /**
      * @return Directories of policy packs that previews and updates of the inner stack must meet, relative to the program&#39;s directory.
+     * Rules that change run the stack again.
      * 
      */
     public Optional<Output<List<String>>> policyPacks() {
@@ -1025,6 +1027,7 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param policyPacks Directories of policy packs that previews and updates of the inner stack must meet, relative to the program&#39;s directory.
+         * Rules that change run the stack again.
          * 
          * @return builder
          * 
@@ -1036,6 +1039,7 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param policyPacks Directories of policy packs that previews and updates of the inner stack must meet, relative to the program&#39;s directory.
+         * Rules that change run the stack again.
          * 
          * @return builder
          * 
@@ -1046,6 +1050,7 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param policyPacks Directories of policy packs that previews and updates of the inner stack must meet, relative to the program&#39;s directory.
+         * Rules that change run the stack again.
          * 
          * @return builder
          * 
