@@ -14,6 +14,7 @@ from support import aws_replies, azure, cli, iam
 
 sys.path.insert(0, str(cli.ROOT / "docs/_site"))
 from reference import Reference  # noqa: E402
+from schema import Entry  # noqa: E402
 
 REFERENCE = cli.ROOT / "docs/reference"
 PROJECT = REFERENCE / "project"
@@ -49,6 +50,7 @@ def environment(request: pytest.FixtureRequest) -> dict[str, str]:
     return {
         "ARM_ENDPOINT": double.url, "AZURE_AUTHORITY_HOST": double.url, "SSL_CERT_FILE": str(double.ca), "ARM_TENANT_ID": azure.TENANT,
         "ARM_SUBSCRIPTION_ID": azure.SUBSCRIPTION, "ARM_CLIENT_ID": azure.CLIENT_ID, "ARM_CLIENT_SECRET": azure.CLIENT_SECRET,
+        "ARM_LOCATION": azure.LOCATION,
     }  # fmt: skip
 
 
@@ -66,14 +68,54 @@ def project(new_workspace, environment: dict[str, str], boto, tmp_path: Path) ->
 def permitted(folder: Path) -> dict | None:
     """The policies of the pages of everything in the example; None without any."""
     reference = Reference(cli.ROOT / "docs")
-    text = (folder / "Pulumi.yaml").read_text()
-    used = [entry for token, entry in reference.schema.entries.items() if f" {token}\n" in text]
-    found = [policy for entry in used if (policy := reference.policy(entry))]
+    found = [policy for entry in entries(folder) if (policy := reference.policy(entry))]
     return {"Statement": [statement for policy in found for statement in policy["Statement"]]} if found else None
 
 
+def entries(folder: Path) -> list[Entry]:
+    """All that the example uses."""
+    text = (folder / "Pulumi.yaml").read_text()
+    return [entry for token, entry in Reference(cli.ROOT / "docs").schema.entries.items() if f" {token}\n" in text]
+
+
+def arm_action(method: str, path: str) -> str:
+    """The permission for a request to Resource Manager: the types of its path, and what is done."""
+    *_, kind = path.split("?")[0].rpartition("/providers/")
+    if "/providers/" in path:
+        space, *pairs = kind.split("/")
+        done = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete", "POST": f"{pairs[-1]}/action"}[method]
+        types = pairs[::2][:-1] if method == "POST" else pairs[::2]
+        return "/".join([space, *types, done])
+    names = path.split("?")[0].strip("/").split("/")[::2]
+    done = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete"}[method]
+    return "/".join(["Microsoft.Resources", *names, done])
+
+
+def azure_refusals(folder: Path, requests: list[dict]) -> set[str]:
+    """What the example did to Azure's resources that the roles on the pages do not allow."""
+    reference = Reference(cli.ROOT / "docs")
+    granted = {one for entry in entries(folder) for one in (reference.role(entry) or {"Actions": []})["Actions"]}
+    asked = {arm_action(one["method"], one["path"]) for one in requests if one["path"].startswith("/subscriptions/")}
+    # Anybody may ask what became of their own operation.
+    return {one for one in asked if "peration" not in one} - granted
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "action"),
+    [
+        ("GET", "", "Microsoft.Resources/subscriptions/read"),
+        ("PUT", "/resourceGroups/g", "Microsoft.Resources/subscriptions/resourceGroups/write"),
+        ("GET", "/resourceGroups/g/resources", "Microsoft.Resources/subscriptions/resourceGroups/resources/read"),
+        ("PUT", "/resourceGroups/g/providers/Microsoft.KeyVault/vaults/v/keys/k", "Microsoft.KeyVault/vaults/keys/write"),
+        ("POST", "/providers/Microsoft.KeyVault/locations/l/deletedVaults/v/purge", "Microsoft.KeyVault/locations/deletedVaults/purge/action"),
+    ],
+)
+def test_a_request_to_azure_takes_a_permission(method, path, action):
+    assert arm_action(method, f"/subscriptions/s{path}?api-version=1") == action
+
+
 @pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: f"{folder.parent.name}-{folder.name}")
-def test_an_example_runs_and_is_the_same_in_python(folder: Path, project: cli.Workspace, proxy):
+def test_an_example_runs_and_is_the_same_in_python(folder: Path, project: cli.Workspace, proxy, request):
     policy, refused = permitted(folder), []
 
     def judge(call):
@@ -88,6 +130,8 @@ def test_an_example_runs_and_is_the_same_in_python(folder: Path, project: cli.Wo
     up = project.up(fails=None)
     assert (up.code, refused) == (0, []), up
     assert len(project.outputs()) >= 1, "an example shows what it gives"
+    if folder.parent.name == "azure":
+        assert azure_refusals(folder, request.getfixturevalue("azure").requests()) == set()
     project.python((folder / "__main__.py").read_text())
     again = project.preview()
     # A component that is given a map as a whole differs from one that is given its fields; its children must not.
