@@ -23,8 +23,9 @@ DENY := .tools/bin/cargo-deny
 DENY_VERSION := 0.20.2
 PLUGIN := target/debug/pulumi-resource-ptd
 VENV := .venv/.installed
+CRATES := pulumi-proto pulumi-provider pulumi-automation
 
-.PHONY: help build test-provider tools workload-tools workload-env workload-env-down venv lint deny schema sdk check-generated docs cargo-test pytest test bench dist dist-check demo demo-down demo-pipeline demo-pipeline-down clean
+.PHONY: help build test-provider secrets tools workload-tools workload-env workload-env-down venv lint deny schema sdk check-generated docs cargo-test pytest test bench msrv package dist dist-check demo demo-down demo-pipeline demo-pipeline-down clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | awk -F '\t' '{ printf "make %-18s %s\n", $$1, $$2 }'
@@ -61,7 +62,10 @@ $(VENV): tests/requirements.txt tests/constraints.txt
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e sdk/python
 	@touch $@
 
-lint: ## formatting, clippy and documentation, all warnings denied
+secrets: venv ## no credentials in what is committed; a line that only looks so says `pragma: allowlist secret`
+	@git ls-files -z | xargs -0 .venv/bin/detect-secrets-hook --baseline .secrets.baseline
+
+lint: secrets ## formatting, clippy and documentation, all warnings denied
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --quiet --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --locked --workspace --no-deps
@@ -91,6 +95,14 @@ check-generated: build tools
 	@found=$$(PATH="$(CURDIR)/.tools/bin:$$PATH" PULUMI_HOME="$(CURDIR)/.tools/home" PULUMI_SKIP_UPDATE_CHECK=true \
 		pulumi schema check schema.json 2>&1); [ -z "$$found" ] || { echo "$$found"; exit 1; }
 	@$(PYTHON) tools/schema_compat.py
+
+msrv: ## everything compiles with the oldest Rust that Cargo.toml promises
+	@oldest=$$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml); \
+		rustup toolchain install "$$oldest" --profile minimal --no-self-update >/dev/null 2>&1 || { echo "msrv: Rust $$oldest cannot be had"; exit 1; }; \
+		CARGO_TARGET_DIR=target/msrv $(CARGO) "+$$oldest" check --quiet --locked --workspace
+
+package: ## the crates as crates.io takes them, each compiled from its package
+	@$(CARGO) package --quiet --locked $(foreach crate,$(CRATES),-p $(crate))
 
 cargo-test: tools
 	$(CARGO) test --quiet --locked --workspace
