@@ -21,4 +21,5 @@ pub mod state_storage;
 pub mod vault_secret;
 
 pub use clients::{AzureClients, AzureSession};
+pub use common::SoftDeleted;
 pub use config::AzureConfig;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::inputs::infra;
 use super::list_steps::load;
 use super::prepare::directory;
-use super::settings::KUBERNETES_ENVIRONMENT;
+use super::settings::{KUBERNETES_ENVIRONMENT, azure_environment};
 use super::standard::{BOOTSTRAP, REPRISE};
 use super::steps::{self, Ask, Plan};
 use crate::Ptd;
@@ -300,27 +300,20 @@ fn azure(target: &Target) -> Vec<(String, String)> {
     if target.cloud != TargetCloud::Azure {
         return Vec::new();
     }
-    let tenant = target
-        .azure
-        .as_ref()
-        .and_then(|spec| spec.tenant_id.clone());
-    let some = [
-        ("ARM_USE_CLI", Some("true".to_owned())),
-        ("ARM_SUBSCRIPTION_ID", target.account_id.clone()),
-        ("ARM_TENANT_ID", tenant.clone()),
-        ("AZURE_TENANT_ID", tenant),
+    let by_hand = [
+        ("ARM_USE_CLI", "true"),
         // Probes for a metadata service that is not there would wait for their time limit.
-        ("HTTP_PROXY", Some("http://127.0.0.1:1".to_owned())),
+        ("HTTP_PROXY", "http://127.0.0.1:1"),
         (
             "NO_PROXY",
-            Some(
-                ".azure.com,.azure.net,.windows.net,.microsoft.com,.microsoftonline.com,localhost,127.0.0.1"
-                    .to_owned(),
-            ),
+            ".azure.com,.azure.net,.windows.net,.microsoft.com,.microsoftonline.com,localhost,127.0.0.1",
         ),
     ];
-    some.into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+    by_hand
+        .map(|(name, value)| (name, value.to_owned()))
+        .into_iter()
+        .chain(azure_environment(target))
+        .map(|(name, value)| (name.to_owned(), value))
         .collect()
 }
 

@@ -17,9 +17,10 @@ use super::values::{entries, joined, over, settled, texts};
 use super::{actions, list_steps};
 use crate::Ptd;
 use crate::aws::bootstrap::Bootstrap;
+use crate::azure::bootstrap::Bootstrap as AzureBootstrap;
 use crate::reprise::PersistentReprise;
 use crate::stack::{InnerRun, Report, Stack, table};
-use crate::target::{KUBERNETES, TargetType};
+use crate::target::{KUBERNETES, TargetCloud, TargetType};
 
 /// A step that is done.
 #[derive(Debug)]
@@ -180,6 +181,54 @@ impl<'a> Pipeline<'a> {
 
     fn bootstrap(self, step: &Step) -> Child {
         let target = &self.prepared.target;
+        let child = match target.cloud {
+            TargetCloud::Aws => self.aws_bootstrap(),
+            TargetCloud::Azure => self.azure_bootstrap(),
+        };
+        // A step that is not selected keeps what it has, whatever its inputs became.
+        child.options(ChildOptions {
+            ignore_changes: if step.selected {
+                Vec::new()
+            } else {
+                vec!["*".to_owned()]
+            },
+            ..ChildOptions::default()
+        })
+    }
+
+    fn azure_bootstrap(self) -> Child {
+        let target = &self.prepared.target;
+        let spec = target.azure.as_ref();
+        let mut child = Child::component::<AzureBootstrap>(self.name(BOOTSTRAP))
+            .input("target", target.name.clone())
+            .typed("sites", &target.site_names)
+            .input("location", target.region.clone())
+            .input("subscriptionId", target.account_id.clone())
+            .input("tenantId", spec.and_then(|spec| spec.tenant_id.clone()))
+            .input(
+                "adminGroupId",
+                spec.and_then(|spec| spec.admin_group_id.clone()),
+            )
+            .input("externalSecrets", target.external_secrets_enabled);
+        if !target.resource_tags.is_empty() {
+            child = child.typed("tags", &target.resource_tags);
+        }
+        for (name, value) in entries(&self.cx.input("bootstrap")).unwrap_or_default() {
+            match name.as_str() {
+                "azure" => {
+                    for (name, value) in entries(&value).unwrap_or_default() {
+                        child = child.input(&name, value);
+                    }
+                }
+                "manage" => {}
+                _ => child = child.input(&name, value),
+            }
+        }
+        child
+    }
+
+    fn aws_bootstrap(self) -> Child {
+        let target = &self.prepared.target;
         let workload = target.target_type == TargetType::Workload;
         let mut child = Child::component::<Bootstrap>(self.name(BOOTSTRAP))
             .input("target", target.name.clone())
@@ -196,15 +245,7 @@ impl<'a> Pipeline<'a> {
                 child = child.input(&name, value);
             }
         }
-        // A step that is not selected keeps what it has, whatever its inputs became.
-        child.options(ChildOptions {
-            ignore_changes: if step.selected {
-                Vec::new()
-            } else {
-                vec!["*".to_owned()]
-            },
-            ..ChildOptions::default()
-        })
+        child
     }
 
     /// An input of the component; without one an output of bootstrap, and without bootstrap what follows from the target's name.
@@ -263,7 +304,10 @@ impl<'a> Pipeline<'a> {
         let own = settings::config(&prepared.target, step);
         let own = PropertyValue::from(serde_json::Value::Object(own));
         let taken = self.taken(step, done, skip)?;
-        let environment = over(&texts(KUBERNETES_ENVIRONMENT), &cx.input("environment"));
+        let of_cloud = settings::azure_environment(&prepared.target);
+        let of_cloud = of_cloud.iter().map(|(name, value)| (*name, value.as_str()));
+        let standard = texts(KUBERNETES_ENVIRONMENT.into_iter().chain(of_cloud));
+        let environment = over(&standard, &cx.input("environment"));
         let mut child = Child::of::<Stack>(self.name(&step.name))
             .input("directory", prepared.directory(step))
             .input("stack", steps::stack(&prepared.target, &step.name))

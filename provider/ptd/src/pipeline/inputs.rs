@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::aws::bootstrap::{BootstrapBucket, BootstrapKey, BootstrapSecrets};
+use crate::azure::SoftDeleted;
 use crate::stack::OnDelete;
 
 /// How one step differs from the standard.
@@ -44,7 +45,7 @@ pub struct StepOverrides {
     pub stack_inputs: Option<BTreeMap<String, Marked<Value>>>,
 }
 
-/// How the bootstrap step differs from the standard; see `aws.Bootstrap`.
+/// How the bootstrap step differs from the standard; see `aws.Bootstrap` and `azure.Bootstrap`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PipelineBootstrap {
@@ -59,8 +60,26 @@ pub struct PipelineBootstrap {
     pub encryption_key: Option<BootstrapKey>,
     /// How the secrets differ from the defaults.
     pub secrets: Option<BootstrapSecrets>,
-    /// Tags for everything.
+    /// Tags for everything; on Azure, for the resource group.
     pub tags: Option<BTreeMap<String, String>>,
+    /// How the bootstrap of a workload on Azure differs from the standard. `stateBucket`, `encryptionKey` and `secrets` are for AWS.
+    pub azure: Option<PipelineAzureBootstrap>,
+}
+
+/// How the bootstrap step of a workload on Azure differs from the standard; see `azure.Bootstrap`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PipelineAzureBootstrap {
+    /// What to do with a deleted vault, key or secret of the expected name: recover it, or report it as an error. Default `recover`.
+    pub soft_deleted: Option<SoftDeleted>,
+    /// Whether nobody can purge the deleted vault before its time. It cannot be turned off again. Default: as it is, for a new
+    /// vault off.
+    pub purge_protection: Option<bool>,
+    /// Whether deleting the step may delete what it consists of. Default `false`: deleting is refused.
+    pub allow_delete: Option<bool>,
+    /// Whether deleting the step may delete a state container that holds blobs, and a resource group with other things in it.
+    /// Default `false`.
+    pub force_destroy: Option<bool>,
 }
 
 /// The environment variable with the targets directory, and the directory without it.
@@ -107,10 +126,10 @@ macro_rules! pipeline_args {
             /// How single steps differ from the standard, by step.
             pub steps: Option<BTreeMap<String, StepOverrides>>,
             /// The URL of the backend of the steps' stacks. Default: the bootstrap step's bucket,
-            /// `s3://ptd-<target>?region=<region>`.
+            /// `s3://ptd-<target>?region=<region>`, or storage account, `azblob://blob-ptd-<target>?storage_account=<account>`.
             pub backend_url: Option<String>,
             /// How the stacks encrypt their secrets. Default: the bootstrap step's key,
-            /// `awskms://alias/posit-team-dedicated?region=<region>`.
+            /// `awskms://alias/posit-team-dedicated?region=<region>`, or `azurekeyvault://<vault>.vault.azure.net/keys/posit-team-dedicated`.
             pub secrets_provider: Option<String>,
             /// What happens to the steps' stacks when they are deleted. Default `refuse`: a stack with resources is not deleted.
             pub on_delete: Option<OnDelete>,
@@ -133,11 +152,11 @@ pipeline_args! {
     /// The pipeline of a workload: every step of its `ptd.yaml` as an inner stack, in the right order, with what each step takes from earlier
     /// ones as its settings. Steps that do not depend on each other run at the same time.
     ///
-    /// The steps are `bootstrap`, `persistent`, `postgres_config`, `eks`, `clusters`, `helm` and `sites`, and the custom ones
+    /// The steps are `bootstrap`, `persistent`, `postgres_config`, `eks` (on Azure `aks`), `clusters`, `helm` and `sites`, and the custom ones
     /// of `customizations/manifest.yaml` where the manifest puts them. `listSteps` shows them with their edges.
     ///
-    /// Children are named after the component: `<name>-bootstrap`, an `aws.Bootstrap`, and `<name>-<step>`, a `Stack` for every other
-    /// step; `<name>-workload-secret-fields`, which puts `persistent`'s outputs into the workload secret;
+    /// Children are named after the component: `<name>-bootstrap`, an `aws.Bootstrap` or `azure.Bootstrap`, and `<name>-<step>`, a `Stack` for
+    /// every other step; on AWS `<name>-workload-secret-fields`, which puts `persistent`'s outputs into the workload secret;
     /// and `<name>-mimir-auth` and `<name>-control-room`, the entry in the control room's secret and the provider for its account. Stacks that exist already are
     /// taken over as they are.
     pub struct WorkloadArgs {
@@ -173,7 +192,7 @@ pipeline_args! {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PipelineOutputs {
-    /// The outputs of each step, by step; secret ones stay secret. The cluster step is called `eks`.
+    /// The outputs of each step, by step; secret ones stay secret. The cluster step is called `eks` or `aks`.
     pub steps: BTreeMap<String, BTreeMap<String, Marked<Value>>>,
     /// The backend of the steps' stacks.
     pub backend_url: String,

@@ -18,6 +18,8 @@ pub(crate) struct Request {
     pub(crate) targets_dir: String,
     pub(crate) programs: String,
     pub(crate) ask: Ask,
+    /// The options of bootstrap that are given.
+    pub(crate) bootstrap: Vec<String>,
     /// Overrides, by step as the user calls it.
     pub(crate) overrides: BTreeMap<String, PropertyMap>,
     pub(crate) targets: Vec<String>,
@@ -46,7 +48,9 @@ impl Request {
         }
         let bootstrap = entries(&get("bootstrap"))?;
         let manage = bootstrap.get("manage").cloned().unwrap_or_default();
+        let options = bootstrap.iter().filter(|(_, value)| !value.is_null());
         Some(Self {
+            bootstrap: options.map(|(name, _)| name.clone()).collect(),
             target: given(&get("target"))?,
             targets_dir: given::<Option<String>>(&get("targetsDir"))?
                 .unwrap_or_else(super::inputs::infra),
@@ -148,17 +152,11 @@ pub(crate) fn prepare(request: Request, kind: TargetType) -> Result<Prepared, Ve
         };
         return Err(vec![at("target", reason)]);
     }
-    if target.cloud == TargetCloud::Azure {
-        let reason = format!(
-            "'{name}' is on Azure, for which there is no bootstrap step yet: declare its stacks as Stack resources; listSteps, \
-             planTakeover and stackCommand say which, in which order, and where"
-        );
-        return Err(vec![at("target", reason)]);
-    }
     let (plan, mut faults) = Plan::new(&target, &request.ask);
     if request.ask.custom {
         faults.extend(manifest_faults(&target, "customSteps"));
     }
+    faults.extend(bootstrap(&request, &target));
     if !request.targets.is_empty() && !request.excludes.is_empty() {
         let reason = "cannot be given together with targetResources";
         faults.push(at("excludeResources", reason.to_owned()));
@@ -229,6 +227,25 @@ fn project(prepared: &Prepared, step: &Step) -> Option<Fault> {
     Some(Fault {
         path,
         reason: format!("step '{}' is the project '{expected}': {reason}", step.name),
+    })
+}
+
+/// The cloud whose bootstrap takes an option; `None` for those of both.
+fn cloud_of(option: &str) -> Option<TargetCloud> {
+    match option {
+        "stateBucket" | "encryptionKey" | "secrets" => Some(TargetCloud::Aws),
+        "azure" => Some(TargetCloud::Azure),
+        _ => None,
+    }
+}
+
+/// Options of bootstrap that are for another cloud.
+fn bootstrap(request: &Request, target: &Target) -> impl Iterator<Item = Fault> {
+    let foreign = |name: &&String| cloud_of(name).is_some_and(|cloud| cloud != target.cloud);
+    let each = request.bootstrap.iter().filter(foreign);
+    each.map(|name| Fault {
+        path: Path::root().key("bootstrap").key(name),
+        reason: format!("is for another cloud than that of '{}'", target.name),
     })
 }
 

@@ -13,6 +13,22 @@ pub(crate) const KUBERNETES_ENVIRONMENT: [(&str, &str); 3] = [
     ("PULUMI_K8S_ENABLE_SERVER_SIDE_APPLY", "true"),
 ];
 
+/// Variables by which tools find a target on Azure.
+pub(crate) fn azure_environment(target: &Target) -> Vec<(&'static str, String)> {
+    let Some(spec) = &target.azure else {
+        return Vec::new();
+    };
+    let all = [
+        ("ARM_SUBSCRIPTION_ID", target.account_id.clone()),
+        ("ARM_TENANT_ID", spec.tenant_id.clone()),
+        ("AZURE_TENANT_ID", spec.tenant_id.clone()),
+    ];
+    let known = all.into_iter();
+    known
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
+}
+
 /// The configuration of a step's stack, without what other steps give.
 pub(crate) fn config(target: &Target, step: &Step) -> Map<String, Value> {
     let mut config = Map::new();
