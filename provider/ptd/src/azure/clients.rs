@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use azure_core::http::{ClientOptions, HttpClient, Transport as AzureTransport, Url};
+use azure_core::http::{ClientOptions, HttpClient, RetryOptions, Transport as AzureTransport, Url};
 use azure_security_keyvault_keys::{KeyClient, KeyClientOptions};
 use azure_security_keyvault_secrets::{SecretClient, SecretClientOptions};
 use azure_storage_blob::{BlobContainerClient, BlobContainerClientOptions};
@@ -321,10 +321,15 @@ impl AzureSession {
         }
     }
 
-    /// A client of a vault's secrets. `url` is what the vault says of itself.
-    pub fn secrets(&self, url: &str) -> Result<SecretClient, Error> {
+    /// A client of a vault's secrets. `url` is what the vault says of itself. One that does not repeat requests is for writing values:
+    /// each repetition would be a version of its own.
+    pub fn secrets(&self, url: &str, repeat: bool) -> Result<SecretClient, Error> {
+        let mut client_options = self.client_options();
+        if !repeat {
+            client_options.retry = RetryOptions::none();
+        }
         let options = SecretClientOptions {
-            client_options: self.client_options(),
+            client_options,
             verify_challenge_resource: Some(!self.arm.cloud().custom),
             ..SecretClientOptions::default()
         };
