@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from support.azure import CLIENT_ID, CLIENT_SECRET, LOCATION, SUBSCRIPTION, TENANT, AzureDouble
 from support.cli import Workspace
 
+ROOT = Path(__file__).parent.parent
 TARGET = "acme01-staging"
 ADMINS = "44444444-4444-4444-4444-444444444444"
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rsg-ptd-{TARGET}"
@@ -146,3 +148,19 @@ def test_bad_names_are_told_before_anything_is_asked(make: Callable[..., Workspa
     assert "kv-ptd-abcdefghijklmnop-" in text and "must not end in a hyphen" in text
     assert "sites[0]" in text and "adminGroupId" in text
     assert azure.requests() == []
+
+
+def test_the_example_comes_and_goes(make: Callable[..., Workspace], azure: AzureDouble) -> None:
+    ws = make("azure-workload").copy(ROOT / "examples/azure-workload")
+    ws.up()
+    assert set(ws.outputs()["secretIds"]) == {f"main-{field}" for field in FIELDS}
+    mark = azure.mark()
+    # The same target in YAML finds everything.
+    other = make("azure-workload-yaml").copy(ROOT / "examples/azure-workload-yaml")
+    other.preview()
+    assert azure.writes(mark) == []
+    ws.config(allowDelete=True)
+    assert ws.up("--refresh").changes.get("update", 0) > 0
+    ws.destroy()
+    left = [path for path in azure.resources() if "/resourcegroups/" in path]
+    assert left == []

@@ -108,10 +108,12 @@ def test_kill_at_the_write(cloud: Azure, azure: AzureDouble, kind: str) -> None:
         cloud.create("KeyVault")
     mark = azure.mark()
     args = cloud.args(kind)
-    azure.fault("PUT", ".*", hang=True, when="after")
+    # The first write to a vault's secrets asks where tokens come from, without a body.
+    unsigned = 1 if kind == "VaultSecret" else 0
+    azure.fault("PUT", ".*", hang=True, when="after", skip=unsigned)
     with ThreadPoolExecutor(1) as pool:
         lost = pool.submit(cloud.provider.create, urn(f"ptd:azure:{kind}"), args)
-        azure.wait("PUT", ".*", since=mark)
+        azure.wait("PUT", ".*", since=mark, count=1 + unsigned)
         cloud.provider.kill()
         assert lost.exception() is not None
     azure.release()
@@ -216,7 +218,7 @@ def test_case_40_and_45_deleted_secrets_and_keys_come_back_with_their_values(clo
 
 def test_a_value_whose_answer_is_lost_is_not_written_twice(cloud: Azure, azure: AzureDouble) -> None:
     cloud.vault()
-    azure.fault("PUT", "/secrets/s", drop=True, when="after")
+    azure.fault("PUT", "/secrets/s", drop=True, when="after", skip=1)
     cloud.create("VaultSecret")
     azure.fault("PUT", "/secrets/other", status=503)
     cloud.create("VaultSecret", name="other")

@@ -1,5 +1,6 @@
 //! `ptd:azure:VaultSecret`: one value in a key vault, made once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::time::{OffsetDateTime, parse_rfc3339};
@@ -155,9 +156,9 @@ struct Vault<'a> {
     cx: &'a Context<Ptd>,
     session: &'a AzureSession,
     id: &'a ResourceId,
-    client: SecretClient,
+    client: Arc<SecretClient>,
     /// Sends each request once.
-    writer: SecretClient,
+    writer: Arc<SecretClient>,
     denied: u32,
     unreached: u32,
     busy: u32,
