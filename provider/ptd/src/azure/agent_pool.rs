@@ -8,11 +8,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::aks_body::{API, POOL, SYSTEM_POOL, pool_creation, pool_stuck, pool_update};
 use super::aks_cluster::args_of;
 use super::aks_live::{problem, stuck, tag_map};
+use super::aks_pool_body::{pool_creation, pool_stuck, pool_update};
 use super::aks_pool_inputs::{observe_sizes, pool_settings};
 use super::aks_settings::observe;
+use super::aks_tables::{API, CLUSTER, POOL, SYSTEM_POOL};
 use super::aks_version::{compatible, satisfied, step};
 use super::arm::{Job, PendingOperation, ResourceId, Write, state_of};
 use super::clients::AzureSession;
@@ -21,7 +22,7 @@ use super::common::{
     tell_adoption, text, wanted_tags,
 };
 use super::names::Tags;
-use super::{aks_body, aks_check, aks_version};
+use super::{aks_check, aks_version};
 use crate::Ptd;
 
 /// A pool of nodes of an AKS cluster. An existing pool of that name is adopted.
@@ -348,9 +349,7 @@ impl Resource for AgentPool {
 
     fn check(checking: &mut Checking<'_>, _provider: Option<&Ptd>) {
         check_with(checking, "clusterId", |id| {
-            let usable = id
-                .parse::<ResourceId>()
-                .is_ok_and(|id| id.is(aks_body::CLUSTER));
+            let usable = id.parse::<ResourceId>().is_ok_and(|id| id.is(CLUSTER));
             if usable {
                 Ok(())
             } else {
@@ -440,7 +439,7 @@ impl Resource for AgentPool {
         let (Some(args), None) = (&request.args, &request.old) else {
             return Ok(());
         };
-        let cluster = parse_id(&args.cluster_id, aks_body::CLUSTER, CLUSTER_EXAMPLE)?;
+        let cluster = parse_id(&args.cluster_id, CLUSTER, CLUSTER_EXAMPLE)?;
         let session = open(cx, cluster.subscription_id(), args.tenant_id.as_deref()).await?;
         let pool = Pool::at(&session, cluster.child("agentPools", &args.name));
         prediction.known("armId", pool.id.as_str());
@@ -457,7 +456,7 @@ impl Resource for AgentPool {
         cx: &Context<Ptd>,
         args: AgentPoolArgs,
     ) -> Result<Created<AgentPoolState>, Error> {
-        let cluster = parse_id(&args.cluster_id, aks_body::CLUSTER, CLUSTER_EXAMPLE)?;
+        let cluster = parse_id(&args.cluster_id, CLUSTER, CLUSTER_EXAMPLE)?;
         let session = open(cx, cluster.subscription_id(), args.tenant_id.as_deref()).await?;
         let pool = Pool::at(&session, cluster.child("agentPools", &args.name));
         let id = pool.id.to_string();

@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::agent_pool::AgentPool;
-use super::aks_body::SYSTEM_POOL;
 use super::aks_check;
 use super::aks_cluster::AksCluster;
+use super::aks_tables::SYSTEM_POOL;
 use super::aks_version;
 use super::names::{self, Tags};
 use crate::Ptd;

@@ -1,437 +1,13 @@
-//! What is sent to create and to change clusters and pools.
+//! What is sent to create and to change clusters.
 
 use serde_json::{Map, Value, json};
 
-use super::aks_settings::Plain::{EmptyMap, Flag, Nothing, Number, Text, Texts};
-use super::aks_settings::{Setting, find, put, remove, sendable, whole_numbers, write};
-use super::aks_version::{Step, satisfied, step};
-
-/// The version of the service's interface.
-pub(super) const API: &str = "2025-09-01";
-/// The ARM type of clusters.
-pub(super) const CLUSTER: &str = "Microsoft.ContainerService/managedClusters";
-/// The ARM type of agent pools.
-pub(super) const POOL: &str = "Microsoft.ContainerService/managedClusters/agentPools";
-/// The system pool's name, in all clusters.
-pub(super) const SYSTEM_POOL: &str = "agentpool";
+use super::aks_pool_body::{pool_as_read, pool_creation};
+use super::aks_settings::{Setting, differing, find, put, remove, sendable, write};
+use super::aks_tables::{CLUSTER_SETTINGS, ROTATION_SETTINGS, SYSTEM_POOL};
+use super::aks_version::{Step, compatible, step};
 
 const ADDON: &[&str] = &["properties", "addonProfiles"];
-
-/// The settings of a cluster.
-pub(super) const CLUSTER_SETTINGS: &[Setting] = &[
-    Setting::new("tier", &["sku", "tier"], Text("Standard"), Text("Free")),
-    Setting::new(
-        "supportPlan",
-        &["properties", "supportPlan"],
-        Text("KubernetesOfficial"),
-        Text("KubernetesOfficial"),
-    ),
-    Setting::new("dnsPrefix", &["properties", "dnsPrefix"], Nothing, Nothing).fixed(),
-    Setting::new(
-        "disableLocalAccounts",
-        &["properties", "disableLocalAccounts"],
-        Flag(true),
-        Flag(false),
-    ),
-    Setting::new(
-        "azureRbac",
-        &["properties", "aadProfile", "enableAzureRBAC"],
-        Flag(true),
-        Flag(false),
-    ),
-    Setting::new(
-        "secretsProvider",
-        &[
-            "properties",
-            "addonProfiles",
-            "azureKeyvaultSecretsProvider",
-            "enabled",
-        ],
-        Flag(true),
-        Flag(false),
-    ),
-    Setting::new(
-        "azurePolicy",
-        &["properties", "addonProfiles", "azurepolicy", "enabled"],
-        Flag(false),
-        Flag(false),
-    ),
-    Setting::new(
-        "privateCluster",
-        &[
-            "properties",
-            "apiServerAccessProfile",
-            "enablePrivateCluster",
-        ],
-        Flag(true),
-        Flag(false),
-    )
-    .fixed(),
-    Setting::new(
-        "privateClusterPublicFqdn",
-        &[
-            "properties",
-            "apiServerAccessProfile",
-            "enablePrivateClusterPublicFQDN",
-        ],
-        Flag(true),
-        Flag(false),
-    ),
-    Setting::new(
-        "privateDnsZone",
-        &["properties", "apiServerAccessProfile", "privateDNSZone"],
-        Text("system"),
-        Text("system"),
-    ),
-    Setting::new(
-        "upgradeChannel",
-        &["properties", "autoUpgradeProfile", "upgradeChannel"],
-        Text("patch"),
-        Text("none"),
-    ),
-    Setting::new(
-        "nodeOsUpgradeChannel",
-        &["properties", "autoUpgradeProfile", "nodeOSUpgradeChannel"],
-        Text("NodeImage"),
-        Text("None"),
-    ),
-    Setting::new(
-        "networkPolicy",
-        &["properties", "networkProfile", "networkPolicy"],
-        Text("calico"),
-        Text("none"),
-    ),
-    Setting::new(
-        "networkDataplane",
-        &["properties", "networkProfile", "networkDataplane"],
-        Text("azure"),
-        Text("azure"),
-    ),
-    Setting::new(
-        "outboundType",
-        &["properties", "networkProfile", "outboundType"],
-        Text("loadBalancer"),
-        Text("loadBalancer"),
-    ),
-    Setting::new(
-        "podCidr",
-        &["properties", "networkProfile", "podCidr"],
-        Text("10.244.0.0/16"),
-        Text("10.244.0.0/16"),
-    )
-    .fixed(),
-    Setting::new(
-        "serviceCidr",
-        &["properties", "networkProfile", "serviceCidr"],
-        Text("10.0.0.0/16"),
-        Text("10.0.0.0/16"),
-    )
-    .fixed(),
-    Setting::new(
-        "dnsServiceIp",
-        &["properties", "networkProfile", "dnsServiceIP"],
-        Text("10.0.0.10"),
-        Text("10.0.0.10"),
-    )
-    .fixed(),
-    Setting::new(
-        "imageCleaner",
-        &["properties", "securityProfile", "imageCleaner", "enabled"],
-        Flag(true),
-        Flag(false),
-    ),
-    Setting::new(
-        "imageCleanerIntervalHours",
-        &[
-            "properties",
-            "securityProfile",
-            "imageCleaner",
-            "intervalHours",
-        ],
-        Number(168),
-        Number(168),
-    ),
-    Setting::new(
-        "workloadIdentity",
-        &[
-            "properties",
-            "securityProfile",
-            "workloadIdentity",
-            "enabled",
-        ],
-        Flag(true),
-        Flag(false),
-    ),
-    Setting::new(
-        "diskCsiDriver",
-        &["properties", "storageProfile", "diskCSIDriver", "enabled"],
-        Flag(true),
-        Flag(true),
-    ),
-    Setting::new(
-        "fileCsiDriver",
-        &["properties", "storageProfile", "fileCSIDriver", "enabled"],
-        Flag(true),
-        Flag(true),
-    ),
-    Setting::new(
-        "snapshotController",
-        &[
-            "properties",
-            "storageProfile",
-            "snapshotController",
-            "enabled",
-        ],
-        Flag(true),
-        Flag(true),
-    ),
-];
-
-/// The settings of the secrets provider, which are sent while it is on.
-pub(super) const ROTATION_SETTINGS: &[Setting] = &[
-    Setting::new(
-        "secretRotation",
-        &[
-            "properties",
-            "addonProfiles",
-            "azureKeyvaultSecretsProvider",
-            "config",
-            "enableSecretRotation",
-        ],
-        Text("true"),
-        Text("false"),
-    ),
-    Setting::new(
-        "secretRotationInterval",
-        &[
-            "properties",
-            "addonProfiles",
-            "azureKeyvaultSecretsProvider",
-            "config",
-            "rotationPollInterval",
-        ],
-        Text("2m"),
-        Text("2m"),
-    ),
-];
-
-/// The settings of a pool, below `properties` in its own model and directly in a cluster's list of pools.
-pub(super) const POOL_SETTINGS: &[Setting] = &[
-    Setting::new("vmSize", &["vmSize"], Nothing, Nothing).fixed(),
-    Setting::new("mode", &["mode"], Text("User"), Text("User")),
-    Setting::new(
-        "autoScaling",
-        &["enableAutoScaling"],
-        Flag(true),
-        Flag(false),
-    ),
-    Setting::new(
-        "availabilityZones",
-        &["availabilityZones"],
-        Texts(&["2", "3"]),
-        Texts(&[]),
-    )
-    .fixed(),
-    Setting::new("maxPods", &["maxPods"], Number(110), Nothing).fixed(),
-    Setting::new(
-        "osDiskType",
-        &["osDiskType"],
-        Text("Managed"),
-        Text("Managed"),
-    )
-    .fixed(),
-    Setting::new("osSku", &["osSKU"], Text("Ubuntu"), Text("Ubuntu")),
-    Setting::new("subnetId", &["vnetSubnetID"], Nothing, Nothing).fixed(),
-    Setting::new("nodeTaints", &["nodeTaints"], Texts(&[]), Texts(&[])),
-    Setting::new("nodeLabels", &["nodeLabels"], EmptyMap, EmptyMap),
-    Setting::new(
-        "maxSurge",
-        &["upgradeSettings", "maxSurge"],
-        Text("10%"),
-        Text("10%"),
-    ),
-    Setting::new(
-        "secureBoot",
-        &["securityProfile", "enableSecureBoot"],
-        Flag(false),
-        Flag(false),
-    ),
-    Setting::new(
-        "vtpm",
-        &["securityProfile", "enableVTPM"],
-        Flag(false),
-        Flag(false),
-    ),
-];
-
-/// What is the same in all pools; only a creation says it.
-fn new_pool() -> Value {
-    json!({
-        "type": "VirtualMachineScaleSets",
-        "osType": "Linux",
-        "kubeletDiskType": "OS",
-        "enableNodePublicIP": false,
-        "enableFIPS": false,
-        "scaleDownMode": "Delete",
-    })
-}
-
-/// The properties of a pool that does not exist yet.
-pub(super) fn pool_creation(
-    inputs: &Value,
-    version: &str,
-    ssh: bool,
-    tags: &Map<String, Value>,
-) -> Value {
-    let mut model = new_pool();
-    write(POOL_SETTINGS, inputs, &mut model, true);
-    put(&mut model, &["orchestratorVersion"], version.into());
-    if let Some(size) = inputs.get("osDiskSizeGb").filter(|size| !size.is_null()) {
-        put(&mut model, &["osDiskSizeGB"], size.clone());
-    }
-    if ssh {
-        put(
-            &mut model,
-            &["securityProfile", "sshAccess"],
-            "LocalUser".into(),
-        );
-    }
-    if !tags.is_empty() {
-        put(&mut model, &["tags"], Value::Object(tags.clone()));
-    }
-    let scaling = scales(inputs);
-    put(&mut model, &["count"], initial_count(inputs));
-    if scaling {
-        for (input, key) in [("minCount", "minCount"), ("maxCount", "maxCount")] {
-            put(
-                &mut model,
-                &[key],
-                inputs.get(input).cloned().unwrap_or_default(),
-            );
-        }
-    }
-    for key in ["nodeTaints", "nodeLabels"] {
-        let empty = model.get(key).is_none_or(|value| {
-            value.as_array().is_some_and(Vec::is_empty)
-                || value.as_object().is_some_and(Map::is_empty)
-        });
-        if empty {
-            remove(&mut model, &[key]);
-        }
-    }
-    model
-}
-
-fn scales(inputs: &Value) -> bool {
-    inputs
-        .get("autoScaling")
-        .and_then(Value::as_bool)
-        .unwrap_or(true)
-}
-
-fn initial_count(inputs: &Value) -> Value {
-    ["count", "minCount"]
-        .iter()
-        .filter_map(|input| inputs.get(*input))
-        .find(|value| !value.is_null())
-        .cloned()
-        .unwrap_or_else(|| 1.into())
-}
-
-/// A pool's properties as they are, made ready to be sent back: nothing that only the service sets.
-pub(super) fn pool_as_read(live: &Value) -> Value {
-    let mut model = sendable(live.clone());
-    for output in [
-        "provisioningState",
-        "currentOrchestratorVersion",
-        "nodeImageVersion",
-        "powerState",
-        "eTag",
-        "status",
-    ] {
-        remove(&mut model, &[output]);
-    }
-    model
-}
-
-/// What an update of a pool sends, and which inputs it changes. The size of a pool that scales by itself stays as it is.
-pub(super) fn pool_update(
-    inputs: &Value,
-    version: Option<&str>,
-    tags: &Map<String, Value>,
-    live: &Value,
-) -> (Value, Vec<&'static str>) {
-    let mut changed: Vec<&'static str> =
-        super::aks_settings::differing(POOL_SETTINGS, inputs, live)
-            .iter()
-            .filter(|setting| !setting.fixed)
-            .map(|setting| setting.input)
-            .collect();
-    let mut model = pool_as_read(live);
-    write(POOL_SETTINGS, inputs, &mut model, false);
-    let live_version = live
-        .get("orchestratorVersion")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    if let Some(version) = version
-        && !satisfied(version, live_version)
-    {
-        put(&mut model, &["orchestratorVersion"], version.into());
-        changed.push("kubernetesVersion");
-    }
-    if scales(inputs) {
-        for (input, key) in [("minCount", "minCount"), ("maxCount", "maxCount")] {
-            let wanted = inputs.get(input).cloned().unwrap_or_default();
-            if whole_numbers(live.get(key).cloned().unwrap_or_default()) != wanted {
-                changed.push(input);
-            }
-            put(&mut model, &[key], wanted);
-        }
-    } else {
-        // The service refuses limits where nothing scales.
-        for key in ["minCount", "maxCount"] {
-            remove(&mut model, &[key]);
-        }
-        let wanted = initial_count(inputs);
-        if whole_numbers(live.get("count").cloned().unwrap_or_default()) != wanted {
-            changed.push("count");
-        }
-        put(&mut model, &["count"], wanted);
-    }
-    let held = live
-        .get("tags")
-        .and_then(Value::as_object)
-        .cloned()
-        .unwrap_or_default();
-    if held != *tags {
-        changed.push("tags");
-        put(&mut model, &["tags"], Value::Object(tags.clone()));
-    }
-    (model, changed)
-}
-
-/// What an update cannot change about a pool, by input.
-pub(super) fn pool_stuck(inputs: &Value, live: &Value) -> Vec<&'static str> {
-    let mut stuck: Vec<&'static str> = super::aks_settings::differing(POOL_SETTINGS, inputs, live)
-        .iter()
-        .filter(|setting| setting.fixed)
-        .map(|setting| setting.input)
-        .collect();
-    let wanted = inputs
-        .get("osDiskSizeGb")
-        .and_then(Value::as_i64)
-        .filter(|size| *size != 0);
-    let actual = find(live, &["osDiskSizeGB"])
-        .cloned()
-        .map(whole_numbers)
-        .and_then(|v| v.as_i64());
-    if let (Some(wanted), Some(actual)) = (wanted, actual)
-        && wanted != actual
-    {
-        stuck.push("osDiskSizeGb");
-    }
-    stuck
-}
 
 /// The body that creates a cluster.
 pub(super) fn cluster_creation(inputs: &Value, tenant: &str, tags: &Map<String, Value>) -> Value {
@@ -557,33 +133,8 @@ pub(super) struct ClusterUpdate {
     pub stuck: Vec<&'static str>,
 }
 
-/// Lays the inputs over what is there. What others manage, and all pools, go back as they were read.
-pub(super) fn cluster_update(
-    inputs: &Value,
-    tenant: &str,
-    tags: &Map<String, Value>,
-    live: &Value,
-) -> Result<ClusterUpdate, String> {
-    let provider = inputs
-        .get("secretsProvider")
-        .and_then(Value::as_bool)
-        .unwrap_or(true);
-    let public = inputs.get("privateCluster").and_then(Value::as_bool) == Some(false);
-    let relevant = |setting: &Setting| {
-        !(public && matches!(setting.input, "privateClusterPublicFqdn" | "privateDnsZone"))
-    };
-    let table: Vec<Setting> = CLUSTER_SETTINGS.iter().copied().filter(relevant).collect();
-    let differing = super::aks_settings::differing(&table, inputs, live);
-    let stuck = differing
-        .iter()
-        .filter(|s| s.fixed)
-        .map(|s| s.input)
-        .collect();
-    let mut changed: Vec<&'static str> = differing
-        .iter()
-        .filter(|s| !s.fixed)
-        .map(|s| s.input)
-        .collect();
+/// A cluster as it is, made ready to be sent back: nothing that only the service sets.
+fn as_read(live: &Value) -> Value {
     let mut body = sendable(live.clone());
     for output in ["id", "name", "type", "systemData", "eTag"] {
         remove(&mut body, &[output]);
@@ -601,11 +152,42 @@ pub(super) fn cluster_update(
             *pool = pool_as_read(pool);
         }
     }
+    body
+}
+
+/// Lays the inputs over what is there. What others manage, and all pools, go back as they were read.
+pub(super) fn cluster_update(
+    inputs: &Value,
+    tenant: &str,
+    tags: &Map<String, Value>,
+    live: &Value,
+) -> Result<ClusterUpdate, String> {
+    let provider = inputs
+        .get("secretsProvider")
+        .and_then(Value::as_bool)
+        .unwrap_or(true);
+    let public = inputs.get("privateCluster").and_then(Value::as_bool) == Some(false);
+    let relevant = |setting: &Setting| {
+        !(public && matches!(setting.input, "privateClusterPublicFqdn" | "privateDnsZone"))
+    };
+    let table: Vec<Setting> = CLUSTER_SETTINGS.iter().copied().filter(relevant).collect();
+    let differing = differing(&table, inputs, live);
+    let stuck = differing
+        .iter()
+        .filter(|s| s.fixed)
+        .map(|s| s.input)
+        .collect();
+    let mut changed: Vec<&'static str> = differing
+        .iter()
+        .filter(|s| !s.fixed)
+        .map(|s| s.input)
+        .collect();
+    let mut body = as_read(live);
     write(&table, inputs, &mut body, false);
     if provider {
         let inputs = rotation_inputs(inputs);
         changed.extend(
-            super::aks_settings::differing(ROTATION_SETTINGS, &inputs, live)
+            differing(ROTATION_SETTINGS, &inputs, live)
                 .iter()
                 .map(|s| s.input),
         );
@@ -738,7 +320,7 @@ pub(super) fn upgrade(wanted: &str, live: &Value) -> Result<Step, String> {
             let name = text(pool, "name").unwrap_or_default();
             let version = text(pool, "currentOrchestratorVersion")
                 .or_else(|| text(pool, "orchestratorVersion"));
-            super::aks_version::compatible(&name, &version.unwrap_or_default(), wanted)?;
+            compatible(&name, &version.unwrap_or_default(), wanted)?;
         }
     }
     Ok(found)

@@ -1,7 +1,6 @@
 //! What is checked about clusters and pools before anything is sent.
 
 use pulumi_provider::{Checking, Diff, Error, Path, Prior, PropertyMap};
-use serde_json::Value;
 
 use super::aks_cluster::{AksCluster, AksClusterArgs, AksSystemPool, below, what};
 use super::aks_version::step;
@@ -368,7 +367,7 @@ pub(super) fn possible(
     let compare = [
         (
             "vmSize",
-            Value::from(before.vm_size.as_str()) != Value::from(pool.vm_size.as_str()),
+            !before.vm_size.eq_ignore_ascii_case(&pool.vm_size),
         ),
         (
             "subnetId",

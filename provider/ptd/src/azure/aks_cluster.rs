@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::aks_body::CLUSTER;
 use super::aks_live::{self, Cluster};
+use super::aks_tables::CLUSTER;
 use super::arm::{PendingOperation, ResourceId};
 use super::common::{
     check_common, check_location, check_with, diff_default_tags, diff_place, exists_already, gone,

@@ -6,12 +6,13 @@ use pulumi_provider::{Context, Error, Secret};
 use serde_json::{Map, Value, json};
 
 use super::aks_body::{
-    API, CLUSTER_SETTINGS, ClusterUpdate, ROTATION_SETTINGS, SYSTEM_POOL, cluster_creation,
-    cluster_update, observe_force, pool_stuck, pool_update, system_inputs,
+    ClusterUpdate, cluster_creation, cluster_update, observe_force, system_inputs,
 };
 use super::aks_cluster::{AksClusterArgs, AksClusterState, AksIdentity, args_of, keep_case, what};
+use super::aks_pool_body::{pool_stuck, pool_update};
 use super::aks_pool_inputs::{observe_sizes, pool_settings};
 use super::aks_settings::observe;
+use super::aks_tables::{API, CLUSTER_SETTINGS, ROTATION_SETTINGS, SYSTEM_POOL};
 use super::aks_version::satisfied;
 use super::arm::{Job, PendingOperation, ResourceId, Write, region, state_of};
 use super::clients::AzureSession;

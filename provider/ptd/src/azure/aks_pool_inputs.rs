@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::aks_body::POOL_SETTINGS;
 use super::aks_settings::Plain::{Text, Texts};
 use super::aks_settings::{Setting, find, whole_numbers};
+use super::aks_tables::POOL_SETTINGS;
 
 /// The settings of a pool with the defaults of its kind.
 pub(super) fn pool_settings(system: bool) -> Vec<Setting> {
