@@ -90,7 +90,7 @@ def test_a_name_that_grows_too_long(provider: ProviderProcess, callbacks) -> Non
 
 def test_a_life_by_the_real_cli(azure: AzureDouble, new_workspace: Callable) -> None:
     azure.make_group(GROUP)
-    resource = {"type": AKS, "properties": INPUTS | {"allowDelete": True}}
+    resource = {"type": AKS, "properties": INPUTS | {"allowDelete": True, "assignRoles": True}}
     program = {"resources": {"aks": resource}, "outputs": {"id": "${aks.clusters[\"main\"].id}", "config": "${aks.kubeconfigs[\"main\"]}"}}
     ws = new_workspace("aks", **variables(azure)).yaml(program)
     preview = ws.preview()
@@ -99,6 +99,8 @@ def test_a_life_by_the_real_cli(azure: AzureDouble, new_workspace: Callable) -> 
     found = ws.outputs()
     assert found["id"] == CLUSTER_ID and "kubelogin" in found["config"]
     assert "kubelogin" not in str(ws.export())
+    roles = [doc["properties"] for doc in azure.resources().values() if doc["type"].endswith("/roleAssignments")]
+    assert sorted(role["roleDefinitionId"].rsplit("/", 1)[1][:8] for role in roles) == ["4d97b98b", "7f951dda", "acdd72a7"]
     # What Azure does to a cluster at night is no difference.
     azure.upgrade(CLUSTER_ID, "1.30.7")
     azure.mutate(f"{CLUSTER_ID}/agentPools/cpu", {"properties": {"count": 4}})
@@ -107,6 +109,7 @@ def test_a_life_by_the_real_cli(azure: AzureDouble, new_workspace: Callable) -> 
     assert [w for w in azure.writes(mark) if "Credential" not in w[1]] == []
     mark = azure.mark()
     ws.destroy()
-    assert [w for w in azure.writes(mark) if "Credential" not in w[1]] == [("DELETE", CLUSTER_ID)]
+    assert [w for w in azure.writes(mark) if "Credential" not in w[1]] .count(("DELETE", CLUSTER_ID)) == 1
+    assert not [w for w in azure.writes(mark) if "/agentPools/" in w[1]], "pools go with their cluster"
     assert not [key for key in azure.resources() if "managedclusters" in key]
 

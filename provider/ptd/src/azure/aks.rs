@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use pulumi_provider::{
     Checking, Child, ChildOptions, Component, Construction, Error, Outputs, Path, PropertyValue,
     Registered, Secret,
@@ -16,14 +16,17 @@ use super::aks_check;
 use super::aks_cluster::AksCluster;
 use super::aks_tables::SYSTEM_POOL;
 use super::aks_version;
+use super::arm::ResourceId;
 use super::names::{self, Tags};
+use super::role_assignment::RoleAssignment;
 use crate::Ptd;
 use crate::target::naming;
 
 /// The AKS clusters of an Azure workload with their node pools, as its `ptd.yaml` describes them.
 ///
-/// Clusters are called `<target>-<release>`. Children are named after the component: `<name>-<release>` for a cluster and
-/// `<name>-<release>-<pool>` for each user pool. Pools are deleted together with their cluster.
+/// Clusters are called `<target>-<release>`. Children are named after the component: `<name>-<release>` for a cluster,
+/// `<name>-<release>-<pool>` for each user pool, and `<name>-<release>-role-<role>` for each role. Pools are deleted together with their
+/// cluster.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AksArgs {
@@ -53,6 +56,11 @@ pub struct AksArgs {
     /// Whether clusters may be deleted, with all that runs in them. It counts once an update has put it into the state. Default `false`.
     #[serde(default)]
     pub allow_delete: bool,
+    /// Whether the clusters' identities get the roles they need: Reader and Network Contributor on the target's resource group for the
+    /// control plane, Network Contributor on the network's group where that is another one, and `AcrPull` on the target's group for the
+    /// nodes. Default `false`: the target's clusters step assigns them.
+    #[serde(default)]
+    pub assign_roles: bool,
     /// Whether to take over what exists. Default `true`.
     #[serde(default = "yes")]
     pub adopt: bool,
@@ -148,6 +156,13 @@ pub struct AksOutputs {
     /// The users' kubeconfigs by release.
     pub kubeconfigs: BTreeMap<String, Secret<String>>,
 }
+
+/// The role Reader.
+const READER: &str = "acdd72a7-3385-48ef-bd42-f606fba81ae7";
+/// The role Network Contributor.
+const NETWORK_CONTRIBUTOR: &str = "4d97b98b-1d4f-4787-a291-c67834d212e7";
+/// The role `AcrPull`.
+const ACR_PULL: &str = "7f951dda-4ed3-4680-a7ca-43fe172d538d";
 
 /// The component `ptd:azure:Aks`.
 #[derive(Debug)]
@@ -433,9 +448,10 @@ impl Plan<'_> {
             .user_node_pools
             .iter()
             .map(|pool| self.pool(release, cluster, pool, &registered));
+        let (pools, roles) = join(join_all(pools), self.roles(release, &registered)).await;
         // All are registered, whatever becomes of one.
-        for pool in join_all(pools).await {
-            pool?;
+        for child in pools.into_iter().chain(roles) {
+            child?;
         }
         Ok((release.to_owned(), registered))
     }
@@ -481,6 +497,68 @@ impl Plan<'_> {
         self.cx.register(child).await
     }
 
+    /// The roles of a cluster's identities.
+    async fn roles(&self, release: &str, cluster: &Registered) -> Vec<Result<Registered, Error>> {
+        if self.cx.known::<bool>("assignRoles") != Some(true) {
+            return Vec::new();
+        }
+        let id = cluster
+            .known::<String>("armId")
+            .and_then(|id| id.parse::<ResourceId>().ok());
+        let subscription = id
+            .as_ref()
+            .and_then(|id| id.subscription_id().map(str::to_owned));
+        let scope = |group: Option<&str>| match (&subscription, group) {
+            (Some(subscription), Some(group)) => {
+                PropertyValue::from(ResourceId::group(subscription, group).to_string())
+            }
+            _ => PropertyValue::UNKNOWN,
+        };
+        let own = id.as_ref().and_then(ResourceId::group_name);
+        let network = self.cx.known::<String>("vnetResourceGroupName");
+        let network =
+            network.filter(|group| own.is_some_and(|own| !own.eq_ignore_ascii_case(group)));
+        let plane = cluster.output("principalId");
+        let mut wanted = vec![
+            ("reader", READER, plane.clone(), scope(own)),
+            (
+                "network-contributor",
+                NETWORK_CONTRIBUTOR,
+                plane.clone(),
+                scope(own),
+            ),
+            ("acr-pull", ACR_PULL, self.kubelet(cluster), scope(own)),
+        ];
+        if network.is_some() {
+            wanted.push((
+                "vnet-contributor",
+                NETWORK_CONTRIBUTOR,
+                plane,
+                scope(network.as_deref()),
+            ));
+        }
+        let children = wanted.into_iter().map(|(part, role, principal, scope)| {
+            let child = Child::of::<RoleAssignment>(self.name(&format!("{release}-role-{part}")))
+                .input("scope", scope)
+                .input("roleDefinitionId", role)
+                .input("principalId", principal)
+                .input("principalType", "ServicePrincipal")
+                .input("tenantId", self.cx.input("tenantId"))
+                .after(cluster);
+            self.cx.register(child)
+        });
+        join_all(children).await
+    }
+
+    fn kubelet(&self, cluster: &Registered) -> PropertyValue {
+        let identity = cluster.known::<super::aks_cluster::AksIdentity>("kubeletIdentity");
+        match identity.and_then(|identity| identity.object_id) {
+            Some(id) => id.into(),
+            None if self.cx.preview() => PropertyValue::UNKNOWN,
+            None => PropertyValue::Null,
+        }
+    }
+
     fn outputs(&self, release: &str, cluster: &Registered) -> PropertyValue {
         let mut map = BTreeMap::new();
         map.insert("name".to_owned(), cluster_name(self.target, release).into());
@@ -494,13 +572,7 @@ impl Plan<'_> {
         ] {
             map.insert(name.to_owned(), cluster.output(name));
         }
-        let kubelet = cluster.known::<super::aks_cluster::AksIdentity>("kubeletIdentity");
-        let kubelet = match kubelet.and_then(|identity| identity.object_id) {
-            Some(id) => id.into(),
-            None if self.cx.preview() => PropertyValue::UNKNOWN,
-            None => PropertyValue::Null,
-        };
-        map.insert("kubeletObjectId".to_owned(), kubelet);
+        map.insert("kubeletObjectId".to_owned(), self.kubelet(cluster));
         PropertyValue::Map(map)
     }
 }

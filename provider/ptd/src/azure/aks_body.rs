@@ -171,17 +171,10 @@ pub(super) fn cluster_update(
         !(public && matches!(setting.input, "privateClusterPublicFqdn" | "privateDnsZone"))
     };
     let table: Vec<Setting> = CLUSTER_SETTINGS.iter().copied().filter(relevant).collect();
-    let differing = differing(&table, inputs, live);
-    let stuck = differing
-        .iter()
-        .filter(|s| s.fixed)
-        .map(|s| s.input)
-        .collect();
-    let mut changed: Vec<&'static str> = differing
-        .iter()
-        .filter(|s| !s.fixed)
-        .map(|s| s.input)
-        .collect();
+    let found = differing(&table, inputs, live);
+    let stuck = found.iter().filter(|s| s.fixed).map(|s| s.input).collect();
+    let mut changed: Vec<&'static str> =
+        found.iter().filter(|s| !s.fixed).map(|s| s.input).collect();
     let mut body = as_read(live);
     write(&table, inputs, &mut body, false);
     if provider {
