@@ -25,10 +25,13 @@ from . import outputs
 if typing.TYPE_CHECKING:
     import pulumi_ptd.aws as __aws
     aws = __aws
+    import pulumi_ptd.azure as __azure
+    azure = __azure
     import pulumi_ptd.config as __config
     config = __config
 else:
     aws = _utilities.lazy_import('pulumi_ptd.aws')
+    azure = _utilities.lazy_import('pulumi_ptd.azure')
     config = _utilities.lazy_import('pulumi_ptd.config')
 
 _utilities.register(
@@ -47,6 +50,23 @@ _utilities.register(
    "ptd:aws:SecretFields": "SecretFields",
    "ptd:aws:StateBucket": "StateBucket",
    "ptd:aws:WorkloadSecretFields": "WorkloadSecretFields"
+  }
+ },
+ {
+  "pkg": "ptd",
+  "mod": "azure",
+  "fqn": "pulumi_ptd.azure",
+  "classes": {
+   "ptd:azure:AgentPool": "AgentPool",
+   "ptd:azure:Aks": "Aks",
+   "ptd:azure:AksCluster": "AksCluster",
+   "ptd:azure:Bootstrap": "Bootstrap",
+   "ptd:azure:EncryptionKey": "EncryptionKey",
+   "ptd:azure:KeyVault": "KeyVault",
+   "ptd:azure:ResourceGroup": "ResourceGroup",
+   "ptd:azure:RoleAssignment": "RoleAssignment",
+   "ptd:azure:StateStorage": "StateStorage",
+   "ptd:azure:VaultSecret": "VaultSecret"
   }
  },
  {

@@ -20,6 +20,10 @@ from ._enums import *
 __all__ = [
     'AssumeRoleArgs',
     'AssumeRoleArgsDict',
+    'AzureConfigArgs',
+    'AzureConfigArgsDict',
+    'AzureEndpointsArgs',
+    'AzureEndpointsArgsDict',
     'CapacityNodes',
     'CapacityNodesDict',
     'CapacityReserve',
@@ -156,6 +160,427 @@ class AssumeRoleArgs:
     @tags.setter
     def tags(self, value: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]):
         pulumi.set(self, "tags", value)
+
+
+class AzureConfigArgsDict(TypedDict):
+    """
+    Access to Azure. Everything is optional: what is absent comes from the environment variables that the Azure providers of Pulumi and
+    Terraform read (`ARM_*`), then from those of Azure's SDKs (`AZURE_*`), and the last resort is the Azure CLI.
+
+    One way of authenticating is chosen, and no other is tried when it fails: the default chain if `useDefaultAzureCredential`, else a
+    client certificate, else a client secret, else an OIDC token, else a managed identity if `useMsi`, else the Azure CLI. All but the CLI
+    need `subscriptionId` and `tenantId`.
+    """
+    client_certificate_path: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    A PEM file with the service principal's certificate and its RSA key, unencrypted. Otherwise `ARM_CLIENT_CERTIFICATE_PATH`, then
+    `AZURE_CLIENT_CERTIFICATE_PATH`.
+    """
+    client_id: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The application (client) id of the service principal, or of a user-assigned managed identity. Otherwise `ARM_CLIENT_ID`, then
+    `AZURE_CLIENT_ID`.
+    """
+    client_secret: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The service principal's secret. Otherwise `ARM_CLIENT_SECRET`, then `AZURE_CLIENT_SECRET`.
+    """
+    endpoints: NotRequired[pulumi.Input[Optional['AzureEndpointsArgsDict']]]
+    """
+    Endpoints in place of the cloud's own.
+    """
+    environment: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The cloud: `public`, `usgovernment` or `china`. Otherwise `ARM_ENVIRONMENT`, `AZURE_ENVIRONMENT`, or `public`.
+    """
+    location: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The region for resources that name none, such as `eastus2`. Otherwise `ARM_LOCATION`.
+    """
+    oidc_audience: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The audience to ask for there. Otherwise `ARM_OIDC_AUDIENCE`, or `api://AzureADTokenExchange`.
+    """
+    oidc_request_token: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    What is shown there for a token. Otherwise `ARM_OIDC_REQUEST_TOKEN`, then `ACTIONS_ID_TOKEN_REQUEST_TOKEN`.
+    """
+    oidc_request_url: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Where the other provider gives a token, as in GitHub's workflows. Otherwise `ARM_OIDC_REQUEST_URL`, then
+    `ACTIONS_ID_TOKEN_REQUEST_URL`.
+    """
+    oidc_token: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The other provider's token. Otherwise `ARM_OIDC_TOKEN`.
+    """
+    oidc_token_file_path: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    A file that holds the other provider's token; it is read anew each time. Otherwise `ARM_OIDC_TOKEN_FILE_PATH`, then
+    `AZURE_FEDERATED_TOKEN_FILE`.
+    """
+    subscription_id: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The subscription to work in. Otherwise `ARM_SUBSCRIPTION_ID`, `AZURE_SUBSCRIPTION_ID`, or that of the Azure CLI.
+    """
+    tenant_id: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The Entra tenant that the credentials belong to. A subscription of another tenant is refused before the first write. Otherwise
+    `ARM_TENANT_ID`, `AZURE_TENANT_ID`, or that of the Azure CLI.
+    """
+    use_default_azure_credential: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    Whether to try, in this order and until one works: the service principal and the workload identity of the `AZURE_*` variables, the
+    managed identity, the Azure CLI. Otherwise `ARM_USE_DEFAULT_AZURE_CREDENTIAL`.
+    """
+    use_msi: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    Whether to authenticate as the machine's managed identity. Otherwise `ARM_USE_MSI`.
+    """
+    use_oidc: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    Whether to authenticate with a token of another identity provider (workload identity federation). Otherwise `ARM_USE_OIDC`. Where
+    `AZURE_FEDERATED_TOKEN_FILE` is set, as in AKS pods with workload identity, it is on.
+    """
+
+@pulumi.input_type
+class AzureConfigArgs:
+    def __init__(__self__, *,
+                 client_certificate_path: pulumi.Input[Optional[_builtins.str]] = None,
+                 client_id: pulumi.Input[Optional[_builtins.str]] = None,
+                 client_secret: pulumi.Input[Optional[_builtins.str]] = None,
+                 endpoints: pulumi.Input[Optional['AzureEndpointsArgs']] = None,
+                 environment: pulumi.Input[Optional[_builtins.str]] = None,
+                 location: pulumi.Input[Optional[_builtins.str]] = None,
+                 oidc_audience: pulumi.Input[Optional[_builtins.str]] = None,
+                 oidc_request_token: pulumi.Input[Optional[_builtins.str]] = None,
+                 oidc_request_url: pulumi.Input[Optional[_builtins.str]] = None,
+                 oidc_token: pulumi.Input[Optional[_builtins.str]] = None,
+                 oidc_token_file_path: pulumi.Input[Optional[_builtins.str]] = None,
+                 subscription_id: pulumi.Input[Optional[_builtins.str]] = None,
+                 tenant_id: pulumi.Input[Optional[_builtins.str]] = None,
+                 use_default_azure_credential: pulumi.Input[Optional[_builtins.bool]] = None,
+                 use_msi: pulumi.Input[Optional[_builtins.bool]] = None,
+                 use_oidc: pulumi.Input[Optional[_builtins.bool]] = None):
+        """
+        Access to Azure. Everything is optional: what is absent comes from the environment variables that the Azure providers of Pulumi and
+        Terraform read (`ARM_*`), then from those of Azure's SDKs (`AZURE_*`), and the last resort is the Azure CLI.
+
+        One way of authenticating is chosen, and no other is tried when it fails: the default chain if `useDefaultAzureCredential`, else a
+        client certificate, else a client secret, else an OIDC token, else a managed identity if `useMsi`, else the Azure CLI. All but the CLI
+        need `subscriptionId` and `tenantId`.
+
+        :param pulumi.Input[_builtins.str] client_certificate_path: A PEM file with the service principal's certificate and its RSA key, unencrypted. Otherwise `ARM_CLIENT_CERTIFICATE_PATH`, then
+               `AZURE_CLIENT_CERTIFICATE_PATH`.
+        :param pulumi.Input[_builtins.str] client_id: The application (client) id of the service principal, or of a user-assigned managed identity. Otherwise `ARM_CLIENT_ID`, then
+               `AZURE_CLIENT_ID`.
+        :param pulumi.Input[_builtins.str] client_secret: The service principal's secret. Otherwise `ARM_CLIENT_SECRET`, then `AZURE_CLIENT_SECRET`.
+        :param pulumi.Input['AzureEndpointsArgs'] endpoints: Endpoints in place of the cloud's own.
+        :param pulumi.Input[_builtins.str] environment: The cloud: `public`, `usgovernment` or `china`. Otherwise `ARM_ENVIRONMENT`, `AZURE_ENVIRONMENT`, or `public`.
+        :param pulumi.Input[_builtins.str] location: The region for resources that name none, such as `eastus2`. Otherwise `ARM_LOCATION`.
+        :param pulumi.Input[_builtins.str] oidc_audience: The audience to ask for there. Otherwise `ARM_OIDC_AUDIENCE`, or `api://AzureADTokenExchange`.
+        :param pulumi.Input[_builtins.str] oidc_request_token: What is shown there for a token. Otherwise `ARM_OIDC_REQUEST_TOKEN`, then `ACTIONS_ID_TOKEN_REQUEST_TOKEN`.
+        :param pulumi.Input[_builtins.str] oidc_request_url: Where the other provider gives a token, as in GitHub's workflows. Otherwise `ARM_OIDC_REQUEST_URL`, then
+               `ACTIONS_ID_TOKEN_REQUEST_URL`.
+        :param pulumi.Input[_builtins.str] oidc_token: The other provider's token. Otherwise `ARM_OIDC_TOKEN`.
+        :param pulumi.Input[_builtins.str] oidc_token_file_path: A file that holds the other provider's token; it is read anew each time. Otherwise `ARM_OIDC_TOKEN_FILE_PATH`, then
+               `AZURE_FEDERATED_TOKEN_FILE`.
+        :param pulumi.Input[_builtins.str] subscription_id: The subscription to work in. Otherwise `ARM_SUBSCRIPTION_ID`, `AZURE_SUBSCRIPTION_ID`, or that of the Azure CLI.
+        :param pulumi.Input[_builtins.str] tenant_id: The Entra tenant that the credentials belong to. A subscription of another tenant is refused before the first write. Otherwise
+               `ARM_TENANT_ID`, `AZURE_TENANT_ID`, or that of the Azure CLI.
+        :param pulumi.Input[_builtins.bool] use_default_azure_credential: Whether to try, in this order and until one works: the service principal and the workload identity of the `AZURE_*` variables, the
+               managed identity, the Azure CLI. Otherwise `ARM_USE_DEFAULT_AZURE_CREDENTIAL`.
+        :param pulumi.Input[_builtins.bool] use_msi: Whether to authenticate as the machine's managed identity. Otherwise `ARM_USE_MSI`.
+        :param pulumi.Input[_builtins.bool] use_oidc: Whether to authenticate with a token of another identity provider (workload identity federation). Otherwise `ARM_USE_OIDC`. Where
+               `AZURE_FEDERATED_TOKEN_FILE` is set, as in AKS pods with workload identity, it is on.
+        """
+        if client_certificate_path is not None:
+            pulumi.set(__self__, "client_certificate_path", client_certificate_path)
+        if client_id is not None:
+            pulumi.set(__self__, "client_id", client_id)
+        if client_secret is not None:
+            pulumi.set(__self__, "client_secret", client_secret)
+        if endpoints is not None:
+            pulumi.set(__self__, "endpoints", endpoints)
+        if environment is not None:
+            pulumi.set(__self__, "environment", environment)
+        if location is not None:
+            pulumi.set(__self__, "location", location)
+        if oidc_audience is not None:
+            pulumi.set(__self__, "oidc_audience", oidc_audience)
+        if oidc_request_token is not None:
+            pulumi.set(__self__, "oidc_request_token", oidc_request_token)
+        if oidc_request_url is not None:
+            pulumi.set(__self__, "oidc_request_url", oidc_request_url)
+        if oidc_token is not None:
+            pulumi.set(__self__, "oidc_token", oidc_token)
+        if oidc_token_file_path is not None:
+            pulumi.set(__self__, "oidc_token_file_path", oidc_token_file_path)
+        if subscription_id is not None:
+            pulumi.set(__self__, "subscription_id", subscription_id)
+        if tenant_id is not None:
+            pulumi.set(__self__, "tenant_id", tenant_id)
+        if use_default_azure_credential is not None:
+            pulumi.set(__self__, "use_default_azure_credential", use_default_azure_credential)
+        if use_msi is not None:
+            pulumi.set(__self__, "use_msi", use_msi)
+        if use_oidc is not None:
+            pulumi.set(__self__, "use_oidc", use_oidc)
+
+    @_builtins.property
+    @pulumi.getter(name="clientCertificatePath")
+    def client_certificate_path(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        A PEM file with the service principal's certificate and its RSA key, unencrypted. Otherwise `ARM_CLIENT_CERTIFICATE_PATH`, then
+        `AZURE_CLIENT_CERTIFICATE_PATH`.
+        """
+        return pulumi.get(self, "client_certificate_path")
+
+    @client_certificate_path.setter
+    def client_certificate_path(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "client_certificate_path", value)
+
+    @_builtins.property
+    @pulumi.getter(name="clientId")
+    def client_id(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The application (client) id of the service principal, or of a user-assigned managed identity. Otherwise `ARM_CLIENT_ID`, then
+        `AZURE_CLIENT_ID`.
+        """
+        return pulumi.get(self, "client_id")
+
+    @client_id.setter
+    def client_id(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "client_id", value)
+
+    @_builtins.property
+    @pulumi.getter(name="clientSecret")
+    def client_secret(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The service principal's secret. Otherwise `ARM_CLIENT_SECRET`, then `AZURE_CLIENT_SECRET`.
+        """
+        return pulumi.get(self, "client_secret")
+
+    @client_secret.setter
+    def client_secret(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "client_secret", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def endpoints(self) -> pulumi.Input[Optional['AzureEndpointsArgs']]:
+        """
+        Endpoints in place of the cloud's own.
+        """
+        return pulumi.get(self, "endpoints")
+
+    @endpoints.setter
+    def endpoints(self, value: pulumi.Input[Optional['AzureEndpointsArgs']]):
+        pulumi.set(self, "endpoints", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def environment(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The cloud: `public`, `usgovernment` or `china`. Otherwise `ARM_ENVIRONMENT`, `AZURE_ENVIRONMENT`, or `public`.
+        """
+        return pulumi.get(self, "environment")
+
+    @environment.setter
+    def environment(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "environment", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def location(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The region for resources that name none, such as `eastus2`. Otherwise `ARM_LOCATION`.
+        """
+        return pulumi.get(self, "location")
+
+    @location.setter
+    def location(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "location", value)
+
+    @_builtins.property
+    @pulumi.getter(name="oidcAudience")
+    def oidc_audience(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The audience to ask for there. Otherwise `ARM_OIDC_AUDIENCE`, or `api://AzureADTokenExchange`.
+        """
+        return pulumi.get(self, "oidc_audience")
+
+    @oidc_audience.setter
+    def oidc_audience(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "oidc_audience", value)
+
+    @_builtins.property
+    @pulumi.getter(name="oidcRequestToken")
+    def oidc_request_token(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        What is shown there for a token. Otherwise `ARM_OIDC_REQUEST_TOKEN`, then `ACTIONS_ID_TOKEN_REQUEST_TOKEN`.
+        """
+        return pulumi.get(self, "oidc_request_token")
+
+    @oidc_request_token.setter
+    def oidc_request_token(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "oidc_request_token", value)
+
+    @_builtins.property
+    @pulumi.getter(name="oidcRequestUrl")
+    def oidc_request_url(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Where the other provider gives a token, as in GitHub's workflows. Otherwise `ARM_OIDC_REQUEST_URL`, then
+        `ACTIONS_ID_TOKEN_REQUEST_URL`.
+        """
+        return pulumi.get(self, "oidc_request_url")
+
+    @oidc_request_url.setter
+    def oidc_request_url(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "oidc_request_url", value)
+
+    @_builtins.property
+    @pulumi.getter(name="oidcToken")
+    def oidc_token(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The other provider's token. Otherwise `ARM_OIDC_TOKEN`.
+        """
+        return pulumi.get(self, "oidc_token")
+
+    @oidc_token.setter
+    def oidc_token(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "oidc_token", value)
+
+    @_builtins.property
+    @pulumi.getter(name="oidcTokenFilePath")
+    def oidc_token_file_path(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        A file that holds the other provider's token; it is read anew each time. Otherwise `ARM_OIDC_TOKEN_FILE_PATH`, then
+        `AZURE_FEDERATED_TOKEN_FILE`.
+        """
+        return pulumi.get(self, "oidc_token_file_path")
+
+    @oidc_token_file_path.setter
+    def oidc_token_file_path(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "oidc_token_file_path", value)
+
+    @_builtins.property
+    @pulumi.getter(name="subscriptionId")
+    def subscription_id(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The subscription to work in. Otherwise `ARM_SUBSCRIPTION_ID`, `AZURE_SUBSCRIPTION_ID`, or that of the Azure CLI.
+        """
+        return pulumi.get(self, "subscription_id")
+
+    @subscription_id.setter
+    def subscription_id(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "subscription_id", value)
+
+    @_builtins.property
+    @pulumi.getter(name="tenantId")
+    def tenant_id(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The Entra tenant that the credentials belong to. A subscription of another tenant is refused before the first write. Otherwise
+        `ARM_TENANT_ID`, `AZURE_TENANT_ID`, or that of the Azure CLI.
+        """
+        return pulumi.get(self, "tenant_id")
+
+    @tenant_id.setter
+    def tenant_id(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "tenant_id", value)
+
+    @_builtins.property
+    @pulumi.getter(name="useDefaultAzureCredential")
+    def use_default_azure_credential(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether to try, in this order and until one works: the service principal and the workload identity of the `AZURE_*` variables, the
+        managed identity, the Azure CLI. Otherwise `ARM_USE_DEFAULT_AZURE_CREDENTIAL`.
+        """
+        return pulumi.get(self, "use_default_azure_credential")
+
+    @use_default_azure_credential.setter
+    def use_default_azure_credential(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "use_default_azure_credential", value)
+
+    @_builtins.property
+    @pulumi.getter(name="useMsi")
+    def use_msi(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether to authenticate as the machine's managed identity. Otherwise `ARM_USE_MSI`.
+        """
+        return pulumi.get(self, "use_msi")
+
+    @use_msi.setter
+    def use_msi(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "use_msi", value)
+
+    @_builtins.property
+    @pulumi.getter(name="useOidc")
+    def use_oidc(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether to authenticate with a token of another identity provider (workload identity federation). Otherwise `ARM_USE_OIDC`. Where
+        `AZURE_FEDERATED_TOKEN_FILE` is set, as in AKS pods with workload identity, it is on.
+        """
+        return pulumi.get(self, "use_oidc")
+
+    @use_oidc.setter
+    def use_oidc(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "use_oidc", value)
+
+
+class AzureEndpointsArgsDict(TypedDict):
+    """
+    Endpoints in place of the cloud's own: of a private cloud, or for a test. Their certificates must be trusted: additional authorities go
+    into the file that `REQUESTS_CA_BUNDLE` names, or replace the system's by `SSL_CERT_FILE`.
+    """
+    authority: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The URL of the token authority, without a tenant. Otherwise `AZURE_AUTHORITY_HOST`.
+    """
+    resource_manager: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The URL of Azure Resource Manager. Otherwise `ARM_ENDPOINT`.
+    """
+
+@pulumi.input_type
+class AzureEndpointsArgs:
+    def __init__(__self__, *,
+                 authority: pulumi.Input[Optional[_builtins.str]] = None,
+                 resource_manager: pulumi.Input[Optional[_builtins.str]] = None):
+        """
+        Endpoints in place of the cloud's own: of a private cloud, or for a test. Their certificates must be trusted: additional authorities go
+        into the file that `REQUESTS_CA_BUNDLE` names, or replace the system's by `SSL_CERT_FILE`.
+
+        :param pulumi.Input[_builtins.str] authority: The URL of the token authority, without a tenant. Otherwise `AZURE_AUTHORITY_HOST`.
+        :param pulumi.Input[_builtins.str] resource_manager: The URL of Azure Resource Manager. Otherwise `ARM_ENDPOINT`.
+        """
+        if authority is not None:
+            pulumi.set(__self__, "authority", authority)
+        if resource_manager is not None:
+            pulumi.set(__self__, "resource_manager", resource_manager)
+
+    @_builtins.property
+    @pulumi.getter
+    def authority(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The URL of the token authority, without a tenant. Otherwise `AZURE_AUTHORITY_HOST`.
+        """
+        return pulumi.get(self, "authority")
+
+    @authority.setter
+    def authority(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "authority", value)
+
+    @_builtins.property
+    @pulumi.getter(name="resourceManager")
+    def resource_manager(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The URL of Azure Resource Manager. Otherwise `ARM_ENDPOINT`.
+        """
+        return pulumi.get(self, "resource_manager")
+
+    @resource_manager.setter
+    def resource_manager(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "resource_manager", value)
 
 
 class CapacityNodesDict(TypedDict):

@@ -28,6 +28,8 @@ __all__ = [
     'AwsWorkloadSpec',
     'AzureClusterComponents',
     'AzureClusterSpec',
+    'AzureConfig',
+    'AzureEndpoints',
     'AzureNetwork',
     'AzureNodePool',
     'AzureWorkloadSpec',
@@ -2344,6 +2346,272 @@ class AzureClusterSpec(dict):
         Image of the Team Operator. Absent: the chart's own.
         """
         return pulumi.get(self, "team_operator_image")
+
+
+@pulumi.output_type
+class AzureConfig(dict):
+    """
+    Access to Azure. Everything is optional: what is absent comes from the environment variables that the Azure providers of Pulumi and
+    Terraform read (`ARM_*`), then from those of Azure's SDKs (`AZURE_*`), and the last resort is the Azure CLI.
+
+    One way of authenticating is chosen, and no other is tried when it fails: the default chain if `useDefaultAzureCredential`, else a
+    client certificate, else a client secret, else an OIDC token, else a managed identity if `useMsi`, else the Azure CLI. All but the CLI
+    need `subscriptionId` and `tenantId`.
+    """
+    def __init__(__self__, *,
+                 client_certificate_path: Optional[_builtins.str] = None,
+                 client_id: Optional[_builtins.str] = None,
+                 client_secret: Optional[_builtins.str] = None,
+                 endpoints: Optional['outputs.AzureEndpoints'] = None,
+                 environment: Optional[_builtins.str] = None,
+                 location: Optional[_builtins.str] = None,
+                 oidc_audience: Optional[_builtins.str] = None,
+                 oidc_request_token: Optional[_builtins.str] = None,
+                 oidc_request_url: Optional[_builtins.str] = None,
+                 oidc_token: Optional[_builtins.str] = None,
+                 oidc_token_file_path: Optional[_builtins.str] = None,
+                 subscription_id: Optional[_builtins.str] = None,
+                 tenant_id: Optional[_builtins.str] = None,
+                 use_default_azure_credential: Optional[_builtins.bool] = None,
+                 use_msi: Optional[_builtins.bool] = None,
+                 use_oidc: Optional[_builtins.bool] = None):
+        """
+        Access to Azure. Everything is optional: what is absent comes from the environment variables that the Azure providers of Pulumi and
+        Terraform read (`ARM_*`), then from those of Azure's SDKs (`AZURE_*`), and the last resort is the Azure CLI.
+
+        One way of authenticating is chosen, and no other is tried when it fails: the default chain if `useDefaultAzureCredential`, else a
+        client certificate, else a client secret, else an OIDC token, else a managed identity if `useMsi`, else the Azure CLI. All but the CLI
+        need `subscriptionId` and `tenantId`.
+
+        :param _builtins.str client_certificate_path: A PEM file with the service principal's certificate and its RSA key, unencrypted. Otherwise `ARM_CLIENT_CERTIFICATE_PATH`, then
+               `AZURE_CLIENT_CERTIFICATE_PATH`.
+        :param _builtins.str client_id: The application (client) id of the service principal, or of a user-assigned managed identity. Otherwise `ARM_CLIENT_ID`, then
+               `AZURE_CLIENT_ID`.
+        :param _builtins.str client_secret: The service principal's secret. Otherwise `ARM_CLIENT_SECRET`, then `AZURE_CLIENT_SECRET`.
+        :param 'AzureEndpoints' endpoints: Endpoints in place of the cloud's own.
+        :param _builtins.str environment: The cloud: `public`, `usgovernment` or `china`. Otherwise `ARM_ENVIRONMENT`, `AZURE_ENVIRONMENT`, or `public`.
+        :param _builtins.str location: The region for resources that name none, such as `eastus2`. Otherwise `ARM_LOCATION`.
+        :param _builtins.str oidc_audience: The audience to ask for there. Otherwise `ARM_OIDC_AUDIENCE`, or `api://AzureADTokenExchange`.
+        :param _builtins.str oidc_request_token: What is shown there for a token. Otherwise `ARM_OIDC_REQUEST_TOKEN`, then `ACTIONS_ID_TOKEN_REQUEST_TOKEN`.
+        :param _builtins.str oidc_request_url: Where the other provider gives a token, as in GitHub's workflows. Otherwise `ARM_OIDC_REQUEST_URL`, then
+               `ACTIONS_ID_TOKEN_REQUEST_URL`.
+        :param _builtins.str oidc_token: The other provider's token. Otherwise `ARM_OIDC_TOKEN`.
+        :param _builtins.str oidc_token_file_path: A file that holds the other provider's token; it is read anew each time. Otherwise `ARM_OIDC_TOKEN_FILE_PATH`, then
+               `AZURE_FEDERATED_TOKEN_FILE`.
+        :param _builtins.str subscription_id: The subscription to work in. Otherwise `ARM_SUBSCRIPTION_ID`, `AZURE_SUBSCRIPTION_ID`, or that of the Azure CLI.
+        :param _builtins.str tenant_id: The Entra tenant that the credentials belong to. A subscription of another tenant is refused before the first write. Otherwise
+               `ARM_TENANT_ID`, `AZURE_TENANT_ID`, or that of the Azure CLI.
+        :param _builtins.bool use_default_azure_credential: Whether to try, in this order and until one works: the service principal and the workload identity of the `AZURE_*` variables, the
+               managed identity, the Azure CLI. Otherwise `ARM_USE_DEFAULT_AZURE_CREDENTIAL`.
+        :param _builtins.bool use_msi: Whether to authenticate as the machine's managed identity. Otherwise `ARM_USE_MSI`.
+        :param _builtins.bool use_oidc: Whether to authenticate with a token of another identity provider (workload identity federation). Otherwise `ARM_USE_OIDC`. Where
+               `AZURE_FEDERATED_TOKEN_FILE` is set, as in AKS pods with workload identity, it is on.
+        """
+        if client_certificate_path is not None:
+            pulumi.set(__self__, "client_certificate_path", client_certificate_path)
+        if client_id is not None:
+            pulumi.set(__self__, "client_id", client_id)
+        if client_secret is not None:
+            pulumi.set(__self__, "client_secret", client_secret)
+        if endpoints is not None:
+            pulumi.set(__self__, "endpoints", endpoints)
+        if environment is not None:
+            pulumi.set(__self__, "environment", environment)
+        if location is not None:
+            pulumi.set(__self__, "location", location)
+        if oidc_audience is not None:
+            pulumi.set(__self__, "oidc_audience", oidc_audience)
+        if oidc_request_token is not None:
+            pulumi.set(__self__, "oidc_request_token", oidc_request_token)
+        if oidc_request_url is not None:
+            pulumi.set(__self__, "oidc_request_url", oidc_request_url)
+        if oidc_token is not None:
+            pulumi.set(__self__, "oidc_token", oidc_token)
+        if oidc_token_file_path is not None:
+            pulumi.set(__self__, "oidc_token_file_path", oidc_token_file_path)
+        if subscription_id is not None:
+            pulumi.set(__self__, "subscription_id", subscription_id)
+        if tenant_id is not None:
+            pulumi.set(__self__, "tenant_id", tenant_id)
+        if use_default_azure_credential is not None:
+            pulumi.set(__self__, "use_default_azure_credential", use_default_azure_credential)
+        if use_msi is not None:
+            pulumi.set(__self__, "use_msi", use_msi)
+        if use_oidc is not None:
+            pulumi.set(__self__, "use_oidc", use_oidc)
+
+    @_builtins.property
+    @pulumi.getter(name="clientCertificatePath")
+    def client_certificate_path(self) -> Optional[_builtins.str]:
+        """
+        A PEM file with the service principal's certificate and its RSA key, unencrypted. Otherwise `ARM_CLIENT_CERTIFICATE_PATH`, then
+        `AZURE_CLIENT_CERTIFICATE_PATH`.
+        """
+        return pulumi.get(self, "client_certificate_path")
+
+    @_builtins.property
+    @pulumi.getter(name="clientId")
+    def client_id(self) -> Optional[_builtins.str]:
+        """
+        The application (client) id of the service principal, or of a user-assigned managed identity. Otherwise `ARM_CLIENT_ID`, then
+        `AZURE_CLIENT_ID`.
+        """
+        return pulumi.get(self, "client_id")
+
+    @_builtins.property
+    @pulumi.getter(name="clientSecret")
+    def client_secret(self) -> Optional[_builtins.str]:
+        """
+        The service principal's secret. Otherwise `ARM_CLIENT_SECRET`, then `AZURE_CLIENT_SECRET`.
+        """
+        return pulumi.get(self, "client_secret")
+
+    @_builtins.property
+    @pulumi.getter
+    def endpoints(self) -> Optional['outputs.AzureEndpoints']:
+        """
+        Endpoints in place of the cloud's own.
+        """
+        return pulumi.get(self, "endpoints")
+
+    @_builtins.property
+    @pulumi.getter
+    def environment(self) -> Optional[_builtins.str]:
+        """
+        The cloud: `public`, `usgovernment` or `china`. Otherwise `ARM_ENVIRONMENT`, `AZURE_ENVIRONMENT`, or `public`.
+        """
+        return pulumi.get(self, "environment")
+
+    @_builtins.property
+    @pulumi.getter
+    def location(self) -> Optional[_builtins.str]:
+        """
+        The region for resources that name none, such as `eastus2`. Otherwise `ARM_LOCATION`.
+        """
+        return pulumi.get(self, "location")
+
+    @_builtins.property
+    @pulumi.getter(name="oidcAudience")
+    def oidc_audience(self) -> Optional[_builtins.str]:
+        """
+        The audience to ask for there. Otherwise `ARM_OIDC_AUDIENCE`, or `api://AzureADTokenExchange`.
+        """
+        return pulumi.get(self, "oidc_audience")
+
+    @_builtins.property
+    @pulumi.getter(name="oidcRequestToken")
+    def oidc_request_token(self) -> Optional[_builtins.str]:
+        """
+        What is shown there for a token. Otherwise `ARM_OIDC_REQUEST_TOKEN`, then `ACTIONS_ID_TOKEN_REQUEST_TOKEN`.
+        """
+        return pulumi.get(self, "oidc_request_token")
+
+    @_builtins.property
+    @pulumi.getter(name="oidcRequestUrl")
+    def oidc_request_url(self) -> Optional[_builtins.str]:
+        """
+        Where the other provider gives a token, as in GitHub's workflows. Otherwise `ARM_OIDC_REQUEST_URL`, then
+        `ACTIONS_ID_TOKEN_REQUEST_URL`.
+        """
+        return pulumi.get(self, "oidc_request_url")
+
+    @_builtins.property
+    @pulumi.getter(name="oidcToken")
+    def oidc_token(self) -> Optional[_builtins.str]:
+        """
+        The other provider's token. Otherwise `ARM_OIDC_TOKEN`.
+        """
+        return pulumi.get(self, "oidc_token")
+
+    @_builtins.property
+    @pulumi.getter(name="oidcTokenFilePath")
+    def oidc_token_file_path(self) -> Optional[_builtins.str]:
+        """
+        A file that holds the other provider's token; it is read anew each time. Otherwise `ARM_OIDC_TOKEN_FILE_PATH`, then
+        `AZURE_FEDERATED_TOKEN_FILE`.
+        """
+        return pulumi.get(self, "oidc_token_file_path")
+
+    @_builtins.property
+    @pulumi.getter(name="subscriptionId")
+    def subscription_id(self) -> Optional[_builtins.str]:
+        """
+        The subscription to work in. Otherwise `ARM_SUBSCRIPTION_ID`, `AZURE_SUBSCRIPTION_ID`, or that of the Azure CLI.
+        """
+        return pulumi.get(self, "subscription_id")
+
+    @_builtins.property
+    @pulumi.getter(name="tenantId")
+    def tenant_id(self) -> Optional[_builtins.str]:
+        """
+        The Entra tenant that the credentials belong to. A subscription of another tenant is refused before the first write. Otherwise
+        `ARM_TENANT_ID`, `AZURE_TENANT_ID`, or that of the Azure CLI.
+        """
+        return pulumi.get(self, "tenant_id")
+
+    @_builtins.property
+    @pulumi.getter(name="useDefaultAzureCredential")
+    def use_default_azure_credential(self) -> Optional[_builtins.bool]:
+        """
+        Whether to try, in this order and until one works: the service principal and the workload identity of the `AZURE_*` variables, the
+        managed identity, the Azure CLI. Otherwise `ARM_USE_DEFAULT_AZURE_CREDENTIAL`.
+        """
+        return pulumi.get(self, "use_default_azure_credential")
+
+    @_builtins.property
+    @pulumi.getter(name="useMsi")
+    def use_msi(self) -> Optional[_builtins.bool]:
+        """
+        Whether to authenticate as the machine's managed identity. Otherwise `ARM_USE_MSI`.
+        """
+        return pulumi.get(self, "use_msi")
+
+    @_builtins.property
+    @pulumi.getter(name="useOidc")
+    def use_oidc(self) -> Optional[_builtins.bool]:
+        """
+        Whether to authenticate with a token of another identity provider (workload identity federation). Otherwise `ARM_USE_OIDC`. Where
+        `AZURE_FEDERATED_TOKEN_FILE` is set, as in AKS pods with workload identity, it is on.
+        """
+        return pulumi.get(self, "use_oidc")
+
+
+@pulumi.output_type
+class AzureEndpoints(dict):
+    """
+    Endpoints in place of the cloud's own: of a private cloud, or for a test. Their certificates must be trusted: additional authorities go
+    into the file that `REQUESTS_CA_BUNDLE` names, or replace the system's by `SSL_CERT_FILE`.
+    """
+    def __init__(__self__, *,
+                 authority: Optional[_builtins.str] = None,
+                 resource_manager: Optional[_builtins.str] = None):
+        """
+        Endpoints in place of the cloud's own: of a private cloud, or for a test. Their certificates must be trusted: additional authorities go
+        into the file that `REQUESTS_CA_BUNDLE` names, or replace the system's by `SSL_CERT_FILE`.
+
+        :param _builtins.str authority: The URL of the token authority, without a tenant. Otherwise `AZURE_AUTHORITY_HOST`.
+        :param _builtins.str resource_manager: The URL of Azure Resource Manager. Otherwise `ARM_ENDPOINT`.
+        """
+        if authority is not None:
+            pulumi.set(__self__, "authority", authority)
+        if resource_manager is not None:
+            pulumi.set(__self__, "resource_manager", resource_manager)
+
+    @_builtins.property
+    @pulumi.getter
+    def authority(self) -> Optional[_builtins.str]:
+        """
+        The URL of the token authority, without a tenant. Otherwise `AZURE_AUTHORITY_HOST`.
+        """
+        return pulumi.get(self, "authority")
+
+    @_builtins.property
+    @pulumi.getter(name="resourceManager")
+    def resource_manager(self) -> Optional[_builtins.str]:
+        """
+        The URL of Azure Resource Manager. Otherwise `ARM_ENDPOINT`.
+        """
+        return pulumi.get(self, "resource_manager")
 
 
 @pulumi.output_type

@@ -22,6 +22,7 @@ class ProviderArgs:
     def __init__(__self__, *,
                  allowed_account_ids: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  assume_role: pulumi.Input[Optional['AssumeRoleArgs']] = None,
+                 azure: pulumi.Input[Optional['AzureConfigArgs']] = None,
                  connect_timeout_seconds: pulumi.Input[Optional[_builtins.int]] = None,
                  default_tags: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  endpoint_url: pulumi.Input[Optional[_builtins.str]] = None,
@@ -39,6 +40,8 @@ class ProviderArgs:
 
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] allowed_account_ids: The AWS account ids in which anything may be changed. Credentials that belong to any other account are refused before the first write.
         :param pulumi.Input['AssumeRoleArgs'] assume_role: A role to assume with the credentials found, with or without a profile. The role's credentials are renewed before they expire.
+        :param pulumi.Input['AzureConfigArgs'] azure: Access to Azure, for the resources of the module `azure`. `defaultTags`, `ignoreTagKeys`, `maxRetries` and the timeouts hold there too;
+               `/` in the keys of default tags becomes `:`, as Azure has it.
         :param pulumi.Input[_builtins.int] connect_timeout_seconds: How many seconds opening a connection may take, 1 to 3600. The default is 5.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] default_tags: Tags for every resource that can carry tags. A resource's own tag of the same key wins.
         :param pulumi.Input[_builtins.str] endpoint_url: The URL of an endpoint to use for all services in place of AWS's own, for example that of an emulator. Otherwise `AWS_ENDPOINT_URL`, or the
@@ -60,6 +63,8 @@ class ProviderArgs:
             pulumi.set(__self__, "allowed_account_ids", allowed_account_ids)
         if assume_role is not None:
             pulumi.set(__self__, "assume_role", assume_role)
+        if azure is not None:
+            pulumi.set(__self__, "azure", azure)
         if connect_timeout_seconds is not None:
             pulumi.set(__self__, "connect_timeout_seconds", connect_timeout_seconds)
         if default_tags is not None:
@@ -110,6 +115,19 @@ class ProviderArgs:
     @assume_role.setter
     def assume_role(self, value: pulumi.Input[Optional['AssumeRoleArgs']]):
         pulumi.set(self, "assume_role", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def azure(self) -> pulumi.Input[Optional['AzureConfigArgs']]:
+        """
+        Access to Azure, for the resources of the module `azure`. `defaultTags`, `ignoreTagKeys`, `maxRetries` and the timeouts hold there too;
+        `/` in the keys of default tags becomes `:`, as Azure has it.
+        """
+        return pulumi.get(self, "azure")
+
+    @azure.setter
+    def azure(self, value: pulumi.Input[Optional['AzureConfigArgs']]):
+        pulumi.set(self, "azure", value)
 
     @_builtins.property
     @pulumi.getter(name="connectTimeoutSeconds")
@@ -268,6 +286,7 @@ class Provider(pulumi.ProviderResource):
                  opts: Optional[pulumi.ResourceOptions] = None,
                  allowed_account_ids: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  assume_role: pulumi.Input[Optional[Union['AssumeRoleArgs', 'AssumeRoleArgsDict']]] = None,
+                 azure: pulumi.Input[Optional[Union['AzureConfigArgs', 'AzureConfigArgsDict']]] = None,
                  connect_timeout_seconds: pulumi.Input[Optional[_builtins.int]] = None,
                  default_tags: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  endpoint_url: pulumi.Input[Optional[_builtins.str]] = None,
@@ -288,6 +307,8 @@ class Provider(pulumi.ProviderResource):
         :param pulumi.ResourceOptions opts: Options for the resource.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] allowed_account_ids: The AWS account ids in which anything may be changed. Credentials that belong to any other account are refused before the first write.
         :param pulumi.Input[Union['AssumeRoleArgs', 'AssumeRoleArgsDict']] assume_role: A role to assume with the credentials found, with or without a profile. The role's credentials are renewed before they expire.
+        :param pulumi.Input[Union['AzureConfigArgs', 'AzureConfigArgsDict']] azure: Access to Azure, for the resources of the module `azure`. `defaultTags`, `ignoreTagKeys`, `maxRetries` and the timeouts hold there too;
+               `/` in the keys of default tags becomes `:`, as Azure has it.
         :param pulumi.Input[_builtins.int] connect_timeout_seconds: How many seconds opening a connection may take, 1 to 3600. The default is 5.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] default_tags: Tags for every resource that can carry tags. A resource's own tag of the same key wins.
         :param pulumi.Input[_builtins.str] endpoint_url: The URL of an endpoint to use for all services in place of AWS's own, for example that of an emulator. Otherwise `AWS_ENDPOINT_URL`, or the
@@ -331,6 +352,7 @@ class Provider(pulumi.ProviderResource):
                  opts: Optional[pulumi.ResourceOptions] = None,
                  allowed_account_ids: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  assume_role: pulumi.Input[Optional[Union['AssumeRoleArgs', 'AssumeRoleArgsDict']]] = None,
+                 azure: pulumi.Input[Optional[Union['AzureConfigArgs', 'AzureConfigArgsDict']]] = None,
                  connect_timeout_seconds: pulumi.Input[Optional[_builtins.int]] = None,
                  default_tags: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  endpoint_url: pulumi.Input[Optional[_builtins.str]] = None,
@@ -354,6 +376,7 @@ class Provider(pulumi.ProviderResource):
 
             __props__.__dict__["allowed_account_ids"] = pulumi.Output.from_input(allowed_account_ids).apply(pulumi.runtime.to_json) if allowed_account_ids is not None else None
             __props__.__dict__["assume_role"] = pulumi.Output.from_input(assume_role).apply(pulumi.runtime.to_json) if assume_role is not None else None
+            __props__.__dict__["azure"] = pulumi.Output.secret(azure).apply(pulumi.runtime.to_json) if azure is not None else None
             __props__.__dict__["connect_timeout_seconds"] = pulumi.Output.from_input(connect_timeout_seconds).apply(pulumi.runtime.to_json) if connect_timeout_seconds is not None else None
             __props__.__dict__["default_tags"] = pulumi.Output.from_input(default_tags).apply(pulumi.runtime.to_json) if default_tags is not None else None
             __props__.__dict__["endpoint_url"] = endpoint_url

@@ -25,6 +25,12 @@ assumeRole: Optional[str]
 A role to assume with the credentials found, with or without a profile. The role's credentials are renewed before they expire.
 """
 
+azure: Optional[str]
+"""
+Access to Azure, for the resources of the module `azure`. `defaultTags`, `ignoreTagKeys`, `maxRetries` and the timeouts hold there too;
+`/` in the keys of default tags becomes `:`, as Azure has it.
+"""
+
 connectTimeoutSeconds: Optional[int]
 """
 How many seconds opening a connection may take, 1 to 3600. The default is 5.

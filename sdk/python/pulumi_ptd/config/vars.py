@@ -36,6 +36,14 @@ class _ExportableConfig(types.ModuleType):
         return __config__.get('assumeRole')
 
     @_builtins.property
+    def azure(self) -> Optional[str]:
+        """
+        Access to Azure, for the resources of the module `azure`. `defaultTags`, `ignoreTagKeys`, `maxRetries` and the timeouts hold there too;
+        `/` in the keys of default tags becomes `:`, as Azure has it.
+        """
+        return __config__.get('azure')
+
+    @_builtins.property
     def connect_timeout_seconds(self) -> Optional[int]:
         """
         How many seconds opening a connection may take, 1 to 3600. The default is 5.
