@@ -1,4 +1,4 @@
-# Needs Rust, Go and Python 3. Everything else is fetched by name, pinned, into this checkout
+# Needs Rust, Go and Python 3; the tests of the SDKs Node.js, npm, Java and Maven too. Everything else is fetched by name, pinned, into this checkout
 # (.tools, .venv, target) or into the cache of the language's own package manager.
 
 SHELL := bash
@@ -14,6 +14,8 @@ EXAMPLE ?= examples/aws-bootstrap
 PIPELINE ?= one-program
 # Which tests, and how: make pytest PYTEST="tests/test_bootstrap.py -k import"
 PYTEST ?= -n 2 --dist worksteal tests
+# Which archives `make dist` builds; linux-amd64 linux-arm64, say. This machine's, when none is named.
+PLATFORMS ?=
 # What is measured, and how: make bench BENCH="bootstrap --tls --sizes 50"
 BENCH ?=
 
@@ -22,7 +24,7 @@ DENY_VERSION := 0.20.2
 PLUGIN := target/debug/pulumi-resource-ptd
 VENV := .venv/.installed
 
-.PHONY: help build test-provider tools workload-tools workload-env workload-env-down venv lint deny schema sdk check-generated cargo-test pytest test bench demo demo-down demo-pipeline demo-pipeline-down clean
+.PHONY: help build test-provider tools workload-tools workload-env workload-env-down venv lint deny schema sdk check-generated docs cargo-test pytest test bench dist dist-check demo demo-down demo-pipeline demo-pipeline-down clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | awk -F '\t' '{ printf "make %-18s %s\n", $$1, $$2 }'
@@ -81,13 +83,14 @@ schema: build ## schema.json, from the plugin
 	@$(PLUGIN) schema >.schema.json.new && mv .schema.json.new schema.json
 
 sdk: schema tools ## the SDKs, from schema.json
-	@.tools/bin/gensdk -schema schema.json -out sdk python
+	@.tools/bin/gensdk -schema schema.json -out sdk
 
 check-generated: build tools
 	@$(PLUGIN) schema | diff -u schema.json - || { echo "schema.json is stale: run make sdk"; exit 1; }
-	@.tools/bin/gensdk -check -schema schema.json -out sdk python
+	@.tools/bin/gensdk -check -schema schema.json -out sdk
 	@found=$$(PATH="$(CURDIR)/.tools/bin:$$PATH" PULUMI_HOME="$(CURDIR)/.tools/home" PULUMI_SKIP_UPDATE_CHECK=true \
 		pulumi schema check schema.json 2>&1); [ -z "$$found" ] || { echo "$$found"; exit 1; }
+	@$(PYTHON) tools/schema_compat.py
 
 cargo-test: tools
 	$(CARGO) test --quiet --locked --workspace
@@ -95,12 +98,24 @@ cargo-test: tools
 pytest: build test-provider tools workload-tools venv .venv/.sdk ## the end-to-end tests alone
 	.venv/bin/python -m pytest -c tests/pytest.ini --rootdir . $(PYTEST)
 
+docs: venv ## the site of docs/ into target/site, every warning an error
+	@.venv/bin/python -m sphinx -q -W --keep-going -n -j 2 -d target/site.doctrees -b html docs target/site
+	@echo "target/site/index.html"
+
 test: ## everything CI runs
 	@$(MAKE) lint
 	@$(MAKE) deny
 	@$(MAKE) cargo-test
 	@$(MAKE) check-generated
+	@$(MAKE) docs
 	@$(MAKE) pytest
+
+dist: venv ## the plugin's archive, its checksums and bill of materials, and the SDKs' packages, into dist
+	@.venv/bin/python tools/dist.py $(foreach platform,$(PLATFORMS),--platform $(platform))
+	@.venv/bin/python tools/pack_sdks.py dist/sdks
+
+dist-check: venv ## whether two builds of what is committed give the same archive; five minutes or ten
+	@.venv/bin/python tools/dist.py --check
 
 bench: tools venv .venv/.sdk ## speed and size of the release build beside what must be reached; on a quiet machine
 	@$(CARGO) build --quiet --release --locked -p ptd --bin pulumi-resource-ptd
@@ -120,5 +135,5 @@ demo-pipeline-down: ## destroy it and stop the servers
 	@tools/demo_pipeline.sh down
 
 clean: demo-down demo-pipeline-down ## remove everything built, fetched or started here
-	@rm -rf .tools .venv .demo .demo-pipeline .pytest_cache .mypy_cache
+	@rm -rf dist .tools .venv .demo .demo-pipeline .pytest_cache .mypy_cache
 	@$(CARGO) clean --quiet

@@ -276,9 +276,15 @@ def test_a_failing_step_stops_those_that_wait_for_it_alone(pipeline):
     failed = outer.up("--continue-on-error", fails=True)
     assert f"organization/{project('eks')}/{TARGET}" in failed.text
     assert pipeline.updates("postgres_config") == 1 and project("clusters") not in pipeline.stacks()
+    (table,) = [text for text in failed.messages("info") if "result" in text and "changes" in text]
+    rows = {line.split()[0]: line for line in table.splitlines() if line.strip()}
+    assert rows["persistent"].split()[1] == "succeeded" and rows["eks"].split()[1] == "failed"
+    assert rows["eks"].endswith("…") and rows["clusters"].endswith("not run") and rows["sites"].endswith("not run")
     pipeline.outer.file("programs/eks/Pulumi.yaml", good)
-    outer.up()
+    done = outer.up()
     assert pipeline.updates("sites") == 1 and pipeline.updates("postgres_config") == 1
+    assert any("postgres_config  unchanged" in text for text in done.messages("info"))
+    assert not any("unchanged" in text for text in outer.up().messages("info"))
 
 
 def test_custom_steps_run_where_the_manifest_puts_them(pipeline):
@@ -387,6 +393,25 @@ def test_the_reprise_runs_persistent_again_at_the_end(pipeline):
     assert not outer.up().changes
     outer.destroy()
     assert pipeline.stacks() == []
+
+
+def test_the_secret_has_what_the_reprise_finds(pipeline, boto):
+    consent = {"stateBucket": {"forceDestroy": True}, "encryptionKey": {"allowDelete": True}, "secrets": {"allowDelete": True}}
+    outer = pipeline.write(bootstrap=consent, workloadSecret=True, persistentReprise=True).init()
+    pipeline.timed("sites")
+    pipeline.timed("persistent")
+    program = outer.folder / "programs/persistent/__main__.py"
+    late = f"""
+if pathlib.Path({str(pipeline.log)!r}, "sites.json").exists():
+    pulumi.export("fs_dns_name", "late.example.com")
+"""
+    program.write_text(program.read_text() + late)
+    outer.up()
+    assert workload_secret(boto)["fs-dns-name"] == "late.example.com"
+    assert workload_secret(boto)["mimir-password"] == SECRET
+    assert not outer.up().changes
+    outer.destroy()
+    assert outer.resources() == [] and pipeline.stacks() == []
 
 
 # What is refused before anything happens.

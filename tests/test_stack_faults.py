@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -41,6 +43,15 @@ def inner_processes(pipeline) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def kill_updates(pipeline) -> None:
+    """Kills the inner CLI."""
+    for pid in inner_processes(pipeline):
+        with contextlib.suppress(FileNotFoundError):
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if command[0].endswith(b"pulumi") and b"up" in command:
+                os.kill(pid, signal.SIGKILL)
 
 
 def locks(pipeline) -> list[Path]:
@@ -114,10 +125,7 @@ def test_after_a_kill_nothing_is_left_and_the_next_update_converges(pipeline, vi
     elif victim == "outer":
         os.killpg(process.pid, signal.SIGKILL)
     else:
-        for pid in inner_processes(pipeline):
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            if command[0].endswith(b"pulumi") and b"up" in command:
-                os.kill(pid, signal.SIGKILL)
+        kill_updates(pipeline)
     process.communicate(timeout=120)
     assert process.returncode != 0
     until(lambda: not inner_processes(pipeline))
@@ -215,3 +223,125 @@ def test_a_stack_that_was_removed_by_hand_is_made_anew(pipeline):
     inputs["triggers"] = {"again": 1}
     assert "is made anew" in pipeline.write().up().text
     assert outer.resource("web")["type"] == STACK and len(pipeline.updates("web")) == 1
+
+
+@pytest.mark.parametrize("victim", ["inner", "outer"])
+def test_a_kill_at_any_step_loses_nothing(pipeline, victim):
+    """Every step of a pipeline is killed once, and the next run goes on from there."""
+    names = ["one", "two", "three", "four"]
+    for at, name in enumerate(names):
+        program = PASSES.replace('"begun"', f'"{name}.begun"').replace('"go"', f'"{name}.go"').replace('"hello"', repr(name))
+        pipeline.inner(name, program, options={"dependsOn": [f"${{{names[at - 1]}}}"]} if at else None, cancelStaleLock=True)
+    outer = pipeline.write(last="${four.outputs.greeting}").init()
+    for name in names:
+        process = outer.start("up", "--yes", "--skip-preview")
+        until((outer.folder / f"{name}.begun").exists)
+        if victim == "outer":
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            kill_updates(pipeline)
+        process.communicate(timeout=120)
+        assert process.returncode != 0
+        until(lambda: not inner_processes(pipeline))
+        (outer.folder / f"{name}.go").touch()
+        if victim == "outer":
+            outer.cancel_lock()
+    outer.up()
+    assert outer.outputs() == {"last": "four"} and locks(pipeline) == []
+    # What was done before a kill was not done again after it.
+    done = [[update["result"] for update in pipeline.updates(name)].count("succeeded") for name in names]
+    assert done == [1, 1, 1, 1]
+    assert not outer.up().changes
+
+
+@pytest.fixture
+def other_cli(pipeline, tmp_path):
+    """Puts a shell script in the place of the CLI that runs inner stacks."""
+    real = shutil.which("pulumi", path=pipeline.outer.env["PATH"])
+    folder = tmp_path / "other-cli"
+    folder.mkdir()
+
+    def place(text: str) -> str:
+        file = folder / "pulumi"
+        file.write_text(f"#!/bin/sh\n{text}\nexec {real} \"$@\"\n")
+        file.chmod(0o755)
+        return f"{folder}{os.pathsep}{pipeline.outer.env['PATH']}"
+
+    return place
+
+
+@pytest.mark.parametrize(
+    ("script", "texts"),
+    [
+        ('[ "$1" = version ] && echo v3.100.0 && exit', ["3.100.0", "install the Pulumi CLI"]),
+        # The kernel refuses to let any file of the inner run grow: to a program, that is a full disk.
+        ('[ "$1" = up ] && ulimit -f 0', ["file too large"]),
+    ],
+    ids=["old", "full"],
+)
+def test_a_cli_that_cannot_work_is_told_and_the_next_update_converges(pipeline, other_cli, script, texts):
+    given = pipeline.inner("web")
+    outer = pipeline.write(greeting="${web.outputs.greeting}").init()
+    outer.up()
+    pipeline.project("web", changed("new"))
+    environment = given["environment"]
+    given["environment"] = environment | {"PATH": other_cli(script)}
+    failed = pipeline.write().up(fails=True)
+    for text in ["web", *texts]:
+        assert text in failed.text, failed.text
+    given["environment"] = environment
+    pipeline.write(greeting="${web.outputs.greeting}").up()
+    assert outer.outputs() == {"greeting": "new"} and locks(pipeline) == []
+
+
+def test_a_language_that_is_not_there_and_a_project_that_is_gone(pipeline):
+    pipeline.inner("web")
+    outer = pipeline.write(greeting="${web.outputs.greeting}").init()
+    outer.up()
+    project = outer.folder / "web/Pulumi.yaml"
+    project.write_text("name: web\nruntime: cobol\n")
+    assert "pulumi-language-cobol" in outer.up(fails=True).text
+    project.unlink()
+    failed = outer.up(fails=True)
+    assert "directory" in failed.text and "web" in failed.text
+    pipeline.project("web", changed("new"))
+    outer.up()
+    assert outer.outputs() == {"greeting": "new"}
+
+
+def test_an_output_of_another_type_reaches_who_takes_it(pipeline):
+    pipeline.inner("one", {"outputs": {"value": "text"}})
+    pipeline.inner("two", {"config": {"value": {"type": "object"}}, "outputs": {"seen": "${value}"}},
+                   config={"value": {"given": "${one.outputs.value}"}})
+    outer = pipeline.write(seen="${two.outputs.seen}").init()
+    outer.up()
+    assert outer.outputs() == {"seen": {"given": "text"}}
+    pipeline.project("one", {"outputs": {"value": {"a": [1, True]}}})
+    outer.up()
+    assert outer.outputs() == {"seen": {"given": {"a": [1, True]}}}
+
+
+def test_no_process_of_a_run_has_a_secret_in_its_arguments(pipeline, tmp_path):
+    """Nor has any file that it leaves."""
+    secret = "s3cr3t-in-no-command-line-0123"
+    program = PASSES + 'pulumi.export("password", pulumi.Config().require_secret("password"))\n'
+    pipeline.inner("web", program, config={"password": {"fn::secret": secret}})
+    pipeline.inner("next", config={"password": "${web.outputs.password}"})
+    outer = pipeline.write().init()
+    outer.env["TMPDIR"] = str(tmp_path / "tmp")
+    (tmp_path / "tmp").mkdir()
+    process = outer.start("up", "--yes", "--skip-preview", "--event-log", str(tmp_path / "events.json"))
+    seen: set[bytes] = set()
+    while process.poll() is None:
+        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                seen.add(entry.read_bytes())
+        if (outer.folder / "begun").exists():
+            (outer.folder / "go").touch()
+    out, err = process.communicate()
+    assert process.returncode == 0, out + err
+    assert any({b"config", b"set", b"--secret"} <= set(line.split(b"\0")) for line in seen), "the call that takes the secret was seen"
+    assert not any(secret.encode() in line for line in seen)
+    given = outer.folder / "Pulumi.yaml"
+    left = [path for path in tmp_path.rglob("*") if path.is_file() and path != given and secret.encode() in path.read_bytes()]
+    assert left == [] and secret not in out + err

@@ -70,7 +70,7 @@ def test_a_bad_schema_or_language_is_refused(generate, tmp_path):
     broken["resources"]["demo:aws:One"]["properties"]["size"] = {"$ref": "#/types/demo:aws:None"}
     refused = generate(broken)
     assert refused.returncode == 1 and "demo:aws:None" in refused.stderr
-    assert "go, nodejs, python" in generate(schema("One"), "cobol").stderr
+    assert "go, java, nodejs, python" in generate(schema("One"), "cobol").stderr
     assert not (tmp_path / "sdk").exists()
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds what the tests and the demo need and no package registry serves ready-made, into .tools/bin:
-# the Pulumi CLI and its YAML language host (unless a CLI on PATH is new enough), and the SDK generator.
+# the Pulumi CLI and its YAML language host (unless a CLI on PATH is new enough), and the SDK generators.
 # Takes 4 to 7 minutes on two cores the first time; nothing when nothing changed.
 set -euo pipefail
 
@@ -27,12 +27,14 @@ else
     source="Pulumi CLI $pulumi in .tools"
 fi
 
-state=$(cat go.mod go.sum cmd/gensdk/*.go build.sh | cksum; go version; echo "${wanted[*]}")
+state=$(cat go.mod go.sum cmd/gensdk/*.go java/go.mod java/go.sum java/gensdk-java/*.go build.sh | cksum; go version; echo "${wanted[*]}")
 if [ "$(cat "$bin/.state" 2>/dev/null)" != "$state" ]; then
     echo "building ${wanted[*]##*/} (minutes, the first time)"
     CGO_ENABLED=0 go build -trimpath \
         -ldflags "-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v$pulumi" \
         -o "$bin/" "${wanted[@]}"
+    # The Java generator follows an older pulumi/pkg, hence a module of its own.
+    (cd java && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o "$bin/" ./gensdk-java)
     # Beside the CLI the stand-ins count as part of the installation, and no command warns of them.
     for name in pulumi-language-python pulumi-resource-pulumi-python; do
         printf '#!/bin/sh\nexec "$(dirname "$0")/../../tests/tools/%s" "$@"\n' "$name" >"$bin/$name"

@@ -49,6 +49,11 @@ impl Environment {
         self.0.insert(name.into(), value.into());
     }
 
+    /// Takes a variable out.
+    pub fn unset(&mut self, name: impl AsRef<OsStr>) {
+        self.0.remove(name.as_ref());
+    }
+
     /// A variable's value.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&OsStr> {

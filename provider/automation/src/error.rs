@@ -66,6 +66,12 @@ pub enum Error {
         /// All locks; none when the backend does not tell.
         locks: Vec<Lock>,
     },
+    /// Somebody could only begin to lock the stack, as on a full disk, and what is left of that stops everybody.
+    #[error("stack {stack} has a lock that was never written to its end")]
+    HalfLocked {
+        /// Its full name.
+        stack: String,
+    },
     /// The backend cannot be opened or reached.
     #[error("backend {backend}: {message}")]
     Backend {
@@ -178,6 +184,9 @@ pub(crate) fn classify(command: &str, code: Option<i32>, stderr: &str, of: &Subj
     ]) {
         let locks = locks(stderr);
         Error::Locked { stack, locks }
+    } else if message == "unexpected end of JSON input" {
+        // The CLI reads nothing but locks without saying what it reads.
+        Error::HalfLocked { stack }
     } else if says(&[
         "incorrect passphrase",
         "passphrase must be set",
@@ -301,6 +310,10 @@ mod tests {
                 "error: unable to open state directory \"file:///nope\": stat /nope: no such file or directory"
             ),
             Error::Backend { .. }
+        ));
+        assert!(matches!(
+            kind("up", 255, "error: unexpected end of JSON input\n"),
+            Error::HalfLocked { .. }
         ));
         let other = kind("up", 255, "\u{1b}[31merror: \u{1b}[0mwhatever");
         assert_eq!(

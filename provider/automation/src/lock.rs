@@ -1,9 +1,16 @@
 //! Locks on stacks, and whether their holders are still there.
 
 use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+
+use crate::Location;
+#[cfg(target_os = "linux")]
+use crate::process::Stat;
 
 /// A lock on a stack, as the CLI reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +70,36 @@ impl fmt::Display for Lock {
     }
 }
 
+/// How long writing a lock may take.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(2);
+
+/// Where a backend in a directory keeps the locks of a stack.
+pub(crate) fn folder(of: &Location) -> Option<PathBuf> {
+    let root = of.backend().strip_prefix("file://")?;
+    let root = root.split('?').next().unwrap_or_default();
+    let root = match root.strip_prefix('~') {
+        Some(below) => std::env::home_dir()?.join(below.trim_start_matches('/')),
+        None => root.into(),
+    };
+    let locks = root.join(".pulumi/locks").join(of.full_name());
+    Some(locks)
+}
+
+/// Removes the files that would have become locks.
+pub(crate) fn remove_halves(folder: &Path) -> io::Result<usize> {
+    let mut removed = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let half = path.extension().is_some_and(|extension| extension == "tmp");
+        let age = path.metadata().and_then(|file| file.modified())?.elapsed();
+        if half && age.is_ok_and(|age| age > WRITTEN_WITHIN) {
+            std::fs::remove_file(&path)?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
 /// Whether a process that cannot be seen is not there. A container may have the host's name and yet see its own processes only.
 fn sees_all_of_host() -> bool {
     // Numbers of the first namespaces of each kind, fixed in the kernel's `include/linux/proc_ns.h`.
@@ -79,13 +116,8 @@ fn sees_all_of_host() -> bool {
 /// When a process was started, in seconds since 1970; `None` when there is none.
 #[cfg(target_os = "linux")]
 fn started(pid: u32) -> Option<i64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
-    // A process that ended and was not yet waited for.
-    if *fields.first()? == "Z" {
-        return None;
-    }
-    let ticks: i64 = fields.get(19)?.parse().ok()?;
+    let process = Stat::of(pid).filter(|process| !process.zombie)?;
+    let ticks = i64::try_from(process.start).ok()?;
     let per_second = i64::try_from(rustix::param::clock_ticks_per_second()).ok()?;
     let stat = std::fs::read_to_string("/proc/stat").ok()?;
     let boot = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
@@ -114,6 +146,36 @@ mod tests {
             pid,
             since: since.to_owned(),
         }
+    }
+
+    #[test]
+    fn what_never_became_a_lock_goes_and_locks_stay() {
+        let place = tempfile::tempdir().expect("directory");
+        let old = std::time::SystemTime::now() - Duration::from_mins(1);
+        for (name, age) in [
+            ("a.json", old),
+            ("b.json.17.tmp", old),
+            ("c.json.18.tmp", std::time::SystemTime::now()),
+        ] {
+            let file = std::fs::File::create(place.path().join(name)).expect("file");
+            file.set_modified(age).expect("time");
+        }
+        assert_eq!(remove_halves(place.path()).expect("removed"), 1);
+        let mut left: Vec<_> = std::fs::read_dir(place.path())
+            .expect("files")
+            .flatten()
+            .map(|f| f.file_name())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["a.json", "c.json.18.tmp"]);
+        let of = Location::new("file:///states?no_tmp_dir=true", "organization/inner/dev")
+            .expect("location");
+        assert_eq!(
+            folder(&of),
+            Some(PathBuf::from(
+                "/states/.pulumi/locks/organization/inner/dev"
+            ))
+        );
     }
 
     #[tokio::test]

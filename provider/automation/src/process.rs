@@ -91,20 +91,39 @@ impl Drop for Family {
     }
 }
 
+/// What `/proc`, which only Linux has, tells of a process.
+pub(crate) struct Stat {
+    /// It ended, and was not yet waited for.
+    pub(crate) zombie: bool,
+    parent: i32,
+    /// When it was started, in clock ticks since the machine was.
+    pub(crate) start: u64,
+}
+
+impl Stat {
+    pub(crate) fn of(pid: u32) -> Option<Self> {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name before it may hold anything.
+        let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+        Some(Self {
+            zombie: *fields.first()? == "Z",
+            parent: fields.get(1)?.parse().ok()?,
+            start: fields.get(19)?.parse().ok()?,
+        })
+    }
+}
+
 /// A process; when it started tells it from a later one with the same number.
 pub(crate) struct Member {
     pid: Pid,
     parent: i32,
-    start: String,
+    start: u64,
 }
 
 impl Member {
     /// From `/proc`, which only Linux has; elsewhere none are found, and process groups have to do.
     fn look(pid: Pid) -> Option<Self> {
-        let text = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
-        // The name before it may hold anything.
-        let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
-        let (parent, start) = (fields.get(1)?.parse().ok()?, (*fields.get(19)?).to_owned());
+        let Stat { parent, start, .. } = Stat::of(pid.as_raw_nonzero().get().unsigned_abs())?;
         Some(Self { pid, parent, start })
     }
 

@@ -525,6 +525,23 @@ impl Stack {
         self.check("cancel", &ended)
     }
 
+    /// Removes what is left of locks that were never written to their end, which are locks to nobody. Says how many there were.
+    /// Only backends in directories can have them; one that is being written at this moment, or may be, stays.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be removed.
+    pub async fn remove_half_locks(&self) -> Result<usize, Error> {
+        let Some(folder) = crate::lock::folder(&self.location) else {
+            return Ok(0);
+        };
+        let what = format!("half a lock in {}", folder.display());
+        tokio::task::spawn_blocking(move || crate::lock::remove_halves(&folder))
+            .await
+            .unwrap_or_else(|error| Err(std::io::Error::other(error)))
+            .map_err(Error::io(what))
+    }
+
     /// Removes the stack, its state and history; it must have no resources. The project's files stay.
     pub async fn remove(&self) -> Result<(), Error> {
         let ended = self.command("stack").args(["rm", "--yes"]).run().await?;

@@ -323,6 +323,12 @@ impl<P> Construction<P> {
         self.provider.as_deref()
     }
 
+    /// The address of the engine that started this provider: one for each run of the CLI.
+    #[must_use]
+    pub fn engine_address(&self) -> Option<String> {
+        self.engine.address()
+    }
+
     /// The inputs as a struct, when everything in them is known.
     pub fn args<T: DeserializeOwned>(&self) -> Option<T> {
         crate::de::from_properties(&self.inputs).ok()

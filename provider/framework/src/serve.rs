@@ -64,15 +64,11 @@ impl Arguments {
 pub fn run<P: Provider>(package: Package<P>) -> ExitCode {
     let arguments = Arguments::parse(std::env::args().skip(1));
     if arguments.version {
-        println!("{}", package.version);
-        return ExitCode::SUCCESS;
+        return print(&package.version);
     }
     if arguments.schema {
         return match package.schema().map(|s| serde_json::to_string_pretty(&s)) {
-            Ok(Ok(text)) => {
-                println!("{text}");
-                ExitCode::SUCCESS
-            }
+            Ok(Ok(text)) => print(&text),
             Ok(Err(error)) => complain(&error.to_string()),
             Err(error) => complain(&error.to_string()),
         };
@@ -92,6 +88,17 @@ pub fn run<P: Provider>(package: Package<P>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&error),
+    }
+}
+
+/// Writes to standard output. Who reads only the beginning has what they want.
+fn print(text: &str) -> ExitCode {
+    use std::io::Write as _;
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            complain(&error.to_string())
+        }
+        _ => ExitCode::SUCCESS,
     }
 }
 

@@ -243,8 +243,9 @@ pub(crate) fn sentinel(unknown: Unknown) -> &'static str {
         .map_or(UNKNOWNS[2].0, |(s, _)| s)
 }
 
-/// The unknown that a text stands for.
-pub(crate) fn sentinel_of(text: &str) -> Option<Unknown> {
+/// The unknown that a text stands for, on the wire as in the engine's events.
+#[must_use]
+pub fn sentinel_of(text: &str) -> Option<Unknown> {
     UNKNOWNS
         .iter()
         .find(|(sentinel, _)| *sentinel == text)

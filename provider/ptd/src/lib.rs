@@ -83,6 +83,19 @@ pub fn package() -> Package<Ptd> {
         .metadata("repository", repository)
         .metadata("license", env!("CARGO_PKG_LICENSE"))
         .metadata("publisher", "Posit")
+        .metadata(
+            "attribution",
+            "Names, steps and defaults are those of the platforms of [Posit](https://posit.co).",
+        )
+        .metadata(
+            "logoUrl",
+            "https://raw.githubusercontent.com/posit-dev/pulumi-ptd/main/assets/logo.svg",
+        )
+        // Where the engine looks for the archives of a release.
+        .metadata(
+            "pluginDownloadURL",
+            "github://api.github.com/posit-dev/pulumi-ptd",
+        )
         .language(
             "python",
             json!({
@@ -96,20 +109,32 @@ pub fn package() -> Package<Ptd> {
         )
         .language(
             "nodejs",
-            json!({ "packageName": "@posit-dev/pulumi-ptd", "respectSchemaVersion": true }),
+            json!({
+                "packageName": "@posit-dev/pulumi-ptd",
+                "packageDescription": "Bootstrap and run Posit Team Dedicated platforms as one Pulumi program.",
+                "readme": "Bootstrap and run Posit Team Dedicated platforms as one Pulumi program: the Node.js SDK of the ptd \
+                           provider.",
+                "dependencies": { "@pulumi/pulumi": "^3.142.0" },
+                "devDependencies": { "@types/node": "^20", "typescript": "^5.9.3" },
+                "respectSchemaVersion": true,
+            }),
         )
         .language(
             "go",
             json!({
                 "importBasePath": "github.com/posit-dev/pulumi-ptd/sdk/go/ptd",
-                "modulePath": "github.com/posit-dev/pulumi-ptd/sdk/go/ptd",
+                "modulePath": "github.com/posit-dev/pulumi-ptd/sdk/go",
                 "generateResourceContainerTypes": true,
                 "respectSchemaVersion": true,
             }),
         )
         .language(
             "csharp",
-            json!({ "rootNamespace": "PositDev", "respectSchemaVersion": true }),
+            json!({
+                "rootNamespace": "PositDev",
+                "packageReferences": { "Pulumi": "3.*" },
+                "respectSchemaVersion": true,
+            }),
         )
         .language(
             "java",

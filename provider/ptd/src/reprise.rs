@@ -41,6 +41,8 @@ pub struct PersistentRepriseArgs {
     pub skip: bool,
     /// The workload's cloud. Default `aws`. The secret of a workload on Azure is not filled.
     pub cloud: Option<TargetCloud>,
+    /// Whether the workload's secret is filled. Default `true`, except on Azure.
+    pub workload_secret: Option<bool>,
     /// The AWS account of the workload's secret, 12 digits. With credentials of another account nothing is touched. Default: the
     /// credentials' account.
     pub account_id: Option<String>,
@@ -110,9 +112,15 @@ async fn secrets(
     update: &Registered,
     outputs: &PropertyValue,
 ) -> Result<(), Error> {
-    let known = ["target", "cloud", "controlRoom", "controlRoomProvider"]
-        .iter()
-        .all(|name| !cx.input(name).has_unknown());
+    let known = [
+        "target",
+        "cloud",
+        "workloadSecret",
+        "controlRoom",
+        "controlRoomProvider",
+    ]
+    .iter()
+    .all(|name| !cx.input(name).has_unknown());
     let (Some(target), true) = (cx.known::<String>("target"), known) else {
         cx.info("the names of the target or of its control room are not known yet; what they give is previewed once they are")
             .await;
@@ -129,15 +137,18 @@ async fn secrets(
         .known::<WorkloadControlRoom>("controlRoom")
         .filter(|room| !room.name.is_empty());
     // Both are made out before either is written.
-    let fields = match cx.known::<TargetCloud>("cloud") {
-        Some(TargetCloud::Azure) => None,
-        Some(TargetCloud::Aws) | None => Some(
+    let wanted = cx.known::<TargetCloud>("cloud") != Some(TargetCloud::Azure)
+        && cx.known("workloadSecret") != Some(false);
+    let fields = if wanted {
+        Some(
             persistent
                 .workload_secret(format!("{}-workload-secret", cx.name()))?
                 .input("removeOnDelete", false)
                 .input("accountId", cx.input("accountId"))
                 .input("region", cx.input("region")),
-        ),
+        )
+    } else {
+        None
     };
     let entry = room
         .map(|room| {

@@ -10,6 +10,7 @@ __all__ = [
     'OnDelete',
     'PreviewInputs',
     'RetryOn',
+    'StackCredentials',
     'StackViews',
     'TargetCloud',
     'TargetKind',
@@ -71,6 +72,23 @@ class RetryOn(_builtins.str, Enum):
     THROTTLING = "throttling"
     """
     A service has asked for fewer requests.
+    """
+
+
+@pulumi.type_token("ptd:index:StackCredentials")
+class StackCredentials(_builtins.str, Enum):
+    """
+    Whose AWS credentials an inner run works with.
+    """
+    INHERIT = "inherit"
+    """
+    Those that its environment leads to, as any run by hand.
+    """
+    PROVIDER = "provider"
+    """
+    Those of this resource's provider, assumed roles included, with its region and endpoints. They are served on an address of this
+    machine (`AWS_CONTAINER_CREDENTIALS_FULL_URI`) and renewed as long as the run lasts; profiles and configuration files of the
+    outer run are not read. What `environment` says still wins.
     """
 
 

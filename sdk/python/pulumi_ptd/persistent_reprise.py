@@ -31,7 +31,8 @@ class PersistentRepriseArgs:
                  message: pulumi.Input[Optional[_builtins.str]] = None,
                  region: pulumi.Input[Optional[_builtins.str]] = None,
                  skip: pulumi.Input[Optional[_builtins.bool]] = None,
-                 triggers: pulumi.Input[Optional[Mapping[str, Any]]] = None):
+                 triggers: pulumi.Input[Optional[Mapping[str, Any]]] = None,
+                 workload_secret: pulumi.Input[Optional[_builtins.bool]] = None):
         """
         The set of arguments for constructing a PersistentReprise resource.
 
@@ -47,6 +48,7 @@ class PersistentRepriseArgs:
         :param pulumi.Input[_builtins.str] region: The AWS region of the workload's secret. Default: the provider's.
         :param pulumi.Input[_builtins.bool] skip: Whether the stack and the secrets are left as they are although something has changed. Default `false`.
         :param pulumi.Input[Mapping[str, Any]] triggers: Values of any kind. A change of one runs the stack again: the outputs of the steps before, say.
+        :param pulumi.Input[_builtins.bool] workload_secret: Whether the workload's secret is filled. Default `true`, except on Azure.
         """
         pulumi.set(__self__, "spec", spec)
         pulumi.set(__self__, "target", target)
@@ -68,6 +70,8 @@ class PersistentRepriseArgs:
             pulumi.set(__self__, "skip", skip)
         if triggers is not None:
             pulumi.set(__self__, "triggers", triggers)
+        if workload_secret is not None:
+            pulumi.set(__self__, "workload_secret", workload_secret)
 
     @_builtins.property
     @pulumi.getter
@@ -191,6 +195,18 @@ class PersistentRepriseArgs:
     def triggers(self, value: pulumi.Input[Optional[Mapping[str, Any]]]):
         pulumi.set(self, "triggers", value)
 
+    @_builtins.property
+    @pulumi.getter(name="workloadSecret")
+    def workload_secret(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether the workload's secret is filled. Default `true`, except on Azure.
+        """
+        return pulumi.get(self, "workload_secret")
+
+    @workload_secret.setter
+    def workload_secret(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "workload_secret", value)
+
 
 @pulumi.type_token("ptd:index:PersistentReprise")
 class PersistentReprise(pulumi.ComponentResource):
@@ -208,6 +224,7 @@ class PersistentReprise(pulumi.ComponentResource):
                  spec: pulumi.Input[Optional[_builtins.str]] = None,
                  target: pulumi.Input[Optional[_builtins.str]] = None,
                  triggers: pulumi.Input[Optional[Mapping[str, Any]]] = None,
+                 workload_secret: pulumi.Input[Optional[_builtins.bool]] = None,
                  __props__=None):
         """
         The last step of a workload's pipeline where its persistent stack looks up what later stacks make: runs that stack once more, then
@@ -234,6 +251,7 @@ class PersistentReprise(pulumi.ComponentResource):
         :param pulumi.Input[_builtins.str] spec: The output `spec` of the `Stack` that is the workload's persistent step.
         :param pulumi.Input[_builtins.str] target: The workload's name: `acme01-staging`.
         :param pulumi.Input[Mapping[str, Any]] triggers: Values of any kind. A change of one runs the stack again: the outputs of the steps before, say.
+        :param pulumi.Input[_builtins.bool] workload_secret: Whether the workload's secret is filled. Default `true`, except on Azure.
         """
         ...
     @overload
@@ -277,6 +295,7 @@ class PersistentReprise(pulumi.ComponentResource):
                  spec: pulumi.Input[Optional[_builtins.str]] = None,
                  target: pulumi.Input[Optional[_builtins.str]] = None,
                  triggers: pulumi.Input[Optional[Mapping[str, Any]]] = None,
+                 workload_secret: pulumi.Input[Optional[_builtins.bool]] = None,
                  __props__=None):
         opts = pulumi.ResourceOptions.merge(_utilities.get_resource_opts_defaults(), opts)
         if not isinstance(opts, pulumi.ResourceOptions):
@@ -304,6 +323,7 @@ class PersistentReprise(pulumi.ComponentResource):
                 raise TypeError("Missing required property 'target'")
             __props__.__dict__["target"] = target
             __props__.__dict__["triggers"] = triggers
+            __props__.__dict__["workload_secret"] = workload_secret
             __props__.__dict__["changes"] = None
             __props__.__dict__["outputs"] = None
             __props__.__dict__["plain_outputs"] = None

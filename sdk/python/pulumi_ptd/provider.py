@@ -34,6 +34,7 @@ class ProviderArgs:
                  profile: pulumi.Input[Optional[_builtins.str]] = None,
                  region: pulumi.Input[Optional[_builtins.str]] = None,
                  request_timeout_seconds: pulumi.Input[Optional[_builtins.int]] = None,
+                 run_report: pulumi.Input[Optional[_builtins.str]] = None,
                  s3_use_path_style: pulumi.Input[Optional[_builtins.bool]] = None):
         """
         The set of arguments for constructing a Provider resource.
@@ -57,6 +58,9 @@ class ProviderArgs:
                `source_profile` work. Named here, it wins over credentials in environment variables. Otherwise `AWS_PROFILE`, then `default`.
         :param pulumi.Input[_builtins.str] region: The region to work in, for example `us-east-2`. Otherwise `AWS_REGION`, `AWS_DEFAULT_REGION`, or the region of the profile.
         :param pulumi.Input[_builtins.int] request_timeout_seconds: How many seconds one attempt of a call may take before it is tried again, 1 to 3600. The default is 30.
+        :param pulumi.Input[_builtins.str] run_report: A file for a report of the inner runs (`Stack`, `StackUpdate`) of one run of the CLI, as JSON: name, start, end, result, reason and
+               changes of each. It is written anew by each run that runs an inner stack; `pulumi-resource-ptd report <file>` prints it as a
+               table. Relative to the program's directory. Otherwise `PTD_RUN_REPORT`, or none.
         :param pulumi.Input[_builtins.bool] s3_use_path_style: Address S3 buckets in the path of the URL instead of the host name. On by default when S3's endpoint is overridden, off otherwise.
         """
         if allowed_account_ids is not None:
@@ -89,6 +93,10 @@ class ProviderArgs:
             pulumi.set(__self__, "region", region)
         if request_timeout_seconds is not None:
             pulumi.set(__self__, "request_timeout_seconds", request_timeout_seconds)
+        if run_report is None:
+            run_report = _utilities.get_env('PTD_RUN_REPORT')
+        if run_report is not None:
+            pulumi.set(__self__, "run_report", run_report)
         if s3_use_path_style is not None:
             pulumi.set(__self__, "s3_use_path_style", s3_use_path_style)
 
@@ -266,6 +274,20 @@ class ProviderArgs:
         pulumi.set(self, "request_timeout_seconds", value)
 
     @_builtins.property
+    @pulumi.getter(name="runReport")
+    def run_report(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        A file for a report of the inner runs (`Stack`, `StackUpdate`) of one run of the CLI, as JSON: name, start, end, result, reason and
+        changes of each. It is written anew by each run that runs an inner stack; `pulumi-resource-ptd report <file>` prints it as a
+        table. Relative to the program's directory. Otherwise `PTD_RUN_REPORT`, or none.
+        """
+        return pulumi.get(self, "run_report")
+
+    @run_report.setter
+    def run_report(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "run_report", value)
+
+    @_builtins.property
     @pulumi.getter(name="s3UsePathStyle")
     def s3_use_path_style(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
@@ -298,6 +320,7 @@ class Provider(pulumi.ProviderResource):
                  profile: pulumi.Input[Optional[_builtins.str]] = None,
                  region: pulumi.Input[Optional[_builtins.str]] = None,
                  request_timeout_seconds: pulumi.Input[Optional[_builtins.int]] = None,
+                 run_report: pulumi.Input[Optional[_builtins.str]] = None,
                  s3_use_path_style: pulumi.Input[Optional[_builtins.bool]] = None,
                  __props__=None):
         """
@@ -324,6 +347,9 @@ class Provider(pulumi.ProviderResource):
                `source_profile` work. Named here, it wins over credentials in environment variables. Otherwise `AWS_PROFILE`, then `default`.
         :param pulumi.Input[_builtins.str] region: The region to work in, for example `us-east-2`. Otherwise `AWS_REGION`, `AWS_DEFAULT_REGION`, or the region of the profile.
         :param pulumi.Input[_builtins.int] request_timeout_seconds: How many seconds one attempt of a call may take before it is tried again, 1 to 3600. The default is 30.
+        :param pulumi.Input[_builtins.str] run_report: A file for a report of the inner runs (`Stack`, `StackUpdate`) of one run of the CLI, as JSON: name, start, end, result, reason and
+               changes of each. It is written anew by each run that runs an inner stack; `pulumi-resource-ptd report <file>` prints it as a
+               table. Relative to the program's directory. Otherwise `PTD_RUN_REPORT`, or none.
         :param pulumi.Input[_builtins.bool] s3_use_path_style: Address S3 buckets in the path of the URL instead of the host name. On by default when S3's endpoint is overridden, off otherwise.
         """
         ...
@@ -364,6 +390,7 @@ class Provider(pulumi.ProviderResource):
                  profile: pulumi.Input[Optional[_builtins.str]] = None,
                  region: pulumi.Input[Optional[_builtins.str]] = None,
                  request_timeout_seconds: pulumi.Input[Optional[_builtins.int]] = None,
+                 run_report: pulumi.Input[Optional[_builtins.str]] = None,
                  s3_use_path_style: pulumi.Input[Optional[_builtins.bool]] = None,
                  __props__=None):
         opts = pulumi.ResourceOptions.merge(_utilities.get_resource_opts_defaults(), opts)
@@ -390,6 +417,9 @@ class Provider(pulumi.ProviderResource):
             __props__.__dict__["profile"] = profile
             __props__.__dict__["region"] = region
             __props__.__dict__["request_timeout_seconds"] = pulumi.Output.from_input(request_timeout_seconds).apply(pulumi.runtime.to_json) if request_timeout_seconds is not None else None
+            if run_report is None:
+                run_report = _utilities.get_env('PTD_RUN_REPORT')
+            __props__.__dict__["run_report"] = run_report
             __props__.__dict__["s3_use_path_style"] = pulumi.Output.from_input(s3_use_path_style).apply(pulumi.runtime.to_json) if s3_use_path_style is not None else None
         super(Provider, __self__).__init__(
             'ptd',

@@ -26,6 +26,7 @@ class StackArgs:
                  archive: pulumi.Input[Optional[_builtins.str]] = None,
                  cancel_stale_lock: pulumi.Input[Optional[_builtins.bool]] = None,
                  config: pulumi.Input[Optional[Mapping[str, Any]]] = None,
+                 credentials: pulumi.Input[Optional['StackCredentials']] = None,
                  directory: pulumi.Input[Optional[_builtins.str]] = None,
                  environment: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  excludes: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
@@ -67,6 +68,8 @@ class StackArgs:
         :param pulumi.Input[Mapping[str, Any]] config: The inner stack's configuration. A key without a namespace gets the project's name as one. Values are texts, numbers, booleans,
                lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what
                `Pulumi.<stack>.yaml` in the directory says; a key that is dropped here disappears.
+        :param pulumi.Input['StackCredentials'] credentials: Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
+               Default `inherit`.
         :param pulumi.Input[_builtins.str] directory: The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] environment: Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again,
                except of one with credentials (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `ARM_CLIENT_SECRET`,
@@ -85,6 +88,7 @@ class StackArgs:
                earlier update.
         :param pulumi.Input[_builtins.int] parallel: How many resources of the inner stack are worked on at once, at least 1. Default: that of the `pulumi` program.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] policy_packs: Directories of policy packs that previews and updates of the inner stack must meet, relative to the program's directory.
+               Rules that change run the stack again.
         :param pulumi.Input['PreviewInputs'] preview_inputs: What a preview takes for inputs that are not known yet. Default `known`.
         :param pulumi.Input[Mapping[str, Any]] program: The inner project itself, as a `Pulumi.yaml` with the runtime `yaml` says it: `resources`, `variables`, `outputs`, and so on.
                `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program's: a YAML program as the outer
@@ -118,6 +122,10 @@ class StackArgs:
             pulumi.set(__self__, "cancel_stale_lock", cancel_stale_lock)
         if config is not None:
             pulumi.set(__self__, "config", config)
+        if credentials is None:
+            credentials = 'inherit'
+        if credentials is not None:
+            pulumi.set(__self__, "credentials", credentials)
         if directory is not None:
             pulumi.set(__self__, "directory", directory)
         if environment is not None:
@@ -246,6 +254,19 @@ class StackArgs:
     @config.setter
     def config(self, value: pulumi.Input[Optional[Mapping[str, Any]]]):
         pulumi.set(self, "config", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def credentials(self) -> pulumi.Input[Optional['StackCredentials']]:
+        """
+        Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
+        Default `inherit`.
+        """
+        return pulumi.get(self, "credentials")
+
+    @credentials.setter
+    def credentials(self, value: pulumi.Input[Optional['StackCredentials']]):
+        pulumi.set(self, "credentials", value)
 
     @_builtins.property
     @pulumi.getter
@@ -401,6 +422,7 @@ class StackArgs:
     def policy_packs(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
         """
         Directories of policy packs that previews and updates of the inner stack must meet, relative to the program's directory.
+        Rules that change run the stack again.
         """
         return pulumi.get(self, "policy_packs")
 
@@ -607,6 +629,7 @@ class Stack(pulumi.CustomResource):
                  backend_url: pulumi.Input[Optional[_builtins.str]] = None,
                  cancel_stale_lock: pulumi.Input[Optional[_builtins.bool]] = None,
                  config: pulumi.Input[Optional[Mapping[str, Any]]] = None,
+                 credentials: pulumi.Input[Optional['StackCredentials']] = None,
                  directory: pulumi.Input[Optional[_builtins.str]] = None,
                  environment: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  excludes: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
@@ -667,6 +690,8 @@ class Stack(pulumi.CustomResource):
         :param pulumi.Input[Mapping[str, Any]] config: The inner stack's configuration. A key without a namespace gets the project's name as one. Values are texts, numbers, booleans,
                lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what
                `Pulumi.<stack>.yaml` in the directory says; a key that is dropped here disappears.
+        :param pulumi.Input['StackCredentials'] credentials: Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
+               Default `inherit`.
         :param pulumi.Input[_builtins.str] directory: The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] environment: Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again,
                except of one with credentials (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `ARM_CLIENT_SECRET`,
@@ -685,6 +710,7 @@ class Stack(pulumi.CustomResource):
                earlier update.
         :param pulumi.Input[_builtins.int] parallel: How many resources of the inner stack are worked on at once, at least 1. Default: that of the `pulumi` program.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] policy_packs: Directories of policy packs that previews and updates of the inner stack must meet, relative to the program's directory.
+               Rules that change run the stack again.
         :param pulumi.Input['PreviewInputs'] preview_inputs: What a preview takes for inputs that are not known yet. Default `known`.
         :param pulumi.Input[Mapping[str, Any]] program: The inner project itself, as a `Pulumi.yaml` with the runtime `yaml` says it: `resources`, `variables`, `outputs`, and so on.
                `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program's: a YAML program as the outer
@@ -753,6 +779,7 @@ class Stack(pulumi.CustomResource):
                  backend_url: pulumi.Input[Optional[_builtins.str]] = None,
                  cancel_stale_lock: pulumi.Input[Optional[_builtins.bool]] = None,
                  config: pulumi.Input[Optional[Mapping[str, Any]]] = None,
+                 credentials: pulumi.Input[Optional['StackCredentials']] = None,
                  directory: pulumi.Input[Optional[_builtins.str]] = None,
                  environment: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  excludes: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
@@ -798,6 +825,9 @@ class Stack(pulumi.CustomResource):
                 cancel_stale_lock = False
             __props__.__dict__["cancel_stale_lock"] = cancel_stale_lock
             __props__.__dict__["config"] = config
+            if credentials is None:
+                credentials = 'inherit'
+            __props__.__dict__["credentials"] = credentials
             __props__.__dict__["directory"] = directory
             __props__.__dict__["environment"] = environment
             __props__.__dict__["excludes"] = excludes
@@ -884,6 +914,7 @@ class Stack(pulumi.CustomResource):
         __props__.__dict__["cancel_stale_lock"] = None
         __props__.__dict__["changes"] = None
         __props__.__dict__["config"] = None
+        __props__.__dict__["credentials"] = None
         __props__.__dict__["directory"] = None
         __props__.__dict__["drift"] = None
         __props__.__dict__["environment"] = None
@@ -969,6 +1000,15 @@ class Stack(pulumi.CustomResource):
         `Pulumi.<stack>.yaml` in the directory says; a key that is dropped here disappears.
         """
         return pulumi.get(self, "config")
+
+    @_builtins.property
+    @pulumi.getter
+    def credentials(self) -> pulumi.Output['StackCredentials']:
+        """
+        Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
+        Default `inherit`.
+        """
+        return pulumi.get(self, "credentials")
 
     @_builtins.property
     @pulumi.getter
@@ -1126,6 +1166,7 @@ class Stack(pulumi.CustomResource):
     def policy_packs(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
         """
         Directories of policy packs that previews and updates of the inner stack must meet, relative to the program's directory.
+        Rules that change run the stack again.
         """
         return pulumi.get(self, "policy_packs")
 

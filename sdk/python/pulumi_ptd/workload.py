@@ -66,7 +66,7 @@ class WorkloadArgs:
         :param pulumi.Input['OnDelete'] on_delete: What happens to the steps' stacks when they are deleted. Default `refuse`: a stack with resources is not deleted.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] only_steps: Only these steps run; the others keep their state and go on giving their outputs. Default and when empty: all. `kubernetes`,
                `eks` and `aks` all mean the cluster step.
-        :param pulumi.Input[_builtins.bool] persistent_reprise: Whether `persistent` runs again after all other steps, as `persistent_reprise`, a `StackUpdate`. Default `false`.
+        :param pulumi.Input[_builtins.bool] persistent_reprise: Whether `persistent` runs again after all other steps, as `persistent_reprise`, a `PersistentReprise`. Default `false`.
         :param pulumi.Input[_builtins.bool] refresh: Whether updates of the steps first bring their state to what their resources really are. Default: no.
         :param pulumi.Input[_builtins.str] secrets_provider: How the stacks encrypt their secrets. Default: the bootstrap step's key,
                `awskms://alias/posit-team-dedicated?region=<region>`.
@@ -286,7 +286,7 @@ class WorkloadArgs:
     @pulumi.getter(name="persistentReprise")
     def persistent_reprise(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
-        Whether `persistent` runs again after all other steps, as `persistent_reprise`, a `StackUpdate`. Default `false`.
+        Whether `persistent` runs again after all other steps, as `persistent_reprise`, a `PersistentReprise`. Default `false`.
         """
         return pulumi.get(self, "persistent_reprise")
 
@@ -463,7 +463,7 @@ class Workload(pulumi.ComponentResource):
         :param pulumi.Input['OnDelete'] on_delete: What happens to the steps' stacks when they are deleted. Default `refuse`: a stack with resources is not deleted.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] only_steps: Only these steps run; the others keep their state and go on giving their outputs. Default and when empty: all. `kubernetes`,
                `eks` and `aks` all mean the cluster step.
-        :param pulumi.Input[_builtins.bool] persistent_reprise: Whether `persistent` runs again after all other steps, as `persistent_reprise`, a `StackUpdate`. Default `false`.
+        :param pulumi.Input[_builtins.bool] persistent_reprise: Whether `persistent` runs again after all other steps, as `persistent_reprise`, a `PersistentReprise`. Default `false`.
         :param pulumi.Input[_builtins.str] programs: The directory with one Pulumi project for each step, in a folder of the step's name (`eks` or `aks` for the cluster
                step), relative to the program's directory. Each project is called `ptd-<cloud>-<type>-<step>`, with hyphens.
         :param pulumi.Input[_builtins.bool] refresh: Whether updates of the steps first bring their state to what their resources really are. Default: no.

@@ -19,6 +19,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -37,6 +38,7 @@ const (
 
 // generators maps a language (and its folder under -out) to its generator.
 var generators = map[string]func(*schema.Package) (map[string][]byte, error){
+	"java": generateJava,
 	"go": func(pkg *schema.Package) (map[string][]byte, error) {
 		return gogen.GeneratePackage(tool, pkg, nil)
 	},
@@ -56,6 +58,34 @@ var generators = map[string]func(*schema.Package) (map[string][]byte, error){
 	},
 }
 
+// generateJava asks gensdk-java, which lies beside this command.
+func generateJava(pkg *schema.Package) (map[string][]byte, error) {
+	spec, err := pkg.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	command := exec.Command(filepath.Join(filepath.Dir(self), "gensdk-java"))
+	command.Stdin = bytes.NewReader(spec)
+	command.Stderr = os.Stderr
+	answer, err := command.Output()
+	if err != nil {
+		return nil, err
+	}
+	var texts map[string]string
+	if err := json.Unmarshal(answer, &texts); err != nil {
+		return nil, err
+	}
+	files := make(map[string][]byte, len(texts))
+	for name, text := range texts {
+		files[name] = []byte(text)
+	}
+	return files, nil
+}
+
 func main() {
 	schemaPath := flag.String("schema", "schema.json", "the package schema")
 	out := flag.String("out", "sdk", "the folder that holds one folder a language")
@@ -64,7 +94,7 @@ func main() {
 
 	languages := flag.Args()
 	if len(languages) == 0 {
-		languages = []string{"python"}
+		languages = slices.Sorted(maps.Keys(generators))
 	}
 	if err := run(*schemaPath, *out, *check, languages); err != nil {
 		fmt.Fprintln(os.Stderr, "gensdk:", err)
@@ -73,6 +103,8 @@ func main() {
 }
 
 func run(schemaPath, out string, check bool, languages []string) error {
+	// With -check, what is stale in every language.
+	var stale []error
 	for _, language := range languages {
 		generate, ok := generators[language]
 		if !ok {
@@ -90,16 +122,16 @@ func run(schemaPath, out string, check bool, languages []string) error {
 		}
 		dir := filepath.Join(out, language)
 		if check {
-			err = compare(dir, files)
-		} else {
-			err = write(dir, files)
-		}
-		if err != nil {
+			if err := compare(dir, files); err != nil {
+				stale = append(stale, err)
+				continue
+			}
+		} else if err := write(dir, files); err != nil {
 			return err
 		}
 		fmt.Printf("%s: %d files\n", dir, len(files))
 	}
-	return nil
+	return errors.Join(stale...)
 }
 
 func load(path string) (*schema.Package, error) {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use aws_config::identity::IdentityCache;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_sdk_s3::config::retry::{RetryPartition, TokenBucket};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -60,6 +61,16 @@ pub struct AwsClients {
     caller: OnceCell<Caller>,
     regions: Mutex<HashMap<String, Arc<RegionClients>>>,
     in_flight: Arc<Semaphore>,
+}
+
+/// What another process needs to work as a provider does.
+pub(crate) struct Access {
+    /// They renew themselves.
+    pub(crate) credentials: SharedCredentialsProvider,
+    /// The region, where one is configured.
+    pub(crate) region: Option<String>,
+    /// Endpoint overrides, by the variables that say them.
+    pub(crate) endpoints: Vec<(String, String)>,
 }
 
 impl fmt::Debug for AwsClients {
@@ -126,6 +137,36 @@ impl AwsClients {
             ))
         });
         Ok(Arc::clone(clients))
+    }
+
+    /// What another process needs to work as this provider does.
+    pub(crate) async fn access(&self) -> Result<Access, AwsError> {
+        let base = self.base().await?;
+        let credentials = base.credentials_provider().ok_or_else(|| {
+            AwsError::new(
+                Kind::NoCredentials,
+                "finding credentials",
+                "the provider",
+                "no AWS credentials are configured",
+            )
+        })?;
+        let own = self.config.endpoints.clone().unwrap_or_default();
+        let endpoints = [
+            ("AWS_ENDPOINT_URL", self.config.endpoint_url.clone()),
+            ("AWS_ENDPOINT_URL_S3", own.s3),
+            ("AWS_ENDPOINT_URL_KMS", own.kms),
+            ("AWS_ENDPOINT_URL_IAM", own.iam),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", own.secrets_manager),
+            ("AWS_ENDPOINT_URL_STS", own.sts),
+        ];
+        Ok(Access {
+            credentials,
+            region: base.region().map(ToString::to_string),
+            endpoints: endpoints
+                .into_iter()
+                .filter_map(|(name, url)| Some((name.to_owned(), url?)))
+                .collect(),
+        })
     }
 
     /// Whom the credentials belong to; asked once, in the configured region or one that [`Self::for_region`] was called with.

@@ -83,6 +83,13 @@ pub struct AwsConfig {
     #[schemars(range(min = 1), extend("env" = ["PTD_MAX_PARALLEL_STACKS"]))]
     pub max_parallel_stacks: Option<u32>,
 
+    /// A file for a report of the inner runs (`Stack`, `StackUpdate`) of one run of the CLI, as JSON: name, start, end, result, reason and
+    /// changes of each. It is written anew by each run that runs an inner stack; `pulumi-resource-ptd report <file>` prints it as a
+    /// table. Relative to the program's directory. Otherwise `PTD_RUN_REPORT`, or none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("env" = ["PTD_RUN_REPORT"]))]
+    pub run_report: Option<String>,
+
     /// Access to Azure, for the resources of the module `azure`. `defaultTags`, `ignoreTagKeys`, `maxRetries` and the timeouts hold there too;
     /// `/` in the keys of default tags becomes `:`, as Azure has it.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -34,8 +34,8 @@ use crate::target::naming;
 /// Import id: the alias.
 ///
 /// Permissions: `kms:CreateKey`, `CreateAlias`, `DescribeKey`, `ListResourceTags`, `TagResource`, `UntagResource`,
-/// `UpdateKeyDescription`, `EnableKeyRotation`, `GetKeyRotationStatus`, `GetKeyPolicy` and `PutKeyPolicy` where a policy is
-/// stated, `CancelKeyDeletion`, `EnableKey`, `tag:GetResources`; and to delete `kms:DeleteAlias`, `ScheduleKeyDeletion`,
+/// `UpdateKeyDescription`, `EnableKeyRotation`, `DisableKeyRotation`, `GetKeyRotationStatus`, `GetKeyPolicy` and
+/// `PutKeyPolicy` where a policy is stated, `CancelKeyDeletion`, `EnableKey`, `tag:GetResources`; and to delete `kms:ScheduleKeyDeletion`,
 /// `s3:ListAllMyBuckets`, `secretsmanager:ListSecrets`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -2,7 +2,7 @@
 //!
 //! The place for everything that is to happen when `persistent` is done: whatever [`after_persistent`] registers, all later steps wait for.
 
-use pulumi_provider::{ChildOptions, Error, PropertyMap, PropertyValue, Registered};
+use pulumi_provider::{Child, ChildOptions, Error, PropertyMap, PropertyValue, Registered};
 
 use super::construct::Pipeline;
 use crate::aws::control_room::WorkloadControlRoom;
@@ -94,6 +94,23 @@ pub(crate) async fn after_persistent(
         .into_iter()
         .map(|child| pipeline.cx.register(child));
     futures::future::try_join_all(made).await
+}
+
+/// Tells the reprise where what follows from its outputs belongs.
+pub(crate) fn after_reprise(pipeline: Pipeline<'_>, reprise: Child) -> Child {
+    let target = &pipeline.prepared.target;
+    let reprise = reprise
+        .input("target", target.name.clone())
+        .input("workloadSecret", wanted(pipeline))
+        .input("region", target.region.clone())
+        .input("accountId", target.account_id.clone());
+    match control_room(pipeline) {
+        Some(room) => reprise.typed("controlRoom", &room).input(
+            "controlRoomProvider",
+            pipeline.cx.input("controlRoomProvider"),
+        ),
+        None => reprise,
+    }
 }
 
 /// The workload's control room, when it is to be given the password.

@@ -117,7 +117,7 @@ fn takeover(target: &Target, plan: &Plan, name: Option<&str>, backend: &str) -> 
             let resource_name =
                 name.map_or_else(|| step.name.clone(), |name| format!("{name}-{}", step.name));
             let stack = steps::stack(target, &step.name);
-            let import_id = format!("{backend}#{stack}");
+            let import_id = crate::stack::id(backend, &stack);
             TakeoverStack {
                 command: format!(
                     "pulumi import ptd:index:Stack {} {}",

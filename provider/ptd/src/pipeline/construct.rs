@@ -17,7 +17,8 @@ use super::values::{entries, joined, over, settled, texts};
 use super::{actions, list_steps};
 use crate::Ptd;
 use crate::aws::bootstrap::Bootstrap;
-use crate::stack::{Stack, StackUpdate};
+use crate::reprise::PersistentReprise;
+use crate::stack::{InnerRun, Report, Stack, table};
 use crate::target::{KUBERNETES, TargetType};
 
 /// A step that is done.
@@ -111,7 +112,9 @@ impl<'a> Pipeline<'a> {
             let one = running.get(step.name.as_str())?.clone();
             Some(async move { (step, one.await) })
         }));
-        self.outputs(results.await)
+        let results = results.await;
+        self.tell(&results).await;
+        self.outputs(results)
     }
 
     /// The steps that one looks at beside those it waits for or takes from.
@@ -298,9 +301,10 @@ impl<'a> Pipeline<'a> {
             .iter()
             .filter(|(name, _)| *name != PERSISTENT && *name != BOOTSTRAP)
             .filter_map(|(name, done)| Some((name.clone(), done.child()?.output("outputs"))));
-        let child = Child::of::<StackUpdate>(self.name(REPRISE))
+        let child = Child::component::<PersistentReprise>(self.name(REPRISE))
             .input("spec", persistent.output("spec"))
             .input("triggers", PropertyValue::Map(triggers.collect()));
+        let child = actions::after_reprise(self, child);
         Ok(if self.scope(step).0 {
             child.input("skip", true)
         } else {
@@ -375,6 +379,43 @@ impl<'a> Pipeline<'a> {
             ),
             None => said,
         }
+    }
+
+    /// Shows what became of each step, when inner stacks have run.
+    async fn tell(self, results: &[(&Step, StepResult)]) {
+        let engine = self.cx.engine_address().filter(|_| !self.cx.preview());
+        let Some(engine) = engine else { return };
+        let Ok(report) = tokio::task::spawn_blocking(move || Report::of(&engine)).await else {
+            return;
+        };
+        let record = |step: &Step| {
+            let name = self.name(&step.name);
+            let update = format!("{name}-update");
+            let own = |run: &&InnerRun| run.is_of(&name) || run.is_of(&update);
+            report.runs.iter().rev().find(own)
+        };
+        if results.iter().all(|(step, _)| record(step).is_none()) {
+            return;
+        }
+        let rows = results.iter().map(|(step, result)| {
+            let [ended, changes, took, reason] = match (record(step), result) {
+                (Some(run), _) => run.row(),
+                (None, result) => {
+                    let word = match result {
+                        Ok(_) if self.scope(step).0 => "skipped",
+                        // It is no inner stack; what it changed is shown by its own children.
+                        Ok(_) if step.name == BOOTSTRAP => "done",
+                        Ok(_) => "unchanged",
+                        Err(Unfinished::Waits) => "not run",
+                        Err(Unfinished::Failed(_)) => "failed",
+                    };
+                    [word.to_owned(), String::new(), String::new(), String::new()]
+                }
+            };
+            [step.name.clone(), ended, changes, took, reason]
+        });
+        let table = table(["step", "result", "changes", "time", "reason"], rows);
+        self.cx.info(format!("\n{table}")).await;
     }
 
     fn outputs(self, results: Vec<(&Step, StepResult)>) -> Result<Outputs, Error> {

@@ -141,7 +141,7 @@ pipeline_args! {
     /// and `<name>-mimir-auth` and `<name>-control-room`, the entry in the control room's secret and the provider for its account. Stacks that exist already are
     /// taken over as they are.
     pub struct WorkloadArgs {
-        /// Whether `persistent` runs again after all other steps, as `persistent_reprise`, a `StackUpdate`. Default `false`.
+        /// Whether `persistent` runs again after all other steps, as `persistent_reprise`, a `PersistentReprise`. Default `false`.
         #[serde(default)]
         pub persistent_reprise: bool,
         /// Whether `persistent`'s outputs are put into the workload secret, which `clusters`, `helm` and `sites` read. Default `true`.

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::inputs::infra;
+use super::prepare::manifest_faults;
 use super::standard::BOOTSTRAP;
 use super::steps::{self, Ask, Fault, Plan};
 use crate::Ptd;
@@ -122,9 +123,7 @@ pub(crate) async fn load(
             .map_err(|errors| vec![at("target", errors.to_string())])?;
         let (plan, mut faults) = Plan::new(&target, &ask);
         if ask.custom {
-            let warnings = target.manifest_warnings.iter();
-            let fault = |line: &String| at("target", line.replace("field, ignored", "field"));
-            faults.extend(warnings.map(fault));
+            faults.extend(manifest_faults(&target, "target"));
         }
         if faults.is_empty() {
             Ok((target, plan))

@@ -157,10 +157,7 @@ pub(crate) fn prepare(request: Request, kind: TargetType) -> Result<Prepared, Ve
     }
     let (plan, mut faults) = Plan::new(&target, &request.ask);
     if request.ask.custom {
-        let warnings = target.manifest_warnings.iter();
-        faults.extend(
-            warnings.map(|line| at("customSteps", line.replace("field, ignored", "field"))),
-        );
+        faults.extend(manifest_faults(&target, "customSteps"));
     }
     if !request.targets.is_empty() && !request.excludes.is_empty() {
         let reason = "cannot be given together with targetResources";
@@ -232,6 +229,14 @@ fn project(prepared: &Prepared, step: &Step) -> Option<Fault> {
     Some(Fault {
         path,
         reason: format!("step '{}' is the project '{expected}': {reason}", step.name),
+    })
+}
+
+/// What the manifest of custom steps says that nobody understands: a step that is spelled wrong would not run.
+pub(crate) fn manifest_faults(target: &Target, input: &str) -> impl Iterator<Item = Fault> {
+    target.manifest_warnings.iter().map(move |line| Fault {
+        path: Path::root().key(input),
+        reason: line.replace("field, ignored", "field"),
     })
 }
 

@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::target::naming;
+
 /// What happens to the inner stack when the resource is deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -42,6 +44,19 @@ pub enum PreviewInputs {
     Known,
     /// The values of the last update, and a warning that names them. They never reach an update.
     LastKnown,
+}
+
+/// Whose AWS credentials an inner run works with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum StackCredentials {
+    /// Those that its environment leads to, as any run by hand.
+    #[default]
+    Inherit,
+    /// Those of this resource's provider, assumed roles included, with its region and endpoints. They are served on an address of this
+    /// machine (`AWS_CONTAINER_CREDENTIALS_FULL_URI`) and renewed as long as the run lasts; profiles and configuration files of the
+    /// outer run are not read. What `environment` says still wins.
+    Provider,
 }
 
 /// A kind of failure after which an inner update is run again.
@@ -137,10 +152,7 @@ impl StackNaming {
             step,
             target,
         } = self;
-        format!(
-            "organization/ptd-{cloud}-{kind}-{}/{target}",
-            step.replace('_', "-")
-        )
+        naming::stack(&naming::project(cloud, kind, step), target)
     }
 }
 
@@ -225,6 +237,10 @@ pub struct StackArgs {
     /// Names of variables of the outer run's environment that the inner one gets although their names begin with `PULUMI`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inherit_environment: Vec<String>,
+    /// Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
+    /// Default `inherit`.
+    #[serde(default)]
+    pub credentials: StackCredentials,
     /// Values of any kind. A change of one runs the stack again: outputs of other stacks that the program reads by itself, say.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub triggers: BTreeMap<String, Marked<Value>>,
@@ -251,6 +267,7 @@ pub struct StackArgs {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// Directories of policy packs that previews and updates of the inner stack must meet, relative to the program's directory.
+    /// Rules that change run the stack again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policy_packs: Vec<String>,
     /// Whether `pulumi install` is run in the project's directory before the program, which fetches the plugins and packages it
@@ -303,6 +320,7 @@ impl StackArgs {
             views: StackViews::default(),
             preview_inputs: PreviewInputs::default(),
             on_delete: OnDelete::default(),
+            credentials: StackCredentials::default(),
             parallel: None,
             install_dependencies: false,
             environment: self

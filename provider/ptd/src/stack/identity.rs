@@ -4,6 +4,8 @@ use std::path::Path;
 
 use percent_encoding::percent_decode_str;
 
+use crate::target::project_file;
+
 /// What makes a backend this one and no other: kind, bucket or directory, and prefix. Regions, profiles and the like only say how
 /// to reach it.
 fn backend(url: &str) -> String {
@@ -67,7 +69,7 @@ pub(super) fn same_backend(one: &str, other: &str) -> bool {
 }
 
 /// The id of a stack.
-pub(super) fn id(backend_url: &str, stack: &str) -> String {
+pub(crate) fn id(backend_url: &str, stack: &str) -> String {
     format!("{backend_url}#{stack}")
 }
 
@@ -92,10 +94,9 @@ pub(super) fn outer_backend() -> Option<String> {
     }
     let here = std::env::current_dir().ok()?;
     for folder in here.ancestors() {
-        for name in ["Pulumi.yaml", "Pulumi.yml", "Pulumi.json"] {
-            if let Ok(text) = std::fs::read_to_string(folder.join(name)) {
-                return project_backend(&text).or_else(logged_in);
-            }
+        if let Some(file) = project_file(folder) {
+            let text = std::fs::read_to_string(file).ok()?;
+            return project_backend(&text).or_else(logged_in);
         }
     }
     logged_in()

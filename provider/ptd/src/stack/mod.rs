@@ -1,10 +1,13 @@
 //! Pulumi stacks as resources.
 
 mod args;
+mod check;
+mod credentials;
 mod foresee;
 mod identity;
 mod install;
 mod progress;
+mod report;
 mod run;
 mod run_folder;
 mod source;
@@ -14,9 +17,12 @@ mod stack;
 mod update;
 
 pub use args::{
-    GitSource, OnDelete, PreviewInputs, PythonSource, RetryOn, StackArgs, StackNaming, StackRetry,
-    StackState, StackViews,
+    GitSource, OnDelete, PreviewInputs, PythonSource, RetryOn, StackArgs, StackCredentials,
+    StackNaming, StackRetry, StackState, StackViews,
 };
+pub(crate) use identity::id;
+pub(crate) use report::{InnerRun, Report, table};
+pub use report::{REPORT, report_table};
 pub use run::SUPERVISE;
 pub(crate) use run_folder::default_parallel;
 pub use stack::Stack;

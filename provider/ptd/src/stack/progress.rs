@@ -3,22 +3,11 @@
 use std::time::{Duration, Instant};
 
 use pulumi_automation::{Event, EventKind, Operation, Outcome, StepMetadata, is_secret};
-use pulumi_provider::{PropertyMap, PropertyValue, View, ViewOperation};
+use pulumi_provider::{PropertyMap, PropertyValue, View, ViewOperation, wire};
 use serde_json::Value;
 
 /// How often progress is told at most.
 const TELL_EVERY: Duration = Duration::from_millis(500);
-/// What stands for a value that is not known yet, in events as on the wire.
-const UNKNOWN: [&str; 7] = [
-    "04da6b54-80e4-46f7-96ec-b56ff0331ba9",
-    "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
-    "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
-    "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",
-    "030794c1-ac77-496b-92df-f27374a8bd58",
-    "e48ece36-62e2-4504-bad9-02848725956a",
-    "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
-];
-
 /// Something to tell, with its weight.
 pub(super) enum Line {
     Status(String),
@@ -35,6 +24,8 @@ pub(super) struct Progress {
     begun: u64,
     done: u64,
     told: Option<Instant>,
+    /// Whether a policy is not met that must be.
+    pub(super) violated: bool,
     pub(super) views: Vec<View>,
 }
 
@@ -46,6 +37,7 @@ impl Progress {
             begun: 0,
             done: 0,
             told: None,
+            violated: false,
             views: Vec::new(),
         }
     }
@@ -82,6 +74,7 @@ impl Progress {
             }
             EventKind::PolicyEvent(policy) => {
                 let text = policy.to_string();
+                self.violated |= policy.is_mandatory();
                 Some(if policy.is_mandatory() {
                     Line::Error(text)
                 } else {
@@ -98,23 +91,27 @@ impl Progress {
         }
         self.told = Some(Instant::now());
         let total = self.expected.max(self.begun);
-        // Of `aws:ec2/vpc:Vpc` the last part only repeats the one before it.
-        let mut parts = step.kind.rsplitn(2, ':');
-        let (last, first) = (
-            parts.next().unwrap_or_default(),
-            parts.next().unwrap_or_default(),
-        );
-        let kind = if first.contains('/') {
-            first.to_owned()
-        } else {
-            format!("{first}:{last}")
-        };
         Some(Line::Status(format!(
-            "{}/{total} {kind} {} {}",
+            "{}/{total} {} {} {}",
             self.done,
+            short(&step.kind),
             name(&step.urn),
             doing(&step.op)
         )))
+    }
+}
+
+/// A type without its last part where that only repeats the one before it, as in `aws:ec2/vpc:Vpc`.
+fn short(kind: &str) -> &str {
+    match kind.rsplit_once(':') {
+        Some((first, last))
+            if first
+                .rsplit_once('/')
+                .is_some_and(|(_, file)| file.eq_ignore_ascii_case(last)) =>
+        {
+            first
+        }
+        _ => kind,
     }
 }
 
@@ -166,7 +163,9 @@ fn view(step: &StepMetadata) -> Option<View> {
 fn property(value: &Value) -> PropertyValue {
     match value {
         secret if is_secret(secret) => PropertyValue::from("[secret]").into_secret(),
-        Value::String(text) if UNKNOWN.contains(&text.as_str()) => PropertyValue::UNKNOWN,
+        Value::String(text) => {
+            wire::sentinel_of(text).map_or_else(|| text.as_str().into(), PropertyValue::Unknown)
+        }
         Value::Array(items) => PropertyValue::List(items.iter().map(property).collect()),
         Value::Object(fields) => {
             let fields = fields
@@ -174,7 +173,7 @@ fn property(value: &Value) -> PropertyValue {
                 .map(|(name, value)| (name.clone(), property(value)));
             PropertyValue::Map(fields.collect::<PropertyMap>())
         }
-        plain => pulumi_provider::to_value(plain).unwrap_or(PropertyValue::UNKNOWN),
+        plain => plain.clone().into(),
     }
 }
 
@@ -239,6 +238,21 @@ mod tests {
         };
         assert_eq!(text, "0/40 aws:ec2/vpc main creating");
         assert!(progress.views.is_empty());
+    }
+
+    #[test]
+    fn types_lose_only_what_they_repeat() {
+        assert_eq!(
+            short("aws:ec2/securityGroup:SecurityGroup"),
+            "aws:ec2/securityGroup"
+        );
+        for kind in [
+            "random:index/randomId:Random",
+            "pulumi-python:dynamic/kubernetes:Object",
+            "a:b:C",
+        ] {
+            assert_eq!(short(kind), kind);
+        }
     }
 
     #[test]

@@ -10,9 +10,11 @@ use pulumi_provider::{Context, Error, Marked};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::args::{RetryOn, StackArgs, StackState};
+use super::args::{RetryOn, StackArgs, StackCredentials, StackState};
+use super::credentials::Served;
 use super::identity;
 use super::progress::{Line, Progress, summary};
+use super::report::{self, InnerRun};
 use super::run_folder::{RunFolder, Slot};
 use super::source::Program;
 use crate::Ptd;
@@ -21,6 +23,8 @@ use crate::Ptd;
 pub(super) const GRACE: Duration = Duration::from_mins(1);
 /// How often a lock that somebody else holds is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// How long what may become a lock is left alone.
+const HALF_LOCK: Duration = Duration::from_secs(3);
 /// With this argument, the plugin supervises an inner run.
 pub const SUPERVISE: &str = "supervise";
 
@@ -36,8 +40,11 @@ fn inherited(name: &str) -> bool {
     OF_PULUMI.contains(&name) || name.starts_with("PULUMI_K8S_") || !name.starts_with("PULUMI")
 }
 
-fn environment(args: &StackArgs, program: &Program) -> Environment {
+fn environment(args: &StackArgs, program: &Program, served: Option<&Served>) -> Environment {
     let mut environment = Environment::inherit_where(inherited);
+    if let Some(served) = served {
+        served.apply(&mut environment);
+    }
     let backend = &args.backend_url;
     let same =
         || identity::outer_backend().is_some_and(|outer| identity::same_backend(&outer, backend));
@@ -66,16 +73,17 @@ fn environment(args: &StackArgs, program: &Program) -> Environment {
 /// An inner stack, ready to be run.
 pub(super) struct Inner {
     stack: automation::Stack,
-    /// Whether there is a program to run.
-    pub(super) has_program: bool,
     /// Whether its errors are no errors of the outer run.
     pub(super) tentative: bool,
+    /// Whether a policy was not met that must be.
+    pub(super) violated: bool,
     /// Whether secret outputs may be left out when they cannot be read.
     pub(super) forgo_secrets: bool,
     program: Program,
     /// How many resources it had the last time.
     expected: u64,
     _slot: Option<Slot>,
+    _served: Option<Served>,
 }
 
 /// What went wrong with an inner stack, with what to do about it.
@@ -103,7 +111,13 @@ impl Inner {
         })?;
         let fail = |e| refused(args, &e);
         let location = Location::new(&args.backend_url, &args.stack).map_err(fail)?;
-        let cli = Cli::find(environment(args, &program)).await.map_err(fail)?;
+        let served = match args.credentials {
+            StackCredentials::Inherit => None,
+            StackCredentials::Provider => Some(Served::begin(&cx.provider().aws).await?),
+        };
+        let cli = Cli::find(environment(args, &program, served.as_ref()))
+            .await
+            .map_err(fail)?;
         let cli = match std::env::current_exe() {
             Ok(this) => cli.supervised_by([this.into_os_string(), SUPERVISE.into()]),
             Err(_) => cli,
@@ -134,18 +148,37 @@ impl Inner {
         let expected = state.map_or(0, |state| state.resource_count as u64);
         Ok(Self {
             stack,
-            has_program: program.directory.is_some(),
             tentative: false,
+            violated: false,
             forgo_secrets: false,
             program,
             expected,
             _slot: slot,
+            _served: served,
         })
+    }
+
+    /// Shows what an update would do. `old` are the inputs of the last one.
+    pub(super) async fn preview(
+        cx: &Context<Ptd>,
+        args: &StackArgs,
+        state: Option<&StackState>,
+        old: Option<&StackArgs>,
+    ) -> Result<Outcome, Error> {
+        let mut inner = Self::open(cx, args, state).await?;
+        inner.require_program(args)?;
+        if state.is_none()
+            && let Some(exported) = inner.export(args).await?
+        {
+            inner.adopt(&exported);
+        }
+        inner.configure(args, old).await?;
+        inner.operate(cx, Operation::Preview, args).await
     }
 
     /// Fails where there is nothing to run.
     pub(super) fn require_program(&self, args: &StackArgs) -> Result<(), Error> {
-        if self.has_program {
+        if self.program.directory.is_some() {
             return Ok(());
         }
         let place = args
@@ -242,8 +275,25 @@ impl Inner {
         Ok(())
     }
 
-    /// Runs an operation, and tells how it goes. A lock, and what may be retried, is dealt with as the inputs say.
+    /// Runs an operation, tells how it goes, and notes what came of it.
     pub(super) async fn operate(
+        &mut self,
+        cx: &Context<Ptd>,
+        operation: Operation,
+        args: &StackArgs,
+    ) -> Result<Outcome, Error> {
+        let begun = Instant::now();
+        let result = self.attempt(cx, operation, args).await;
+        if matches!(operation, Operation::Up | Operation::Destroy) {
+            let ended = result.as_ref().map_err(ToString::to_string).cloned();
+            let record = InnerRun::new(cx, &args.stack, operation, begun.elapsed(), &ended);
+            report::note(cx, record).await;
+        }
+        result
+    }
+
+    /// Runs an operation. A lock, and what may be retried, is dealt with as the inputs say.
+    async fn attempt(
         &mut self,
         cx: &Context<Ptd>,
         operation: Operation,
@@ -253,6 +303,7 @@ impl Inner {
         let mut attempt = 1;
         let mut cancelled_lock = false;
         let mut made = false;
+        let mut cleared = false;
         loop {
             let error = match self.once(cx, operation, args).await {
                 Ok(outcome) => return Ok(outcome),
@@ -273,6 +324,20 @@ impl Inner {
                 cx.warn(format!("stack {} was gone, and is made anew", args.stack))
                     .await;
                 continue;
+            }
+            if matches!(error, automation::Error::HalfLocked { .. }) && !cleared {
+                // Were one just being written, it is whole by then.
+                cx.sleep(HALF_LOCK).await?;
+                let removed = self.stack.remove_half_locks().await;
+                cleared = removed.map_err(|e| refused(args, &e))? > 0;
+                if cleared {
+                    cx.warn(format!(
+                        "removes what was left of a lock of stack {} that could not be written, as on a full disk",
+                        args.stack
+                    ))
+                    .await;
+                    continue;
+                }
             }
             if let automation::Error::Locked { locks, .. } = &error {
                 let stale =
@@ -385,6 +450,7 @@ impl Inner {
                 }
             }
         };
+        self.violated |= progress.violated;
         let outcome = result?;
         cx.show(&progress.views).await;
         cx.info(summary(
@@ -534,6 +600,10 @@ fn next_step(error: &automation::Error, args: &StackArgs) -> String {
         automation::Error::Locked { .. } => format!(
             "wait for the other update (lockTimeout waits by itself); when its process is gone, free the stack with: \
              PULUMI_BACKEND_URL='{backend}' pulumi cancel --stack {}",
+            args.stack
+        ),
+        automation::Error::HalfLocked { .. } => format!(
+            "when nobody is at work on it, free the stack with: PULUMI_BACKEND_URL='{backend}' pulumi cancel --stack {}",
             args.stack
         ),
         automation::Error::Cancelled { .. } => "run the update again: it continues from here".to_owned(),

@@ -3,11 +3,12 @@
 //! A program with several explicit providers has several of these processes. They meet in a directory that is named after the
 //! engine's address, which all of them are told. Locks on its files are freed by the kernel when a process ends, however it ends.
 
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, PoisonError};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -27,10 +28,37 @@ pub(super) struct Slot {
     _file: File,
 }
 
+/// The runs that this process is part of, for as long as it lives.
+static ATTENDED: LazyLock<std::sync::Mutex<HashMap<PathBuf, File>>> =
+    LazyLock::new(std::sync::Mutex::default);
+
+/// Takes part in a run. Addresses of engines are used again: where nobody takes part any more, what lies there is an earlier run's,
+/// and is forgotten.
+fn attend(folder: &Path) -> io::Result<()> {
+    let mut attended = ATTENDED.lock().unwrap_or_else(PoisonError::into_inner);
+    if attended.contains_key(folder) {
+        return Ok(());
+    }
+    let file = open(&folder.join("attendance"))?;
+    if locked(&file)? {
+        for entry in std::fs::read_dir(folder)? {
+            let name = entry?.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with("owner-") || name.starts_with("report") {
+                std::fs::remove_file(folder.join(&*name))?;
+            }
+        }
+        file.unlock()?;
+    }
+    file.lock_shared()?;
+    attended.insert(folder.to_owned(), file);
+    Ok(())
+}
+
 /// In this process one waits at a time, in the order of asking.
 static QUEUE: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
 
-fn open(path: &Path) -> io::Result<File> {
+pub(super) fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options
         .read(true)
@@ -70,6 +98,7 @@ impl RunFolder {
             sweep(&base);
         }
         private(&folder)?;
+        attend(&folder)?;
         Ok(Self(folder))
     }
 
@@ -92,6 +121,17 @@ impl RunFolder {
     pub(super) fn owner(&self, stack: &str) -> Option<String> {
         let text = std::fs::read_to_string(self.0.join(format!("owner-{}", hashed(stack)))).ok()?;
         Some(text).filter(|text| !text.is_empty())
+    }
+
+    /// What tells this run from others.
+    pub(super) fn name(&self) -> String {
+        let name = self.0.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
+    /// The file with what has run.
+    pub(super) fn report(&self) -> PathBuf {
+        self.0.join("report.json")
     }
 
     /// Waits for one of `limit` slots. `waiting` is called once when there is none.
@@ -187,6 +227,25 @@ mod tests {
         assert_eq!(folder.claim("a", "two").unwrap(), Some("one".to_owned()));
         assert_eq!(folder.claim("b", "two").unwrap(), None);
         assert_eq!(folder.owner("a"), Some("one".to_owned()));
+    }
+
+    #[test]
+    fn a_run_that_nobody_attends_is_forgotten() {
+        let (root, folder) = folder();
+        let here = root.path();
+        let other = open(&here.join("attendance")).unwrap();
+        other.lock_shared().unwrap();
+        folder.claim("a", "one").unwrap();
+        attend(here).unwrap();
+        assert_eq!(folder.owner("a"), Some("one".to_owned()));
+        ATTENDED.lock().unwrap().remove(here);
+        attend(here).unwrap();
+        assert_eq!(folder.owner("a"), Some("one".to_owned()));
+        // Now both are gone.
+        ATTENDED.lock().unwrap().remove(here);
+        drop(other);
+        attend(here).unwrap();
+        assert_eq!(folder.owner("a"), None);
     }
 
     #[tokio::test]

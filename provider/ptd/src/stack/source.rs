@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::args::{GitSource, PythonSource, StackArgs};
+use crate::target::{project_file, project_name};
 
 /// Directories that tools make from the others, and repositories' own.
 const IGNORED_DIRECTORIES: [&str; 8] = [
@@ -172,24 +173,6 @@ impl Program {
 
 /// Under this name the digests have the commit of a git source.
 pub(super) const COMMIT: &str = "commit";
-
-/// The project file of a directory.
-pub(super) fn project_file(directory: &Path) -> Option<PathBuf> {
-    let names = ["Pulumi.yaml", "Pulumi.yml", "Pulumi.json"];
-    names
-        .into_iter()
-        .map(|name| directory.join(name))
-        .find(|path| path.is_file())
-}
-
-/// The name in a project file.
-pub(super) fn project_name(file: &Path) -> io::Result<String> {
-    let text = std::fs::read_to_string(file)?;
-    let project = pulumi_automation::yaml(&text).map_err(io::Error::other)?;
-    let name = project.get("name").and_then(Value::as_str);
-    name.map(str::to_owned)
-        .ok_or_else(|| io::Error::other("it has no name"))
-}
 
 /// What an archive's name says it is.
 pub(super) fn is_archive(path: &str) -> bool {
@@ -353,24 +336,13 @@ pub(super) fn all_digests(
     );
     let at = |name: &str| PropertyPath::root().key(name);
     if let Some(directory) = checking.known::<String>("directory") {
-        match project_file(directory.as_ref()) {
-            Some(file) => match project_name(&file) {
-                Ok(said) if said == project => {}
-                Ok(said) => failed.push((
-                    at("stack"),
-                    format!(
-                        "is of project {project}, but {} is of project {said}",
-                        file.display()
-                    ),
-                )),
-                Err(error) => {
-                    failed.push((at("directory"), format!("{}: {error}", file.display())));
-                }
-            },
-            None => failed.push((
-                at("directory"),
-                format!("{directory} has no Pulumi.yaml: it must be that of a Pulumi project"),
+        match project_name(directory.as_ref()) {
+            Ok(said) if said == project => {}
+            Ok(said) => failed.push((
+                at("stack"),
+                format!("is of project {project}, but {directory} is of project {said}"),
             )),
+            Err(reason) => failed.push((at("directory"), reason)),
         }
         if let Err(error) = digests(directory.as_ref(), "", name, &mut found) {
             failed.push((at("directory"), error.to_string()));
@@ -406,10 +378,12 @@ pub(super) fn all_digests(
             failed.push((at("python"), reason));
         }
     }
-    let watched: Vec<String> = checking.known("watch").unwrap_or_default();
-    for (index, path) in watched.iter().enumerate() {
-        if let Err(error) = digests(path.as_ref(), path, name, &mut found) {
-            failed.push((at("watch").index(index), error.to_string()));
+    for input in ["watch", "policyPacks"] {
+        let paths: Vec<String> = checking.known(input).unwrap_or_default();
+        for (index, path) in paths.iter().enumerate() {
+            if let Err(error) = digests(path.as_ref(), path, name, &mut found) {
+                failed.push((at(input).index(index), error.to_string()));
+            }
         }
     }
     (found, failed)

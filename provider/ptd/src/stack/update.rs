@@ -180,16 +180,6 @@ impl Resource for StackUpdate {
         request: &Preview<Self>,
         prediction: &mut Prediction,
     ) -> Result<(), Error> {
-        for name in [
-            "outputs",
-            "plainOutputs",
-            "changes",
-            "lastUpdateTime",
-            "settings",
-            "pending",
-        ] {
-            prediction.unknown(name);
-        }
         let (Some(args), Some((_, old))) = (&request.args, &request.old) else {
             cx.status("will run again after its owner").await;
             return Ok(());
@@ -205,12 +195,8 @@ impl Resource for StackUpdate {
             cx.patience(GRACE);
             let stack = stack_args(args)?;
             let before = state.of_stack();
-            let mut inner = Inner::open(cx, &stack, Some(&before)).await?;
-            inner.require_program(&stack)?;
-            inner
-                .configure(&stack, stack_args(was).ok().as_ref())
-                .await?;
-            let outcome = inner.operate(cx, Operation::Preview, &stack).await?;
+            let old = stack_args(was).ok();
+            let outcome = Inner::preview(cx, &stack, Some(&before), old.as_ref()).await?;
             if let Some(known) = foresee::foreseen(&before, &outcome) {
                 known.promise(prediction);
             }

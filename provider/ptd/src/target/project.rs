@@ -1,18 +1,26 @@
-//! The name in a Pulumi project's file.
+//! Files of Pulumi projects.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::locate::{Contents, read};
 use super::yaml::{Document, Kind};
 
+/// The project file of a directory.
+pub(crate) fn project_file(directory: &Path) -> Option<PathBuf> {
+    // JSON is YAML too.
+    ["Pulumi.yaml", "Pulumi.yml", "Pulumi.json"]
+        .map(|name| directory.join(name))
+        .into_iter()
+        .find(|path| path.exists())
+}
+
 /// The name that the project in `directory` gives itself. An error says what is wrong with which path.
 pub(crate) fn project_name(directory: &Path) -> Result<String, String> {
-    for file in ["Pulumi.yaml", "Pulumi.yml"] {
-        let path = directory.join(file);
+    if let Some(path) = project_file(directory) {
         let shown = path.display();
         let bytes = match read(&path) {
             Contents::Bytes(bytes) => bytes,
-            Contents::Missing => continue,
+            Contents::Missing => return Err(format!("{shown} leads nowhere")),
             Contents::Unusable(why) => return Err(format!("{shown}: {why}")),
         };
         let document = Document::parse(&bytes).map_err(|error| {

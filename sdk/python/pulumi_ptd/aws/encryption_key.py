@@ -240,8 +240,8 @@ class EncryptionKey(pulumi.CustomResource):
         Import id: the alias.
 
         Permissions: `kms:CreateKey`, `CreateAlias`, `DescribeKey`, `ListResourceTags`, `TagResource`, `UntagResource`,
-        `UpdateKeyDescription`, `EnableKeyRotation`, `GetKeyRotationStatus`, `GetKeyPolicy` and `PutKeyPolicy` where a policy is
-        stated, `CancelKeyDeletion`, `EnableKey`, `tag:GetResources`; and to delete `kms:DeleteAlias`, `ScheduleKeyDeletion`,
+        `UpdateKeyDescription`, `EnableKeyRotation`, `DisableKeyRotation`, `GetKeyRotationStatus`, `GetKeyPolicy` and
+        `PutKeyPolicy` where a policy is stated, `CancelKeyDeletion`, `EnableKey`, `tag:GetResources`; and to delete `kms:ScheduleKeyDeletion`,
         `s3:ListAllMyBuckets`, `secretsmanager:ListSecrets`.
 
         :param str resource_name: The name of the resource.
@@ -279,8 +279,8 @@ class EncryptionKey(pulumi.CustomResource):
         Import id: the alias.
 
         Permissions: `kms:CreateKey`, `CreateAlias`, `DescribeKey`, `ListResourceTags`, `TagResource`, `UntagResource`,
-        `UpdateKeyDescription`, `EnableKeyRotation`, `GetKeyRotationStatus`, `GetKeyPolicy` and `PutKeyPolicy` where a policy is
-        stated, `CancelKeyDeletion`, `EnableKey`, `tag:GetResources`; and to delete `kms:DeleteAlias`, `ScheduleKeyDeletion`,
+        `UpdateKeyDescription`, `EnableKeyRotation`, `DisableKeyRotation`, `GetKeyRotationStatus`, `GetKeyPolicy` and
+        `PutKeyPolicy` where a policy is stated, `CancelKeyDeletion`, `EnableKey`, `tag:GetResources`; and to delete `kms:ScheduleKeyDeletion`,
         `s3:ListAllMyBuckets`, `secretsmanager:ListSecrets`.
 
         :param str resource_name: The name of the resource.

@@ -90,6 +90,13 @@ requestTimeoutSeconds: Optional[int]
 How many seconds one attempt of a call may take before it is tried again, 1 to 3600. The default is 30.
 """
 
+runReport: Optional[str]
+"""
+A file for a report of the inner runs (`Stack`, `StackUpdate`) of one run of the CLI, as JSON: name, start, end, result, reason and
+changes of each. It is written anew by each run that runs an inner stack; `pulumi-resource-ptd report <file>` prints it as a
+table. Relative to the program's directory. Otherwise `PTD_RUN_REPORT`, or none.
+"""
+
 s3UsePathStyle: Optional[bool]
 """
 Address S3 buckets in the path of the URL instead of the host name. On by default when S3's endpoint is overridden, off otherwise.

@@ -125,6 +125,15 @@ class _ExportableConfig(types.ModuleType):
         return __config__.get_int('requestTimeoutSeconds')
 
     @_builtins.property
+    def run_report(self) -> Optional[str]:
+        """
+        A file for a report of the inner runs (`Stack`, `StackUpdate`) of one run of the CLI, as JSON: name, start, end, result, reason and
+        changes of each. It is written anew by each run that runs an inner stack; `pulumi-resource-ptd report <file>` prints it as a
+        table. Relative to the program's directory. Otherwise `PTD_RUN_REPORT`, or none.
+        """
+        return __config__.get('runReport') or _utilities.get_env('PTD_RUN_REPORT')
+
+    @_builtins.property
     def s3_use_path_style(self) -> Optional[bool]:
         """
         Address S3 buckets in the path of the URL instead of the host name. On by default when S3's endpoint is overridden, off otherwise.

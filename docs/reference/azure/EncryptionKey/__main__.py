@@ -1,0 +1,24 @@
+import pulumi
+import pulumi_ptd as ptd
+
+group = ptd.azure.ResourceGroup(
+    "group",
+    name="rsg-ptd-acme01-staging",
+    location="eastus2",
+)
+
+vault = ptd.azure.KeyVault(
+    "vault",
+    name="kv-ptd-acme01-staging",
+    resource_group_name=group.name,
+    location="eastus2",
+)
+
+key = ptd.azure.EncryptionKey(
+    "key",
+    name="posit-team-dedicated",
+    vault_name=vault.name,
+    resource_group_name=group.name,
+)
+
+pulumi.export("secretsProviderUrl", key.secrets_provider_url)

@@ -1,0 +1,14 @@
+import * as ptd from "@posit-dev/pulumi-ptd";
+
+const group = new ptd.azure.ResourceGroup("group", {
+    name: "rsg-ptd-acme01-staging",
+    location: "eastus2",
+});
+
+const vault = new ptd.azure.KeyVault("vault", {
+    name: "kv-ptd-acme01-staging",
+    resourceGroupName: group.name,
+    location: "eastus2",
+});
+
+export const vaultUri = vault.vaultUri;

@@ -1,0 +1,156 @@
+"""The site of docs/: nothing missing, nothing dead, and what it says is so."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+from support import cli, iam
+
+sys.path.insert(0, str(cli.ROOT / "docs/_site"))
+import links  # noqa: E402
+from reference import Reference  # noqa: E402
+
+DOCS = cli.ROOT / "docs"
+REFERENCE = Reference(DOCS)
+
+
+def tracked(*patterns: str) -> list[str]:
+    done = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns], cwd=cli.ROOT, check=True, capture_output=True, text=True)
+    return sorted(done.stdout.split())
+
+
+def test_every_token_has_its_page_and_every_page_its_token():
+    assert REFERENCE.problems() == []
+
+
+@pytest.mark.parametrize("file", tracked("*.md"))
+def test_no_link_is_dead(file):
+    assert links.dead(cli.ROOT / file, cli.ROOT) == []
+
+
+@pytest.fixture
+def copy(tmp_path) -> Path:
+    """What the site is built from."""
+    for file in tracked("docs", "examples", "*.md", "schema.json"):
+        if (cli.ROOT / file).exists():
+            target = tmp_path / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(cli.ROOT / file, target)
+    return tmp_path
+
+
+def build(root: Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-n", "-b", "html", root / "docs", root / "site"]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"})
+
+
+def test_a_site_with_mistakes_is_not_built(copy):
+    """All at once, since a build takes a while."""
+    reference = copy / "docs/reference"
+    shutil.copy(reference / "aws/Secret.md", reference / "aws/Imagined.md")
+    (reference / "aws/AdminPolicy.md").unlink()
+    (reference / "aws/Secret/index.ts").unlink()
+    (reference / "aws/StateBucket.md").write_text("Says nothing about importing.\n")
+    (reference / "index/Stack/policy.json").unlink()
+    with (copy / "docs/limits.md").open("a") as page:
+        page.write("\n[a page](nowhere.md), [a heading](pipeline.md#nowhere), [a file](../examples/nowhere.py), [a site](http://example.com)\n")
+    done = build(copy)
+    assert done.returncode != 0
+    for expected in (
+        "schema.json has no token for reference/aws/Imagined.md",
+        "ptd:aws:AdminPolicy has no page docs/reference/aws/AdminPolicy.md",
+        "no example in TypeScript: reference/aws/Secret/index.ts",
+        "import-id is missing in the header",
+        "dead link nowhere.md: there is no such file",
+        "dead link pipeline.md#nowhere: docs/pipeline.md has no such heading",
+        "dead link ../examples/nowhere.py: there is no such file",
+        "dead link http://example.com: neither https nor a file of the repository",
+    ):
+        assert expected in done.stderr, f"{expected!r} is not in\n{done.stderr}"
+
+
+def test_a_token_of_a_new_version_needs_a_page(copy):
+    schema = copy / "schema.json"
+    schema.write_text(schema.read_text().replace('"ptd:index:listSteps"', '"ptd:azure:listSteps"'))
+    found = Reference(copy / "docs").problems()
+    assert ("reference/azure/listSteps", "ptd:azure:listSteps has no page docs/reference/azure/listSteps.md") in found
+    assert ("reference/index/listSteps", "schema.json has no token for reference/index/listSteps.md") in found
+
+
+@pytest.mark.parametrize("entry", [e for e in REFERENCE.schema.entries.values() if (DOCS / e.page / "policy.json").exists()],
+                         ids=lambda entry: entry.token)
+def test_the_description_names_no_permission_that_the_policy_lacks(entry):
+    said = next((text for text in entry.paragraphs if text.startswith("Permissions:")), "")
+    granted, service = iam.actions(REFERENCE.policy(entry)), ""
+    for name in re.findall(r"`([^`]+)`", said):
+        service, action = name.split(":") if ":" in name else (service, name)
+        if action[0].isupper():
+            assert any(fnmatchcase(one, f"{service}:{action}") for one in granted), f"{service}:{action}"
+
+
+# What the pages quote from the source.
+
+SOURCE = re.compile(r"\\\n\s*")
+
+
+def sources() -> list[str]:
+    """The provider's source, each text on one line, with placeholders for what is filled in."""
+    files = [path for folder in ("ptd", "framework", "automation") for path in (cli.ROOT / "provider" / folder / "src").rglob("*.rs")]
+    return [re.sub(r"\{[^{}\s]*\}", "…", SOURCE.sub("", path.read_text())) for path in files]
+
+
+TEXTS = sources()
+QUOTED = re.findall(r"^### `(.*)`$", (DOCS / "troubleshooting.md").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("text", QUOTED)
+def test_an_error_text_is_one_of_the_source(text):
+    parts = [re.escape(part) for part in text.split("…") if part]
+    assert parts, "nothing to look for"
+    # What differs may be written in any way, as long as it stays in one text.
+    pattern = re.compile(r"""[^"]{0,200}?""".join(parts))
+    assert any(pattern.search(source) for source in TEXTS), f"no source file has {text!r}"
+
+
+@pytest.mark.parametrize(
+    ("page", "says", "source", "is_so"),
+    [
+        ("limits.md", "30 s, and 5 s to connect", "ptd/src/aws/config.rs", "DEFAULT_REQUEST_TIMEOUT_SECONDS: u32 = 30;"),
+        ("limits.md", "30 s, and 5 s to connect", "ptd/src/aws/config.rs", "DEFAULT_CONNECT_TIMEOUT_SECONDS: u32 = 5;"),
+        ("limits.md", "| 10, with growing pauses |", "ptd/src/aws/clients.rs", "DEFAULT_MAX_RETRIES"),
+        ("limits.md", "finding credentials | 2 minutes", "ptd/src/aws/clients.rs", "CREDENTIALS_TIMEOUT: Duration = Duration::from_mins(2);"),
+        ("limits.md", "1 minute, then it is killed", "ptd/src/stack/run.rs", "GRACE: Duration = Duration::from_mins(1);"),
+        ("limits.md", "swept after a week", "ptd/src/stack/run_folder.rs", "OLD: Duration = Duration::from_hours(7 * 24);"),
+        ("limits.md", "3.200 or newer", "automation/src/cli.rs", "MINIMUM_VERSION: Version = Version::new(3, 200, 0);"),
+        ("limits.md", "`pulumi` 3.231 or newer", "../schema.json", '"pulumi": ">=3.231.0,<4.0.0"'),
+        ("limits.md", "at most 50 tags", "ptd/src/aws/names.rs", "MAX_TAGS: usize = 50;"),
+        ("limits.md", "6144 characters", "ptd/src/aws/names.rs", "MAX_POLICY_CHARACTERS: usize = 6144;"),
+    ],
+)
+def test_a_figure_is_that_of_the_source(page, says, source, is_so):
+    assert says in (DOCS / page).read_text()
+    assert is_so in (cli.ROOT / "provider" / source).read_text()
+
+
+def test_a_new_page_is_laid_out_from_the_schema(copy):
+    """Nothing is missing but what has to be written."""
+    (copy / "tools").mkdir()
+    shutil.copy(cli.ROOT / "tools/new_page.py", copy / "tools")
+    pages = copy / "docs/reference"
+    for token in ("aws/StateBucket", "index/getTarget"):
+        shutil.rmtree(pages / token)
+        (pages / f"{token}.md").unlink()
+    command = [sys.executable, copy / "tools/new_page.py", "ptd:aws:StateBucket", "ptd:index:getTarget"]
+    made = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert len(made.splitlines()) == 8
+    found = [problem for _, problem in Reference(copy / "docs").problems()]
+    assert all("is still to be written" in problem or "deleting" in problem for problem in found) and len(found) >= 4, found
+    for file in pages.glob("*/*/__main__.py"):
+        compile(file.read_text(), str(file), "exec")
