@@ -63,6 +63,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Everything the provider offers.
 #[must_use]
+#[expect(clippy::too_many_lines, reason = "one line for each thing it offers")]
 pub fn package() -> Package<Ptd> {
     let repository = env!("CARGO_PKG_REPOSITORY");
     Package::new("ptd", VERSION)

@@ -29,6 +29,7 @@ use crate::target::naming;
 /// cluster.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct AksArgs {
     /// The target's name: `acme01-staging`.
     pub target: String,
