@@ -55,10 +55,13 @@ def described(schema: dict) -> Iterator[tuple[str, dict]]:
 
 def test_everything_of_the_plan_is_there(schema):
     aws = ("AdminPolicy", "Bootstrap", "EncryptionKey", "MimirAuthEntry", "Secret", "SecretFields", "StateBucket", "WorkloadSecretFields")
+    azure = ("AgentPool", "Aks", "AksCluster", "Bootstrap", "EncryptionKey", "KeyVault", "ResourceGroup", "RoleAssignment",
+             "StateStorage", "VaultSecret")
     index = ("ControlRoom", "PersistentReprise", "Stack", "StackUpdate", "Workload")
     resources = schema["resources"]
-    assert set(resources) == {f"ptd:aws:{name}" for name in aws} | {f"ptd:index:{name}" for name in index}
-    components = {"Bootstrap", "ControlRoom", "MimirAuthEntry", "PersistentReprise", "Workload", "WorkloadSecretFields"}
+    named = {"aws": aws, "azure": azure, "index": index}
+    assert set(resources) == {f"ptd:{module}:{name}" for module, names in named.items() for name in names}
+    components = {"Aks", "Bootstrap", "ControlRoom", "MimirAuthEntry", "PersistentReprise", "Workload", "WorkloadSecretFields"}
     assert {token.split(":")[-1] for token, resource in resources.items() if resource.get("isComponent")} == components
     functions = ("getTarget", "listSteps", "planCapacity", "planTakeover", "stackCommand")
     assert set(schema["functions"]) == {f"ptd:index:{name}" for name in functions}

@@ -112,6 +112,16 @@ class Control:
         found.doc = merge(found.doc, patch)
         return found.doc
 
+    def _objects(self, id: str) -> dict:
+        """What a vault holds: the values of its secrets and the number of its keys' versions, by name."""
+        found = self.double.world.find(id)
+        if found is None:
+            raise KeyError(id)
+        return {
+            "secrets": {e["name"]: [v["value"] for v in e["versions"]] for e in found.inside["secrets"].values()},
+            "keys": {e["name"]: len(e["versions"]) for e in found.inside["keys"].values()},
+        }
+
     def _remove(self, id: str) -> dict:
         self.double.world.remove(id)
         return {}

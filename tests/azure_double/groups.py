@@ -20,6 +20,7 @@ def add(arm: Arm) -> None:
     arm.route("PATCH", GROUP, _patch, NS, body=(MODELS, "ResourceGroupPatchable"))
     arm.route("DELETE", GROUP, _delete, NS, query=("forceDeletionTypes",))
     arm.route("GET", "/subscriptions/{sub}/resourcegroups", _list, NS, query=("$filter", "$top"))
+    arm.route("GET", GROUP + "/resources", _resources, NS, query=("$filter", "$expand", "$top"))
     arm.route("GET", "/subscriptions/{sub}/providers/{namespace}", _provider, NS, query=("$expand",))
     arm.route("POST", "/subscriptions/{sub}/providers/{namespace}/register", _register, NS,
               body=(MODELS, "ProviderRegistrationRequest"))  # fmt: skip
@@ -115,6 +116,15 @@ def _delete(world: World, request: Request) -> Answer:
 def _list(world: World, request: Request) -> Answer:
     prefix = f"/subscriptions/{request.names['sub']}/resourcegroups"
     return page(world, request, [r.doc for r in world.below(prefix, "Microsoft.Resources/resourceGroups")])
+
+
+def _resources(world: World, request: Request) -> Answer:
+    """Resources of their own only: keys, containers and assignments of roles are none."""
+    if _read(world, request) is None:
+        raise _missing(request)
+    found = [r.doc for r in world.below(_path(request)) if r.doc.get("type", "").count("/") == 1]
+    found = [doc for doc in found if not doc["type"].startswith("Microsoft.Authorization/")]
+    return page(world, request, [{key: doc[key] for key in ("id", "name", "type", "location") if key in doc} for doc in found])
 
 
 def _provider(world: World, request: Request) -> Answer:

@@ -143,6 +143,10 @@ class AzureDouble:
         """Somebody else changes a resource: a merge patch."""
         return self._control("mutate", id=path, patch=patch)
 
+    def objects(self, vault: str) -> dict:
+        """What a vault holds: `secrets` with the values of all versions, `keys` with their number."""
+        return self._control("objects", id=vault)
+
     def remove(self, path: str) -> None:
         self._control("remove", id=path)
 

@@ -93,6 +93,8 @@ pub struct ChildOptions {
     pub protect: Option<bool>,
     /// Forget it instead of deleting it; `None` inherits.
     pub retain_on_delete: Option<bool>,
+    /// The URN of a resource whose deletion takes this one along, so that it is not deleted by itself.
+    pub deleted_with: Option<String>,
     /// Property paths whose changes are ignored.
     pub ignore_changes: Vec<String>,
     /// Tokens or names it had before.
@@ -545,6 +547,7 @@ impl<P> Construction<P> {
             object: Some(crate::wire::encode(&child.inputs)),
             protect: child.options.protect,
             retain_on_delete: child.options.retain_on_delete,
+            deleted_with: child.options.deleted_with.unwrap_or_default(),
             dependencies: all.into_iter().collect(),
             version: if provider.is_empty() {
                 self.home.version.clone()

@@ -63,6 +63,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Everything the provider offers.
 #[must_use]
+#[expect(clippy::too_many_lines, reason = "one line for each thing it offers")]
 pub fn package() -> Package<Ptd> {
     let repository = env!("CARGO_PKG_REPOSITORY");
     Package::new("ptd", VERSION)
@@ -156,6 +157,9 @@ pub fn package() -> Package<Ptd> {
         .resource::<azure::role_assignment::RoleAssignment>()
         .resource::<azure::vault_secret::VaultSecret>()
         .component::<azure::bootstrap::Bootstrap>()
+        .resource::<azure::aks_cluster::AksCluster>()
+        .resource::<azure::agent_pool::AgentPool>()
+        .component::<azure::aks::Aks>()
         .resource::<stack::Stack>()
         .resource::<stack::StackUpdate>()
         .component::<pipeline::Workload>()

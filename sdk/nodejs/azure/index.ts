@@ -5,6 +5,21 @@ import * as pulumi from "@pulumi/pulumi";
 import * as utilities from "../utilities";
 
 // Export members:
+export { AgentPoolArgs } from "./agentPool";
+export type AgentPool = import("./agentPool").AgentPool;
+export const AgentPool: typeof import("./agentPool").AgentPool = null as any;
+utilities.lazyLoad(exports, ["AgentPool"], () => require("./agentPool"));
+
+export { AksArgs } from "./aks";
+export type Aks = import("./aks").Aks;
+export const Aks: typeof import("./aks").Aks = null as any;
+utilities.lazyLoad(exports, ["Aks"], () => require("./aks"));
+
+export { AksClusterArgs } from "./aksCluster";
+export type AksCluster = import("./aksCluster").AksCluster;
+export const AksCluster: typeof import("./aksCluster").AksCluster = null as any;
+utilities.lazyLoad(exports, ["AksCluster"], () => require("./aksCluster"));
+
 export { BootstrapArgs } from "./bootstrap";
 export type Bootstrap = import("./bootstrap").Bootstrap;
 export const Bootstrap: typeof import("./bootstrap").Bootstrap = null as any;
@@ -48,6 +63,12 @@ const _module = {
     version: utilities.getVersion(),
     construct: (name: string, type: string, urn: string): pulumi.Resource => {
         switch (type) {
+            case "ptd:azure:AgentPool":
+                return new AgentPool(name, <any>undefined, { urn })
+            case "ptd:azure:Aks":
+                return new Aks(name, <any>undefined, { urn })
+            case "ptd:azure:AksCluster":
+                return new AksCluster(name, <any>undefined, { urn })
             case "ptd:azure:Bootstrap":
                 return new Bootstrap(name, <any>undefined, { urn })
             case "ptd:azure:EncryptionKey":

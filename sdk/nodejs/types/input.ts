@@ -556,4 +556,139 @@ export namespace aws {
 }
 
 export namespace azure {
+    /**
+     * The system pool of a cluster. Only sizes, limits, taints, labels and the surge change in place; for anything else add a system pool under
+     * another name with `AgentPool`.
+     */
+    export interface AksSystemPoolArgs {
+        /**
+         * Whether the number of nodes follows the load. Default `true`.
+         */
+        autoScaling?: pulumi.Input<boolean | undefined>;
+        /**
+         * The availability zones. Default `2` and `3`.
+         */
+        availabilityZones?: pulumi.Input<pulumi.Input<string>[] | undefined>;
+        /**
+         * How many nodes there are at first, and where nothing scales. Default 2.
+         */
+        count?: pulumi.Input<number | undefined>;
+        /**
+         * The greatest number of nodes. Default 5.
+         */
+        maxCount?: pulumi.Input<number | undefined>;
+        /**
+         * How many pods a node may run, 10 to 250. Default 110.
+         */
+        maxPods?: pulumi.Input<number | undefined>;
+        /**
+         * How many nodes more there are during an upgrade, as a number or a percentage. Default `10%`.
+         */
+        maxSurge?: pulumi.Input<string | undefined>;
+        /**
+         * The least number of nodes. Default 2.
+         */
+        minCount?: pulumi.Input<number | undefined>;
+        /**
+         * The nodes' labels.
+         */
+        nodeLabels?: pulumi.Input<{[key: string]: pulumi.Input<string>} | undefined>;
+        /**
+         * The nodes' taints, `key=value:Effect`. Default `CriticalAddonsOnly=true:NoSchedule`.
+         */
+        nodeTaints?: pulumi.Input<pulumi.Input<string>[] | undefined>;
+        /**
+         * The root disk in GB, 30 to 2048; 0 leaves it to Azure. Default 128.
+         */
+        osDiskSizeGb?: pulumi.Input<number | undefined>;
+        /**
+         * The subnet's ARM id. Default: a network that Azure makes.
+         */
+        subnetId?: pulumi.Input<string | undefined>;
+        /**
+         * The size of the virtual machines, such as `Standard_D4s_v6`.
+         */
+        vmSize: pulumi.Input<string>;
+    }
+
+    /**
+     * One cluster of a target, in the terms of its `ptd.yaml`.
+     */
+    export interface AksTargetClusterArgs {
+        /**
+         * Whether upgrades go ahead against pod disruption budgets. Default `false`.
+         */
+        forceMaintenance?: pulumi.Input<boolean | undefined>;
+        /**
+         * The Kubernetes version of the control plane and all pools.
+         */
+        kubernetesVersion: pulumi.Input<string>;
+        /**
+         * How traffic leaves: `LoadBalancer`, `UserDefinedRouting` or `AssignedNatGateway`. Default `LoadBalancer`.
+         */
+        outboundType?: pulumi.Input<string | undefined>;
+        /**
+         * The VM size of the system pool.
+         */
+        systemNodePoolInstanceType: pulumi.Input<string>;
+        /**
+         * The root disk of the system pool's nodes, in GB. Default 128.
+         */
+        systemNodePoolRootDiskSize?: pulumi.Input<number | undefined>;
+        /**
+         * The user node pools; at least one.
+         */
+        userNodePools: pulumi.Input<pulumi.Input<inputs.azure.AksTargetPoolArgs>[]>;
+    }
+
+    /**
+     * One user pool of a cluster, in the terms of `ptd.yaml`.
+     */
+    export interface AksTargetPoolArgs {
+        /**
+         * The availability zones. Default `2` and `3`.
+         */
+        availabilityZones?: pulumi.Input<pulumi.Input<string>[] | undefined>;
+        /**
+         * Whether the number of nodes follows the load. Default `false`.
+         */
+        enableAutoScaling?: pulumi.Input<boolean | undefined>;
+        /**
+         * The number of nodes at creation. Default `minCount`.
+         */
+        initialCount?: pulumi.Input<number | undefined>;
+        /**
+         * The greatest number of nodes, at most 1000. Default 0.
+         */
+        maxCount?: pulumi.Input<number | undefined>;
+        /**
+         * How many pods a node may run. Default 110.
+         */
+        maxPods?: pulumi.Input<number | undefined>;
+        /**
+         * The least number of nodes. Default 0.
+         */
+        minCount?: pulumi.Input<number | undefined>;
+        /**
+         * The name: a lower-case letter and up to 11 lower-case letters and digits; not `agentpool`.
+         */
+        name: pulumi.Input<string>;
+        /**
+         * The nodes' labels.
+         */
+        nodeLabels?: pulumi.Input<{[key: string]: pulumi.Input<string>} | undefined>;
+        /**
+         * The nodes' taints, `key=value:Effect`.
+         */
+        nodeTaints?: pulumi.Input<pulumi.Input<string>[] | undefined>;
+        /**
+         * The root disk of the nodes, in GB. Default 256.
+         */
+        rootDiskSize?: pulumi.Input<number | undefined>;
+        /**
+         * The VM size.
+         */
+        vmSize: pulumi.Input<string>;
+    }
+
 }

@@ -1926,6 +1926,117 @@ export namespace aws {
 
 export namespace azure {
     /**
+     * What later steps need to know of a cluster.
+     */
+    export interface AksClusterOutputs {
+        /**
+         * The API server's public name.
+         */
+        fqdn?: string;
+        /**
+         * The cluster's ARM id.
+         */
+        id: string;
+        /**
+         * The object id of the nodes' identity.
+         */
+        kubeletObjectId?: string;
+        /**
+         * The cluster's name.
+         */
+        name: string;
+        /**
+         * The resource group of its nodes.
+         */
+        nodeResourceGroup?: string;
+        /**
+         * The issuer for federated credentials.
+         */
+        oidcIssuerUrl?: string;
+        /**
+         * The object id of the control plane's identity.
+         */
+        principalId?: string;
+        /**
+         * The API server's private name.
+         */
+        privateFqdn?: string;
+    }
+
+    /**
+     * An identity that Azure made for a cluster.
+     */
+    export interface AksIdentity {
+        /**
+         * The client id.
+         */
+        clientId?: string;
+        /**
+         * The object id, to which roles are assigned.
+         */
+        objectId?: string;
+        /**
+         * The ARM id.
+         */
+        resourceId?: string;
+    }
+
+    /**
+     * The system pool of a cluster. Only sizes, limits, taints, labels and the surge change in place; for anything else add a system pool under
+     * another name with `AgentPool`.
+     */
+    export interface AksSystemPool {
+        /**
+         * Whether the number of nodes follows the load. Default `true`.
+         */
+        autoScaling?: boolean;
+        /**
+         * The availability zones. Default `2` and `3`.
+         */
+        availabilityZones?: string[];
+        /**
+         * How many nodes there are at first, and where nothing scales. Default 2.
+         */
+        count?: number;
+        /**
+         * The greatest number of nodes. Default 5.
+         */
+        maxCount?: number;
+        /**
+         * How many pods a node may run, 10 to 250. Default 110.
+         */
+        maxPods?: number;
+        /**
+         * How many nodes more there are during an upgrade, as a number or a percentage. Default `10%`.
+         */
+        maxSurge?: string;
+        /**
+         * The least number of nodes. Default 2.
+         */
+        minCount?: number;
+        /**
+         * The nodes' labels.
+         */
+        nodeLabels?: {[key: string]: string};
+        /**
+         * The nodes' taints, `key=value:Effect`. Default `CriticalAddonsOnly=true:NoSchedule`.
+         */
+        nodeTaints?: string[];
+        /**
+         * The root disk in GB, 30 to 2048; 0 leaves it to Azure. Default 128.
+         */
+        osDiskSizeGb?: number;
+        /**
+         * The subnet's ARM id. Default: a network that Azure makes.
+         */
+        subnetId?: string;
+        /**
+         * The size of the virtual machines, such as `Standard_D4s_v6`.
+         */
+        vmSize: string;
+    }
+
+    /**
      * An operation that Azure had not finished when this was written. The next update, refresh or delete goes on waiting for it.
      */
     export interface PendingOperation {

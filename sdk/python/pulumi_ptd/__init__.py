@@ -57,6 +57,9 @@ _utilities.register(
   "mod": "azure",
   "fqn": "pulumi_ptd.azure",
   "classes": {
+   "ptd:azure:AgentPool": "AgentPool",
+   "ptd:azure:Aks": "Aks",
+   "ptd:azure:AksCluster": "AksCluster",
    "ptd:azure:Bootstrap": "Bootstrap",
    "ptd:azure:EncryptionKey": "EncryptionKey",
    "ptd:azure:KeyVault": "KeyVault",

@@ -12,7 +12,7 @@ use crate::check::{Checking, from_text};
 use crate::diff::Diff;
 use crate::redact::{Guard, scrub};
 use crate::resource::Provider;
-use crate::schema::{ObjectSpec, TypeSpec};
+use crate::schema::{ObjectSpec, TypeSpec, Types};
 use crate::value::{PropertyMap, PropertyValue};
 
 /// Configuration values come as they are or as JSON text, depending on the language and on where they were set.
@@ -28,6 +28,30 @@ fn structured(mut map: PropertyMap, spec: &ObjectSpec) -> PropertyMap {
         }
     }
     map
+}
+
+/// Protects what is secret in a configuration. Of a structured value with secret parts the engine marks the whole, in which the schema
+/// finds the parts again: the others may be named in errors.
+fn protect(guard: &mut Guard, map: &PropertyMap, spec: &ObjectSpec, types: &Types) {
+    for (name, value) in map {
+        let property = spec.get(name);
+        let object = match property.map(|p| &p.ty) {
+            Some(TypeSpec::Object(name)) => types.object(name),
+            _ => None,
+        };
+        let inner = match value {
+            PropertyValue::Secret(inner) => inner.as_ref(),
+            value => value,
+        };
+        match (object, inner) {
+            (Some(object), PropertyValue::Map(parts)) => protect(guard, parts, object, types),
+            _ if property.is_none_or(|p| p.secret) || value.has_secret() => {
+                let text = PropertyMap::from([(name.clone(), value.clone().into_secret())]);
+                guard.add_all(&text);
+            }
+            _ => {}
+        }
+    }
 }
 
 impl<P: Provider> Server<P> {
@@ -85,15 +109,18 @@ impl<P: Provider> Server<P> {
     ) -> Result<rpc::ConfigureResponse, Status> {
         let shared = &self.shared;
         let spec = &shared.package.config;
-        let mut guard = Guard::default();
+        // Until the parts that are secret are known, all of what may hold some is.
+        let mut passing = Guard::default();
         let given = match &request.args {
-            Some(args) => decode(Some(args), &mut guard)?,
+            Some(args) => decode(Some(args), &mut passing)?,
             None => self.variables(request),
         };
         let mut inputs = structured(given, spec);
         inputs.retain(|name, _| spec.get(name).is_some());
         let mut checking = shared.checking(spec, inputs);
-        checking.run_guarded(&mut guard);
+        checking.run_guarded(&mut passing);
+        let mut guard = Guard::default();
+        protect(&mut guard, &checking.inputs, spec, &shared.package.types);
         let missing: Vec<(String, String)> = spec
             .properties
             .iter()

@@ -4,11 +4,12 @@
 //! a subscription asks whose it is, before anything is written.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use azure_core::http::{ClientOptions, HttpClient, Transport as AzureTransport, Url};
+use azure_core::http::{ClientOptions, HttpClient, RetryOptions, Transport as AzureTransport, Url};
 use azure_security_keyvault_keys::{KeyClient, KeyClientOptions};
 use azure_security_keyvault_secrets::{SecretClient, SecretClientOptions};
 use azure_storage_blob::{BlobContainerClient, BlobContainerClientOptions};
@@ -43,7 +44,12 @@ pub struct AzureClients {
     base: OnceCell<Base>,
     /// The tenants of subscriptions that were asked.
     tenants: Mutex<HashMap<String, String>>,
+    vaults: Arc<Vaults>,
 }
+
+/// Clients of vaults' secrets, by URL and by whether they repeat requests. Each learns with its first request where tokens come from, which
+/// is one request more.
+type Vaults = std::sync::Mutex<HashMap<(String, bool), Arc<SecretClient>>>;
 
 /// What all clients share.
 struct Base {
@@ -74,6 +80,7 @@ pub struct AzureSession {
     pub tags: TagPolicy,
     tokens: Arc<Tokens>,
     transport: Arc<dyn HttpClient>,
+    vaults: Arc<Vaults>,
 }
 
 fn misconfigured(what: &str, next: &str) -> Error {
@@ -114,6 +121,7 @@ impl AzureClients {
             env,
             base: OnceCell::new(),
             tenants: Mutex::default(),
+            vaults: Arc::default(),
         }
     }
 
@@ -224,6 +232,7 @@ impl AzureClients {
             tags: self.tags.clone(),
             tokens: base.tokens.clone(),
             transport: base.transport.clone(),
+            vaults: self.vaults.clone(),
         })
     }
 
@@ -321,10 +330,26 @@ impl AzureSession {
         }
     }
 
-    /// A client of a vault's secrets. `url` is what the vault says of itself.
-    pub fn secrets(&self, url: &str) -> Result<SecretClient, Error> {
+    /// A client of a vault's secrets. `url` is what the vault says of itself. One that does not repeat requests is for writing values:
+    /// each repetition would be a version of its own.
+    pub fn secrets(&self, url: &str, repeat: bool) -> Result<Arc<SecretClient>, Error> {
+        let mut vaults = self.vaults.lock().unwrap_or_else(PoisonError::into_inner);
+        match vaults.entry((url.to_owned(), repeat)) {
+            Entry::Occupied(client) => Ok(client.get().clone()),
+            Entry::Vacant(place) => {
+                let client = Arc::new(self.new_secrets(url, repeat)?);
+                Ok(place.insert(client).clone())
+            }
+        }
+    }
+
+    fn new_secrets(&self, url: &str, repeat: bool) -> Result<SecretClient, Error> {
+        let mut client_options = self.client_options();
+        if !repeat {
+            client_options.retry = RetryOptions::none();
+        }
         let options = SecretClientOptions {
-            client_options: self.client_options(),
+            client_options,
             verify_challenge_resource: Some(!self.arm.cloud().custom),
             ..SecretClientOptions::default()
         };

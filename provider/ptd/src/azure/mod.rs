@@ -3,6 +3,17 @@
 //! [`AzureClients`] holds what is built once for a provider configuration ([`AzureConfig`]); [`AzureClients::session`] gives an
 //! [`AzureSession`], whose subscription is known to be of the right tenant. [`arm`] is the client.
 
+pub mod agent_pool;
+pub mod aks;
+mod aks_body;
+mod aks_check;
+pub mod aks_cluster;
+mod aks_live;
+mod aks_pool_body;
+mod aks_pool_inputs;
+mod aks_settings;
+mod aks_tables;
+mod aks_version;
 pub mod arm;
 mod assertion;
 pub mod bootstrap;

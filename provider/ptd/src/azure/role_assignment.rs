@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
 
-use super::arm::{ArmError, Job, ResourceId, Write};
+use super::arm::{ArmError, Job, ResourceId, Write, growing};
 use super::clients::AzureSession;
 use super::common::{
     check_common, check_with, exists_already, gone, open, parse_id, tell_adoption, text, yes,
@@ -25,7 +25,7 @@ const NAMESPACE: &str = "Microsoft.Authorization";
 const KIND: &str = "Microsoft.Authorization/roleAssignments";
 const EXAMPLE: &str = "<scope>/providers/Microsoft.Authorization/roleAssignments/<guid>";
 
-/// How often a principal that is not found is tried again: pauses of 5 s growing to 30 s are some five minutes.
+/// How often a principal that is not found is tried again: pauses of 1 s growing to 30 s are some five minutes.
 const PRINCIPAL_ATTEMPTS: u32 = 13;
 
 /// A role of Azure for a principal on a scope.
@@ -271,7 +271,7 @@ async fn make(
             args.principal_id
         ))
         .await;
-        let pause = Duration::from_secs(5 + 5 * u64::from(attempt.min(5)));
+        let pause = growing(attempt, Duration::from_secs(1), Duration::from_secs(30));
         cx.sleep(pause).await?;
         attempt += 1;
     }

@@ -1,5 +1,6 @@
 //! `ptd:azure:VaultSecret`: one value in a key vault, made once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::time::{OffsetDateTime, parse_rfc3339};
@@ -13,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::arm::{ArmError, ResourceId};
+use super::arm::{ArmError, ResourceId, growing};
 use super::clients::AzureSession;
 use super::common::{
     SoftDeleted, check_common, check_with, data_plane, diff_place, exists_already, needs_consent,
@@ -41,8 +42,11 @@ const SPREAD: Duration = Duration::from_mins(10);
 /// How often a refusal is tried again where no assignment is new: the caller's own rights may lag.
 const DENIED_ATTEMPTS: u32 = 2;
 
-/// How long a vault that was just made may be unreachable, in attempts of five seconds.
-const UNREACHED_ATTEMPTS: u32 = 12;
+/// How often a vault that cannot be reached is tried again: a new one may be unknown to DNS for a minute.
+const UNREACHED_ATTEMPTS: u32 = 10;
+
+/// How often a write that failed for a passing reason is tried again, after a look.
+const FAILED_ATTEMPTS: u32 = 8;
 
 /// A secret in a key vault whose value is made once. A secret that exists is adopted with its value, which is never overwritten and never
 /// stored in the state.
@@ -152,10 +156,13 @@ struct Vault<'a> {
     cx: &'a Context<Ptd>,
     session: &'a AzureSession,
     id: &'a ResourceId,
-    client: SecretClient,
+    client: Arc<SecretClient>,
+    /// Sends each request once.
+    writer: Arc<SecretClient>,
     denied: u32,
     unreached: u32,
     busy: u32,
+    failed: u32,
 }
 
 impl<'a> Vault<'a> {
@@ -164,15 +171,17 @@ impl<'a> Vault<'a> {
         session: &'a AzureSession,
         id: &'a ResourceId,
     ) -> Result<Self, Error> {
-        let client = session.secrets(&vault_uri(cx, session, id).await?)?;
+        let uri = vault_uri(cx, session, id).await?;
         Ok(Self {
             cx,
             session,
             id,
-            client,
+            client: session.secrets(&uri, true)?,
+            writer: session.secrets(&uri, false)?,
             denied: 0,
             unreached: 0,
             busy: 0,
+            failed: 0,
         })
     }
 
@@ -217,12 +226,12 @@ impl<'a> Vault<'a> {
                     )
                     .into());
             }
-            self.denied += 1;
             self.cx
                 .status("waits for the role assignment to become effective")
                 .await;
-            let pause = if young { 10 } else { 2 };
-            return self.cx.sleep(Duration::from_secs(pause)).await;
+            let pause = growing(self.denied, Duration::from_secs(1), Duration::from_secs(10));
+            self.denied += 1;
+            return self.cx.sleep(pause).await;
         }
         if error.is_code(&["ObjectIsBeingDeleted", "ObjectIsBeingRecovered"]) && self.busy < 150 {
             self.busy += 1;
@@ -230,8 +239,25 @@ impl<'a> Vault<'a> {
         }
         // The name of a new vault may be unknown to DNS for a minute.
         if error.refusal().is_some_and(|r| r.unanswered) && self.unreached < UNREACHED_ATTEMPTS {
+            let pause = growing(
+                self.unreached,
+                Duration::from_millis(500),
+                Duration::from_secs(10),
+            );
             self.unreached += 1;
-            return self.cx.sleep(Duration::from_secs(5)).await;
+            return self.cx.sleep(pause).await;
+        }
+        let passing = error.refusal().is_some_and(|refusal| {
+            !refusal.unanswered && (refusal.is_passing() || refusal.is_throttled())
+        });
+        if passing && self.failed < FAILED_ATTEMPTS {
+            let pause = growing(
+                self.failed,
+                Duration::from_millis(500),
+                Duration::from_secs(10),
+            );
+            self.failed += 1;
+            return self.cx.sleep(pause).await;
         }
         Err(error.into())
     }
@@ -261,7 +287,7 @@ impl<'a> Vault<'a> {
             let content = parameters
                 .try_into()
                 .map_err(|error: azure_core::Error| Error::Bug(error.to_string()))?;
-            let error = match self.client.set_secret(self.id.name(), content, None).await {
+            let error = match self.writer.set_secret(self.id.name(), content, None).await {
                 Ok(answer) => {
                     let made: LiveSecret = answer
                         .into_model()

@@ -21,6 +21,12 @@ func (m *module) Version() semver.Version {
 
 func (m *module) Construct(ctx *pulumi.Context, name, typ, urn string) (r pulumi.Resource, err error) {
 	switch typ {
+	case "ptd:azure:AgentPool":
+		r = &AgentPool{}
+	case "ptd:azure:Aks":
+		r = &Aks{}
+	case "ptd:azure:AksCluster":
+		r = &AksCluster{}
 	case "ptd:azure:Bootstrap":
 		r = &Bootstrap{}
 	case "ptd:azure:EncryptionKey":

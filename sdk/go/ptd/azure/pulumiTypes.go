@@ -13,6 +13,687 @@ import (
 
 var _ = internal.GetEnvOrDefault
 
+// What later steps need to know of a cluster.
+type AksClusterOutputs struct {
+	// The API server's public name.
+	Fqdn *string `pulumi:"fqdn"`
+	// The cluster's ARM id.
+	Id string `pulumi:"id"`
+	// The object id of the nodes' identity.
+	KubeletObjectId *string `pulumi:"kubeletObjectId"`
+	// The cluster's name.
+	Name string `pulumi:"name"`
+	// The resource group of its nodes.
+	NodeResourceGroup *string `pulumi:"nodeResourceGroup"`
+	// The issuer for federated credentials.
+	OidcIssuerUrl *string `pulumi:"oidcIssuerUrl"`
+	// The object id of the control plane's identity.
+	PrincipalId *string `pulumi:"principalId"`
+	// The API server's private name.
+	PrivateFqdn *string `pulumi:"privateFqdn"`
+}
+
+// What later steps need to know of a cluster.
+type AksClusterOutputsOutput struct{ *pulumi.OutputState }
+
+func (AksClusterOutputsOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*AksClusterOutputs)(nil)).Elem()
+}
+
+func (o AksClusterOutputsOutput) ToAksClusterOutputsOutput() AksClusterOutputsOutput {
+	return o
+}
+
+func (o AksClusterOutputsOutput) ToAksClusterOutputsOutputWithContext(ctx context.Context) AksClusterOutputsOutput {
+	return o
+}
+
+// The API server's public name.
+func (o AksClusterOutputsOutput) Fqdn() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v AksClusterOutputs) *string { return v.Fqdn }).(pulumi.StringPtrOutput)
+}
+
+// The cluster's ARM id.
+func (o AksClusterOutputsOutput) Id() pulumi.StringOutput {
+	return o.ApplyT(func(v AksClusterOutputs) string { return v.Id }).(pulumi.StringOutput)
+}
+
+// The object id of the nodes' identity.
+func (o AksClusterOutputsOutput) KubeletObjectId() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v AksClusterOutputs) *string { return v.KubeletObjectId }).(pulumi.StringPtrOutput)
+}
+
+// The cluster's name.
+func (o AksClusterOutputsOutput) Name() pulumi.StringOutput {
+	return o.ApplyT(func(v AksClusterOutputs) string { return v.Name }).(pulumi.StringOutput)
+}
+
+// The resource group of its nodes.
+func (o AksClusterOutputsOutput) NodeResourceGroup() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v AksClusterOutputs) *string { return v.NodeResourceGroup }).(pulumi.StringPtrOutput)
+}
+
+// The issuer for federated credentials.
+func (o AksClusterOutputsOutput) OidcIssuerUrl() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v AksClusterOutputs) *string { return v.OidcIssuerUrl }).(pulumi.StringPtrOutput)
+}
+
+// The object id of the control plane's identity.
+func (o AksClusterOutputsOutput) PrincipalId() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v AksClusterOutputs) *string { return v.PrincipalId }).(pulumi.StringPtrOutput)
+}
+
+// The API server's private name.
+func (o AksClusterOutputsOutput) PrivateFqdn() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v AksClusterOutputs) *string { return v.PrivateFqdn }).(pulumi.StringPtrOutput)
+}
+
+type AksClusterOutputsMapOutput struct{ *pulumi.OutputState }
+
+func (AksClusterOutputsMapOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*map[string]AksClusterOutputs)(nil)).Elem()
+}
+
+func (o AksClusterOutputsMapOutput) ToAksClusterOutputsMapOutput() AksClusterOutputsMapOutput {
+	return o
+}
+
+func (o AksClusterOutputsMapOutput) ToAksClusterOutputsMapOutputWithContext(ctx context.Context) AksClusterOutputsMapOutput {
+	return o
+}
+
+func (o AksClusterOutputsMapOutput) MapIndex(k pulumi.StringInput) AksClusterOutputsOutput {
+	return pulumi.All(o, k).ApplyT(func(vs []interface{}) AksClusterOutputs {
+		return vs[0].(map[string]AksClusterOutputs)[vs[1].(string)]
+	}).(AksClusterOutputsOutput)
+}
+
+// An identity that Azure made for a cluster.
+type AksIdentity struct {
+	// The client id.
+	ClientId *string `pulumi:"clientId"`
+	// The object id, to which roles are assigned.
+	ObjectId *string `pulumi:"objectId"`
+	// The ARM id.
+	ResourceId *string `pulumi:"resourceId"`
+}
+
+// An identity that Azure made for a cluster.
+type AksIdentityOutput struct{ *pulumi.OutputState }
+
+func (AksIdentityOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*AksIdentity)(nil)).Elem()
+}
+
+func (o AksIdentityOutput) ToAksIdentityOutput() AksIdentityOutput {
+	return o
+}
+
+func (o AksIdentityOutput) ToAksIdentityOutputWithContext(ctx context.Context) AksIdentityOutput {
+	return o
+}
+
+// The client id.
+func (o AksIdentityOutput) ClientId() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v AksIdentity) *string { return v.ClientId }).(pulumi.StringPtrOutput)
+}
+
+// The object id, to which roles are assigned.
+func (o AksIdentityOutput) ObjectId() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v AksIdentity) *string { return v.ObjectId }).(pulumi.StringPtrOutput)
+}
+
+// The ARM id.
+func (o AksIdentityOutput) ResourceId() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v AksIdentity) *string { return v.ResourceId }).(pulumi.StringPtrOutput)
+}
+
+type AksIdentityPtrOutput struct{ *pulumi.OutputState }
+
+func (AksIdentityPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**AksIdentity)(nil)).Elem()
+}
+
+func (o AksIdentityPtrOutput) ToAksIdentityPtrOutput() AksIdentityPtrOutput {
+	return o
+}
+
+func (o AksIdentityPtrOutput) ToAksIdentityPtrOutputWithContext(ctx context.Context) AksIdentityPtrOutput {
+	return o
+}
+
+func (o AksIdentityPtrOutput) Elem() AksIdentityOutput {
+	return o.ApplyT(func(v *AksIdentity) AksIdentity {
+		if v != nil {
+			return *v
+		}
+		var ret AksIdentity
+		return ret
+	}).(AksIdentityOutput)
+}
+
+// The client id.
+func (o AksIdentityPtrOutput) ClientId() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *AksIdentity) *string {
+		if v == nil {
+			return nil
+		}
+		return v.ClientId
+	}).(pulumi.StringPtrOutput)
+}
+
+// The object id, to which roles are assigned.
+func (o AksIdentityPtrOutput) ObjectId() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *AksIdentity) *string {
+		if v == nil {
+			return nil
+		}
+		return v.ObjectId
+	}).(pulumi.StringPtrOutput)
+}
+
+// The ARM id.
+func (o AksIdentityPtrOutput) ResourceId() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *AksIdentity) *string {
+		if v == nil {
+			return nil
+		}
+		return v.ResourceId
+	}).(pulumi.StringPtrOutput)
+}
+
+// The system pool of a cluster. Only sizes, limits, taints, labels and the surge change in place; for anything else add a system pool under
+// another name with `AgentPool`.
+type AksSystemPool struct {
+	// Whether the number of nodes follows the load. Default `true`.
+	AutoScaling *bool `pulumi:"autoScaling"`
+	// The availability zones. Default `2` and `3`.
+	AvailabilityZones []string `pulumi:"availabilityZones"`
+	// How many nodes there are at first, and where nothing scales. Default 2.
+	Count *int `pulumi:"count"`
+	// The greatest number of nodes. Default 5.
+	MaxCount *int `pulumi:"maxCount"`
+	// How many pods a node may run, 10 to 250. Default 110.
+	MaxPods *int `pulumi:"maxPods"`
+	// How many nodes more there are during an upgrade, as a number or a percentage. Default `10%`.
+	MaxSurge *string `pulumi:"maxSurge"`
+	// The least number of nodes. Default 2.
+	MinCount *int `pulumi:"minCount"`
+	// The nodes' labels.
+	NodeLabels map[string]string `pulumi:"nodeLabels"`
+	// The nodes' taints, `key=value:Effect`. Default `CriticalAddonsOnly=true:NoSchedule`.
+	NodeTaints []string `pulumi:"nodeTaints"`
+	// The root disk in GB, 30 to 2048; 0 leaves it to Azure. Default 128.
+	OsDiskSizeGb *int `pulumi:"osDiskSizeGb"`
+	// The subnet's ARM id. Default: a network that Azure makes.
+	SubnetId *string `pulumi:"subnetId"`
+	// The size of the virtual machines, such as `Standard_D4s_v6`.
+	VmSize string `pulumi:"vmSize"`
+}
+
+// AksSystemPoolInput is an input type that accepts AksSystemPoolArgs and AksSystemPoolOutput values.
+// You can construct a concrete instance of `AksSystemPoolInput` via:
+//
+//	AksSystemPoolArgs{...}
+type AksSystemPoolInput interface {
+	pulumi.Input
+
+	ToAksSystemPoolOutput() AksSystemPoolOutput
+	ToAksSystemPoolOutputWithContext(context.Context) AksSystemPoolOutput
+}
+
+// The system pool of a cluster. Only sizes, limits, taints, labels and the surge change in place; for anything else add a system pool under
+// another name with `AgentPool`.
+type AksSystemPoolArgs struct {
+	// Whether the number of nodes follows the load. Default `true`.
+	AutoScaling pulumi.BoolPtrInput `pulumi:"autoScaling"`
+	// The availability zones. Default `2` and `3`.
+	AvailabilityZones pulumi.StringArrayInput `pulumi:"availabilityZones"`
+	// How many nodes there are at first, and where nothing scales. Default 2.
+	Count pulumi.IntPtrInput `pulumi:"count"`
+	// The greatest number of nodes. Default 5.
+	MaxCount pulumi.IntPtrInput `pulumi:"maxCount"`
+	// How many pods a node may run, 10 to 250. Default 110.
+	MaxPods pulumi.IntPtrInput `pulumi:"maxPods"`
+	// How many nodes more there are during an upgrade, as a number or a percentage. Default `10%`.
+	MaxSurge pulumi.StringPtrInput `pulumi:"maxSurge"`
+	// The least number of nodes. Default 2.
+	MinCount pulumi.IntPtrInput `pulumi:"minCount"`
+	// The nodes' labels.
+	NodeLabels pulumi.StringMapInput `pulumi:"nodeLabels"`
+	// The nodes' taints, `key=value:Effect`. Default `CriticalAddonsOnly=true:NoSchedule`.
+	NodeTaints pulumi.StringArrayInput `pulumi:"nodeTaints"`
+	// The root disk in GB, 30 to 2048; 0 leaves it to Azure. Default 128.
+	OsDiskSizeGb pulumi.IntPtrInput `pulumi:"osDiskSizeGb"`
+	// The subnet's ARM id. Default: a network that Azure makes.
+	SubnetId pulumi.StringPtrInput `pulumi:"subnetId"`
+	// The size of the virtual machines, such as `Standard_D4s_v6`.
+	VmSize pulumi.StringInput `pulumi:"vmSize"`
+}
+
+func (AksSystemPoolArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*AksSystemPool)(nil)).Elem()
+}
+
+func (i AksSystemPoolArgs) ToAksSystemPoolOutput() AksSystemPoolOutput {
+	return i.ToAksSystemPoolOutputWithContext(context.Background())
+}
+
+func (i AksSystemPoolArgs) ToAksSystemPoolOutputWithContext(ctx context.Context) AksSystemPoolOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(AksSystemPoolOutput)
+}
+
+// The system pool of a cluster. Only sizes, limits, taints, labels and the surge change in place; for anything else add a system pool under
+// another name with `AgentPool`.
+type AksSystemPoolOutput struct{ *pulumi.OutputState }
+
+func (AksSystemPoolOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*AksSystemPool)(nil)).Elem()
+}
+
+func (o AksSystemPoolOutput) ToAksSystemPoolOutput() AksSystemPoolOutput {
+	return o
+}
+
+func (o AksSystemPoolOutput) ToAksSystemPoolOutputWithContext(ctx context.Context) AksSystemPoolOutput {
+	return o
+}
+
+// Whether the number of nodes follows the load. Default `true`.
+func (o AksSystemPoolOutput) AutoScaling() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v AksSystemPool) *bool { return v.AutoScaling }).(pulumi.BoolPtrOutput)
+}
+
+// The availability zones. Default `2` and `3`.
+func (o AksSystemPoolOutput) AvailabilityZones() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v AksSystemPool) []string { return v.AvailabilityZones }).(pulumi.StringArrayOutput)
+}
+
+// How many nodes there are at first, and where nothing scales. Default 2.
+func (o AksSystemPoolOutput) Count() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v AksSystemPool) *int { return v.Count }).(pulumi.IntPtrOutput)
+}
+
+// The greatest number of nodes. Default 5.
+func (o AksSystemPoolOutput) MaxCount() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v AksSystemPool) *int { return v.MaxCount }).(pulumi.IntPtrOutput)
+}
+
+// How many pods a node may run, 10 to 250. Default 110.
+func (o AksSystemPoolOutput) MaxPods() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v AksSystemPool) *int { return v.MaxPods }).(pulumi.IntPtrOutput)
+}
+
+// How many nodes more there are during an upgrade, as a number or a percentage. Default `10%`.
+func (o AksSystemPoolOutput) MaxSurge() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v AksSystemPool) *string { return v.MaxSurge }).(pulumi.StringPtrOutput)
+}
+
+// The least number of nodes. Default 2.
+func (o AksSystemPoolOutput) MinCount() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v AksSystemPool) *int { return v.MinCount }).(pulumi.IntPtrOutput)
+}
+
+// The nodes' labels.
+func (o AksSystemPoolOutput) NodeLabels() pulumi.StringMapOutput {
+	return o.ApplyT(func(v AksSystemPool) map[string]string { return v.NodeLabels }).(pulumi.StringMapOutput)
+}
+
+// The nodes' taints, `key=value:Effect`. Default `CriticalAddonsOnly=true:NoSchedule`.
+func (o AksSystemPoolOutput) NodeTaints() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v AksSystemPool) []string { return v.NodeTaints }).(pulumi.StringArrayOutput)
+}
+
+// The root disk in GB, 30 to 2048; 0 leaves it to Azure. Default 128.
+func (o AksSystemPoolOutput) OsDiskSizeGb() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v AksSystemPool) *int { return v.OsDiskSizeGb }).(pulumi.IntPtrOutput)
+}
+
+// The subnet's ARM id. Default: a network that Azure makes.
+func (o AksSystemPoolOutput) SubnetId() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v AksSystemPool) *string { return v.SubnetId }).(pulumi.StringPtrOutput)
+}
+
+// The size of the virtual machines, such as `Standard_D4s_v6`.
+func (o AksSystemPoolOutput) VmSize() pulumi.StringOutput {
+	return o.ApplyT(func(v AksSystemPool) string { return v.VmSize }).(pulumi.StringOutput)
+}
+
+// One cluster of a target, in the terms of its `ptd.yaml`.
+type AksTargetCluster struct {
+	// Whether upgrades go ahead against pod disruption budgets. Default `false`.
+	ForceMaintenance *bool `pulumi:"forceMaintenance"`
+	// The Kubernetes version of the control plane and all pools.
+	KubernetesVersion string `pulumi:"kubernetesVersion"`
+	// How traffic leaves: `LoadBalancer`, `UserDefinedRouting` or `AssignedNatGateway`. Default `LoadBalancer`.
+	OutboundType *string `pulumi:"outboundType"`
+	// The VM size of the system pool.
+	SystemNodePoolInstanceType string `pulumi:"systemNodePoolInstanceType"`
+	// The root disk of the system pool's nodes, in GB. Default 128.
+	SystemNodePoolRootDiskSize *int `pulumi:"systemNodePoolRootDiskSize"`
+	// The user node pools; at least one.
+	UserNodePools []AksTargetPool `pulumi:"userNodePools"`
+}
+
+// AksTargetClusterInput is an input type that accepts AksTargetClusterArgs and AksTargetClusterOutput values.
+// You can construct a concrete instance of `AksTargetClusterInput` via:
+//
+//	AksTargetClusterArgs{...}
+type AksTargetClusterInput interface {
+	pulumi.Input
+
+	ToAksTargetClusterOutput() AksTargetClusterOutput
+	ToAksTargetClusterOutputWithContext(context.Context) AksTargetClusterOutput
+}
+
+// One cluster of a target, in the terms of its `ptd.yaml`.
+type AksTargetClusterArgs struct {
+	// Whether upgrades go ahead against pod disruption budgets. Default `false`.
+	ForceMaintenance pulumi.BoolPtrInput `pulumi:"forceMaintenance"`
+	// The Kubernetes version of the control plane and all pools.
+	KubernetesVersion pulumi.StringInput `pulumi:"kubernetesVersion"`
+	// How traffic leaves: `LoadBalancer`, `UserDefinedRouting` or `AssignedNatGateway`. Default `LoadBalancer`.
+	OutboundType pulumi.StringPtrInput `pulumi:"outboundType"`
+	// The VM size of the system pool.
+	SystemNodePoolInstanceType pulumi.StringInput `pulumi:"systemNodePoolInstanceType"`
+	// The root disk of the system pool's nodes, in GB. Default 128.
+	SystemNodePoolRootDiskSize pulumi.IntPtrInput `pulumi:"systemNodePoolRootDiskSize"`
+	// The user node pools; at least one.
+	UserNodePools AksTargetPoolArrayInput `pulumi:"userNodePools"`
+}
+
+func (AksTargetClusterArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*AksTargetCluster)(nil)).Elem()
+}
+
+func (i AksTargetClusterArgs) ToAksTargetClusterOutput() AksTargetClusterOutput {
+	return i.ToAksTargetClusterOutputWithContext(context.Background())
+}
+
+func (i AksTargetClusterArgs) ToAksTargetClusterOutputWithContext(ctx context.Context) AksTargetClusterOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(AksTargetClusterOutput)
+}
+
+// AksTargetClusterMapInput is an input type that accepts AksTargetClusterMap and AksTargetClusterMapOutput values.
+// You can construct a concrete instance of `AksTargetClusterMapInput` via:
+//
+//	AksTargetClusterMap{ "key": AksTargetClusterArgs{...} }
+type AksTargetClusterMapInput interface {
+	pulumi.Input
+
+	ToAksTargetClusterMapOutput() AksTargetClusterMapOutput
+	ToAksTargetClusterMapOutputWithContext(context.Context) AksTargetClusterMapOutput
+}
+
+type AksTargetClusterMap map[string]AksTargetClusterInput
+
+func (AksTargetClusterMap) ElementType() reflect.Type {
+	return reflect.TypeOf((*map[string]AksTargetCluster)(nil)).Elem()
+}
+
+func (i AksTargetClusterMap) ToAksTargetClusterMapOutput() AksTargetClusterMapOutput {
+	return i.ToAksTargetClusterMapOutputWithContext(context.Background())
+}
+
+func (i AksTargetClusterMap) ToAksTargetClusterMapOutputWithContext(ctx context.Context) AksTargetClusterMapOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(AksTargetClusterMapOutput)
+}
+
+// One cluster of a target, in the terms of its `ptd.yaml`.
+type AksTargetClusterOutput struct{ *pulumi.OutputState }
+
+func (AksTargetClusterOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*AksTargetCluster)(nil)).Elem()
+}
+
+func (o AksTargetClusterOutput) ToAksTargetClusterOutput() AksTargetClusterOutput {
+	return o
+}
+
+func (o AksTargetClusterOutput) ToAksTargetClusterOutputWithContext(ctx context.Context) AksTargetClusterOutput {
+	return o
+}
+
+// Whether upgrades go ahead against pod disruption budgets. Default `false`.
+func (o AksTargetClusterOutput) ForceMaintenance() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v AksTargetCluster) *bool { return v.ForceMaintenance }).(pulumi.BoolPtrOutput)
+}
+
+// The Kubernetes version of the control plane and all pools.
+func (o AksTargetClusterOutput) KubernetesVersion() pulumi.StringOutput {
+	return o.ApplyT(func(v AksTargetCluster) string { return v.KubernetesVersion }).(pulumi.StringOutput)
+}
+
+// How traffic leaves: `LoadBalancer`, `UserDefinedRouting` or `AssignedNatGateway`. Default `LoadBalancer`.
+func (o AksTargetClusterOutput) OutboundType() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v AksTargetCluster) *string { return v.OutboundType }).(pulumi.StringPtrOutput)
+}
+
+// The VM size of the system pool.
+func (o AksTargetClusterOutput) SystemNodePoolInstanceType() pulumi.StringOutput {
+	return o.ApplyT(func(v AksTargetCluster) string { return v.SystemNodePoolInstanceType }).(pulumi.StringOutput)
+}
+
+// The root disk of the system pool's nodes, in GB. Default 128.
+func (o AksTargetClusterOutput) SystemNodePoolRootDiskSize() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v AksTargetCluster) *int { return v.SystemNodePoolRootDiskSize }).(pulumi.IntPtrOutput)
+}
+
+// The user node pools; at least one.
+func (o AksTargetClusterOutput) UserNodePools() AksTargetPoolArrayOutput {
+	return o.ApplyT(func(v AksTargetCluster) []AksTargetPool { return v.UserNodePools }).(AksTargetPoolArrayOutput)
+}
+
+type AksTargetClusterMapOutput struct{ *pulumi.OutputState }
+
+func (AksTargetClusterMapOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*map[string]AksTargetCluster)(nil)).Elem()
+}
+
+func (o AksTargetClusterMapOutput) ToAksTargetClusterMapOutput() AksTargetClusterMapOutput {
+	return o
+}
+
+func (o AksTargetClusterMapOutput) ToAksTargetClusterMapOutputWithContext(ctx context.Context) AksTargetClusterMapOutput {
+	return o
+}
+
+func (o AksTargetClusterMapOutput) MapIndex(k pulumi.StringInput) AksTargetClusterOutput {
+	return pulumi.All(o, k).ApplyT(func(vs []interface{}) AksTargetCluster {
+		return vs[0].(map[string]AksTargetCluster)[vs[1].(string)]
+	}).(AksTargetClusterOutput)
+}
+
+// One user pool of a cluster, in the terms of `ptd.yaml`.
+type AksTargetPool struct {
+	// The availability zones. Default `2` and `3`.
+	AvailabilityZones []string `pulumi:"availabilityZones"`
+	// Whether the number of nodes follows the load. Default `false`.
+	EnableAutoScaling *bool `pulumi:"enableAutoScaling"`
+	// The number of nodes at creation. Default `minCount`.
+	InitialCount *int `pulumi:"initialCount"`
+	// The greatest number of nodes, at most 1000. Default 0.
+	MaxCount *int `pulumi:"maxCount"`
+	// How many pods a node may run. Default 110.
+	MaxPods *int `pulumi:"maxPods"`
+	// The least number of nodes. Default 0.
+	MinCount *int `pulumi:"minCount"`
+	// The name: a lower-case letter and up to 11 lower-case letters and digits; not `agentpool`.
+	Name string `pulumi:"name"`
+	// The nodes' labels.
+	NodeLabels map[string]string `pulumi:"nodeLabels"`
+	// The nodes' taints, `key=value:Effect`.
+	NodeTaints []string `pulumi:"nodeTaints"`
+	// The root disk of the nodes, in GB. Default 256.
+	RootDiskSize *int `pulumi:"rootDiskSize"`
+	// The VM size.
+	VmSize string `pulumi:"vmSize"`
+}
+
+// AksTargetPoolInput is an input type that accepts AksTargetPoolArgs and AksTargetPoolOutput values.
+// You can construct a concrete instance of `AksTargetPoolInput` via:
+//
+//	AksTargetPoolArgs{...}
+type AksTargetPoolInput interface {
+	pulumi.Input
+
+	ToAksTargetPoolOutput() AksTargetPoolOutput
+	ToAksTargetPoolOutputWithContext(context.Context) AksTargetPoolOutput
+}
+
+// One user pool of a cluster, in the terms of `ptd.yaml`.
+type AksTargetPoolArgs struct {
+	// The availability zones. Default `2` and `3`.
+	AvailabilityZones pulumi.StringArrayInput `pulumi:"availabilityZones"`
+	// Whether the number of nodes follows the load. Default `false`.
+	EnableAutoScaling pulumi.BoolPtrInput `pulumi:"enableAutoScaling"`
+	// The number of nodes at creation. Default `minCount`.
+	InitialCount pulumi.IntPtrInput `pulumi:"initialCount"`
+	// The greatest number of nodes, at most 1000. Default 0.
+	MaxCount pulumi.IntPtrInput `pulumi:"maxCount"`
+	// How many pods a node may run. Default 110.
+	MaxPods pulumi.IntPtrInput `pulumi:"maxPods"`
+	// The least number of nodes. Default 0.
+	MinCount pulumi.IntPtrInput `pulumi:"minCount"`
+	// The name: a lower-case letter and up to 11 lower-case letters and digits; not `agentpool`.
+	Name pulumi.StringInput `pulumi:"name"`
+	// The nodes' labels.
+	NodeLabels pulumi.StringMapInput `pulumi:"nodeLabels"`
+	// The nodes' taints, `key=value:Effect`.
+	NodeTaints pulumi.StringArrayInput `pulumi:"nodeTaints"`
+	// The root disk of the nodes, in GB. Default 256.
+	RootDiskSize pulumi.IntPtrInput `pulumi:"rootDiskSize"`
+	// The VM size.
+	VmSize pulumi.StringInput `pulumi:"vmSize"`
+}
+
+func (AksTargetPoolArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*AksTargetPool)(nil)).Elem()
+}
+
+func (i AksTargetPoolArgs) ToAksTargetPoolOutput() AksTargetPoolOutput {
+	return i.ToAksTargetPoolOutputWithContext(context.Background())
+}
+
+func (i AksTargetPoolArgs) ToAksTargetPoolOutputWithContext(ctx context.Context) AksTargetPoolOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(AksTargetPoolOutput)
+}
+
+// AksTargetPoolArrayInput is an input type that accepts AksTargetPoolArray and AksTargetPoolArrayOutput values.
+// You can construct a concrete instance of `AksTargetPoolArrayInput` via:
+//
+//	AksTargetPoolArray{ AksTargetPoolArgs{...} }
+type AksTargetPoolArrayInput interface {
+	pulumi.Input
+
+	ToAksTargetPoolArrayOutput() AksTargetPoolArrayOutput
+	ToAksTargetPoolArrayOutputWithContext(context.Context) AksTargetPoolArrayOutput
+}
+
+type AksTargetPoolArray []AksTargetPoolInput
+
+func (AksTargetPoolArray) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]AksTargetPool)(nil)).Elem()
+}
+
+func (i AksTargetPoolArray) ToAksTargetPoolArrayOutput() AksTargetPoolArrayOutput {
+	return i.ToAksTargetPoolArrayOutputWithContext(context.Background())
+}
+
+func (i AksTargetPoolArray) ToAksTargetPoolArrayOutputWithContext(ctx context.Context) AksTargetPoolArrayOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(AksTargetPoolArrayOutput)
+}
+
+// One user pool of a cluster, in the terms of `ptd.yaml`.
+type AksTargetPoolOutput struct{ *pulumi.OutputState }
+
+func (AksTargetPoolOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*AksTargetPool)(nil)).Elem()
+}
+
+func (o AksTargetPoolOutput) ToAksTargetPoolOutput() AksTargetPoolOutput {
+	return o
+}
+
+func (o AksTargetPoolOutput) ToAksTargetPoolOutputWithContext(ctx context.Context) AksTargetPoolOutput {
+	return o
+}
+
+// The availability zones. Default `2` and `3`.
+func (o AksTargetPoolOutput) AvailabilityZones() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v AksTargetPool) []string { return v.AvailabilityZones }).(pulumi.StringArrayOutput)
+}
+
+// Whether the number of nodes follows the load. Default `false`.
+func (o AksTargetPoolOutput) EnableAutoScaling() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v AksTargetPool) *bool { return v.EnableAutoScaling }).(pulumi.BoolPtrOutput)
+}
+
+// The number of nodes at creation. Default `minCount`.
+func (o AksTargetPoolOutput) InitialCount() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v AksTargetPool) *int { return v.InitialCount }).(pulumi.IntPtrOutput)
+}
+
+// The greatest number of nodes, at most 1000. Default 0.
+func (o AksTargetPoolOutput) MaxCount() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v AksTargetPool) *int { return v.MaxCount }).(pulumi.IntPtrOutput)
+}
+
+// How many pods a node may run. Default 110.
+func (o AksTargetPoolOutput) MaxPods() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v AksTargetPool) *int { return v.MaxPods }).(pulumi.IntPtrOutput)
+}
+
+// The least number of nodes. Default 0.
+func (o AksTargetPoolOutput) MinCount() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v AksTargetPool) *int { return v.MinCount }).(pulumi.IntPtrOutput)
+}
+
+// The name: a lower-case letter and up to 11 lower-case letters and digits; not `agentpool`.
+func (o AksTargetPoolOutput) Name() pulumi.StringOutput {
+	return o.ApplyT(func(v AksTargetPool) string { return v.Name }).(pulumi.StringOutput)
+}
+
+// The nodes' labels.
+func (o AksTargetPoolOutput) NodeLabels() pulumi.StringMapOutput {
+	return o.ApplyT(func(v AksTargetPool) map[string]string { return v.NodeLabels }).(pulumi.StringMapOutput)
+}
+
+// The nodes' taints, `key=value:Effect`.
+func (o AksTargetPoolOutput) NodeTaints() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v AksTargetPool) []string { return v.NodeTaints }).(pulumi.StringArrayOutput)
+}
+
+// The root disk of the nodes, in GB. Default 256.
+func (o AksTargetPoolOutput) RootDiskSize() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v AksTargetPool) *int { return v.RootDiskSize }).(pulumi.IntPtrOutput)
+}
+
+// The VM size.
+func (o AksTargetPoolOutput) VmSize() pulumi.StringOutput {
+	return o.ApplyT(func(v AksTargetPool) string { return v.VmSize }).(pulumi.StringOutput)
+}
+
+type AksTargetPoolArrayOutput struct{ *pulumi.OutputState }
+
+func (AksTargetPoolArrayOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]AksTargetPool)(nil)).Elem()
+}
+
+func (o AksTargetPoolArrayOutput) ToAksTargetPoolArrayOutput() AksTargetPoolArrayOutput {
+	return o
+}
+
+func (o AksTargetPoolArrayOutput) ToAksTargetPoolArrayOutputWithContext(ctx context.Context) AksTargetPoolArrayOutput {
+	return o
+}
+
+func (o AksTargetPoolArrayOutput) Index(i pulumi.IntInput) AksTargetPoolOutput {
+	return pulumi.All(o, i).ApplyT(func(vs []interface{}) AksTargetPool {
+		return vs[0].([]AksTargetPool)[vs[1].(int)]
+	}).(AksTargetPoolOutput)
+}
+
 // An operation that Azure had not finished when this was written. The next update, refresh or delete goes on waiting for it.
 type PendingOperation struct {
 	// The method of the request that started it: `PUT`, `PATCH`, `DELETE` or `POST`.
@@ -125,6 +806,20 @@ func (o PendingOperationPtrOutput) Url() pulumi.StringPtrOutput {
 }
 
 func init() {
+	pulumi.RegisterInputType(reflect.TypeOf((*AksSystemPoolInput)(nil)).Elem(), AksSystemPoolArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*AksTargetClusterInput)(nil)).Elem(), AksTargetClusterArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*AksTargetClusterMapInput)(nil)).Elem(), AksTargetClusterMap{})
+	pulumi.RegisterInputType(reflect.TypeOf((*AksTargetPoolInput)(nil)).Elem(), AksTargetPoolArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*AksTargetPoolArrayInput)(nil)).Elem(), AksTargetPoolArray{})
+	pulumi.RegisterOutputType(AksClusterOutputsOutput{})
+	pulumi.RegisterOutputType(AksClusterOutputsMapOutput{})
+	pulumi.RegisterOutputType(AksIdentityOutput{})
+	pulumi.RegisterOutputType(AksIdentityPtrOutput{})
+	pulumi.RegisterOutputType(AksSystemPoolOutput{})
+	pulumi.RegisterOutputType(AksTargetClusterOutput{})
+	pulumi.RegisterOutputType(AksTargetClusterMapOutput{})
+	pulumi.RegisterOutputType(AksTargetPoolOutput{})
+	pulumi.RegisterOutputType(AksTargetPoolArrayOutput{})
 	pulumi.RegisterOutputType(PendingOperationOutput{})
 	pulumi.RegisterOutputType(PendingOperationPtrOutput{})
 }

@@ -7,6 +7,9 @@ from .. import _utilities
 import typing
 # Export this package's modules as members:
 from ._enums import *
+from .agent_pool import *
+from .aks import *
+from .aks_cluster import *
 from .bootstrap import *
 from .encryption_key import *
 from .key_vault import *
@@ -14,4 +17,5 @@ from .resource_group import *
 from .role_assignment import *
 from .state_storage import *
 from .vault_secret import *
+from ._inputs import *
 from . import outputs

@@ -16,8 +16,405 @@ from .. import _utilities
 from ._enums import *
 
 __all__ = [
+    'AksClusterOutputs',
+    'AksIdentity',
+    'AksSystemPool',
     'PendingOperation',
 ]
+
+@pulumi.output_type
+class AksClusterOutputs(dict):
+    """
+    What later steps need to know of a cluster.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "kubeletObjectId":
+            suggest = "kubelet_object_id"
+        elif key == "nodeResourceGroup":
+            suggest = "node_resource_group"
+        elif key == "oidcIssuerUrl":
+            suggest = "oidc_issuer_url"
+        elif key == "principalId":
+            suggest = "principal_id"
+        elif key == "privateFqdn":
+            suggest = "private_fqdn"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in AksClusterOutputs. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        AksClusterOutputs.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        AksClusterOutputs.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 id: _builtins.str,
+                 name: _builtins.str,
+                 fqdn: Optional[_builtins.str] = None,
+                 kubelet_object_id: Optional[_builtins.str] = None,
+                 node_resource_group: Optional[_builtins.str] = None,
+                 oidc_issuer_url: Optional[_builtins.str] = None,
+                 principal_id: Optional[_builtins.str] = None,
+                 private_fqdn: Optional[_builtins.str] = None):
+        """
+        What later steps need to know of a cluster.
+
+        :param _builtins.str id: The cluster's ARM id.
+        :param _builtins.str name: The cluster's name.
+        :param _builtins.str fqdn: The API server's public name.
+        :param _builtins.str kubelet_object_id: The object id of the nodes' identity.
+        :param _builtins.str node_resource_group: The resource group of its nodes.
+        :param _builtins.str oidc_issuer_url: The issuer for federated credentials.
+        :param _builtins.str principal_id: The object id of the control plane's identity.
+        :param _builtins.str private_fqdn: The API server's private name.
+        """
+        pulumi.set(__self__, "id", id)
+        pulumi.set(__self__, "name", name)
+        if fqdn is not None:
+            pulumi.set(__self__, "fqdn", fqdn)
+        if kubelet_object_id is not None:
+            pulumi.set(__self__, "kubelet_object_id", kubelet_object_id)
+        if node_resource_group is not None:
+            pulumi.set(__self__, "node_resource_group", node_resource_group)
+        if oidc_issuer_url is not None:
+            pulumi.set(__self__, "oidc_issuer_url", oidc_issuer_url)
+        if principal_id is not None:
+            pulumi.set(__self__, "principal_id", principal_id)
+        if private_fqdn is not None:
+            pulumi.set(__self__, "private_fqdn", private_fqdn)
+
+    @_builtins.property
+    @pulumi.getter
+    def id(self) -> _builtins.str:
+        """
+        The cluster's ARM id.
+        """
+        return pulumi.get(self, "id")
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> _builtins.str:
+        """
+        The cluster's name.
+        """
+        return pulumi.get(self, "name")
+
+    @_builtins.property
+    @pulumi.getter
+    def fqdn(self) -> Optional[_builtins.str]:
+        """
+        The API server's public name.
+        """
+        return pulumi.get(self, "fqdn")
+
+    @_builtins.property
+    @pulumi.getter(name="kubeletObjectId")
+    def kubelet_object_id(self) -> Optional[_builtins.str]:
+        """
+        The object id of the nodes' identity.
+        """
+        return pulumi.get(self, "kubelet_object_id")
+
+    @_builtins.property
+    @pulumi.getter(name="nodeResourceGroup")
+    def node_resource_group(self) -> Optional[_builtins.str]:
+        """
+        The resource group of its nodes.
+        """
+        return pulumi.get(self, "node_resource_group")
+
+    @_builtins.property
+    @pulumi.getter(name="oidcIssuerUrl")
+    def oidc_issuer_url(self) -> Optional[_builtins.str]:
+        """
+        The issuer for federated credentials.
+        """
+        return pulumi.get(self, "oidc_issuer_url")
+
+    @_builtins.property
+    @pulumi.getter(name="principalId")
+    def principal_id(self) -> Optional[_builtins.str]:
+        """
+        The object id of the control plane's identity.
+        """
+        return pulumi.get(self, "principal_id")
+
+    @_builtins.property
+    @pulumi.getter(name="privateFqdn")
+    def private_fqdn(self) -> Optional[_builtins.str]:
+        """
+        The API server's private name.
+        """
+        return pulumi.get(self, "private_fqdn")
+
+
+@pulumi.output_type
+class AksIdentity(dict):
+    """
+    An identity that Azure made for a cluster.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "clientId":
+            suggest = "client_id"
+        elif key == "objectId":
+            suggest = "object_id"
+        elif key == "resourceId":
+            suggest = "resource_id"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in AksIdentity. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        AksIdentity.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        AksIdentity.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 client_id: Optional[_builtins.str] = None,
+                 object_id: Optional[_builtins.str] = None,
+                 resource_id: Optional[_builtins.str] = None):
+        """
+        An identity that Azure made for a cluster.
+
+        :param _builtins.str client_id: The client id.
+        :param _builtins.str object_id: The object id, to which roles are assigned.
+        :param _builtins.str resource_id: The ARM id.
+        """
+        if client_id is not None:
+            pulumi.set(__self__, "client_id", client_id)
+        if object_id is not None:
+            pulumi.set(__self__, "object_id", object_id)
+        if resource_id is not None:
+            pulumi.set(__self__, "resource_id", resource_id)
+
+    @_builtins.property
+    @pulumi.getter(name="clientId")
+    def client_id(self) -> Optional[_builtins.str]:
+        """
+        The client id.
+        """
+        return pulumi.get(self, "client_id")
+
+    @_builtins.property
+    @pulumi.getter(name="objectId")
+    def object_id(self) -> Optional[_builtins.str]:
+        """
+        The object id, to which roles are assigned.
+        """
+        return pulumi.get(self, "object_id")
+
+    @_builtins.property
+    @pulumi.getter(name="resourceId")
+    def resource_id(self) -> Optional[_builtins.str]:
+        """
+        The ARM id.
+        """
+        return pulumi.get(self, "resource_id")
+
+
+@pulumi.output_type
+class AksSystemPool(dict):
+    """
+    The system pool of a cluster. Only sizes, limits, taints, labels and the surge change in place; for anything else add a system pool under
+    another name with `AgentPool`.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "vmSize":
+            suggest = "vm_size"
+        elif key == "autoScaling":
+            suggest = "auto_scaling"
+        elif key == "availabilityZones":
+            suggest = "availability_zones"
+        elif key == "maxCount":
+            suggest = "max_count"
+        elif key == "maxPods":
+            suggest = "max_pods"
+        elif key == "maxSurge":
+            suggest = "max_surge"
+        elif key == "minCount":
+            suggest = "min_count"
+        elif key == "nodeLabels":
+            suggest = "node_labels"
+        elif key == "nodeTaints":
+            suggest = "node_taints"
+        elif key == "osDiskSizeGb":
+            suggest = "os_disk_size_gb"
+        elif key == "subnetId":
+            suggest = "subnet_id"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in AksSystemPool. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        AksSystemPool.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        AksSystemPool.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 vm_size: _builtins.str,
+                 auto_scaling: Optional[_builtins.bool] = None,
+                 availability_zones: Optional[Sequence[_builtins.str]] = None,
+                 count: Optional[_builtins.int] = None,
+                 max_count: Optional[_builtins.int] = None,
+                 max_pods: Optional[_builtins.int] = None,
+                 max_surge: Optional[_builtins.str] = None,
+                 min_count: Optional[_builtins.int] = None,
+                 node_labels: Optional[Mapping[str, _builtins.str]] = None,
+                 node_taints: Optional[Sequence[_builtins.str]] = None,
+                 os_disk_size_gb: Optional[_builtins.int] = None,
+                 subnet_id: Optional[_builtins.str] = None):
+        """
+        The system pool of a cluster. Only sizes, limits, taints, labels and the surge change in place; for anything else add a system pool under
+        another name with `AgentPool`.
+
+        :param _builtins.str vm_size: The size of the virtual machines, such as `Standard_D4s_v6`.
+        :param _builtins.bool auto_scaling: Whether the number of nodes follows the load. Default `true`.
+        :param Sequence[_builtins.str] availability_zones: The availability zones. Default `2` and `3`.
+        :param _builtins.int count: How many nodes there are at first, and where nothing scales. Default 2.
+        :param _builtins.int max_count: The greatest number of nodes. Default 5.
+        :param _builtins.int max_pods: How many pods a node may run, 10 to 250. Default 110.
+        :param _builtins.str max_surge: How many nodes more there are during an upgrade, as a number or a percentage. Default `10%`.
+        :param _builtins.int min_count: The least number of nodes. Default 2.
+        :param Mapping[str, _builtins.str] node_labels: The nodes' labels.
+        :param Sequence[_builtins.str] node_taints: The nodes' taints, `key=value:Effect`. Default `CriticalAddonsOnly=true:NoSchedule`.
+        :param _builtins.int os_disk_size_gb: The root disk in GB, 30 to 2048; 0 leaves it to Azure. Default 128.
+        :param _builtins.str subnet_id: The subnet's ARM id. Default: a network that Azure makes.
+        """
+        pulumi.set(__self__, "vm_size", vm_size)
+        if auto_scaling is not None:
+            pulumi.set(__self__, "auto_scaling", auto_scaling)
+        if availability_zones is not None:
+            pulumi.set(__self__, "availability_zones", availability_zones)
+        if count is not None:
+            pulumi.set(__self__, "count", count)
+        if max_count is not None:
+            pulumi.set(__self__, "max_count", max_count)
+        if max_pods is not None:
+            pulumi.set(__self__, "max_pods", max_pods)
+        if max_surge is not None:
+            pulumi.set(__self__, "max_surge", max_surge)
+        if min_count is not None:
+            pulumi.set(__self__, "min_count", min_count)
+        if node_labels is not None:
+            pulumi.set(__self__, "node_labels", node_labels)
+        if node_taints is not None:
+            pulumi.set(__self__, "node_taints", node_taints)
+        if os_disk_size_gb is not None:
+            pulumi.set(__self__, "os_disk_size_gb", os_disk_size_gb)
+        if subnet_id is not None:
+            pulumi.set(__self__, "subnet_id", subnet_id)
+
+    @_builtins.property
+    @pulumi.getter(name="vmSize")
+    def vm_size(self) -> _builtins.str:
+        """
+        The size of the virtual machines, such as `Standard_D4s_v6`.
+        """
+        return pulumi.get(self, "vm_size")
+
+    @_builtins.property
+    @pulumi.getter(name="autoScaling")
+    def auto_scaling(self) -> Optional[_builtins.bool]:
+        """
+        Whether the number of nodes follows the load. Default `true`.
+        """
+        return pulumi.get(self, "auto_scaling")
+
+    @_builtins.property
+    @pulumi.getter(name="availabilityZones")
+    def availability_zones(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        The availability zones. Default `2` and `3`.
+        """
+        return pulumi.get(self, "availability_zones")
+
+    @_builtins.property
+    @pulumi.getter
+    def count(self) -> Optional[_builtins.int]:
+        """
+        How many nodes there are at first, and where nothing scales. Default 2.
+        """
+        return pulumi.get(self, "count")
+
+    @_builtins.property
+    @pulumi.getter(name="maxCount")
+    def max_count(self) -> Optional[_builtins.int]:
+        """
+        The greatest number of nodes. Default 5.
+        """
+        return pulumi.get(self, "max_count")
+
+    @_builtins.property
+    @pulumi.getter(name="maxPods")
+    def max_pods(self) -> Optional[_builtins.int]:
+        """
+        How many pods a node may run, 10 to 250. Default 110.
+        """
+        return pulumi.get(self, "max_pods")
+
+    @_builtins.property
+    @pulumi.getter(name="maxSurge")
+    def max_surge(self) -> Optional[_builtins.str]:
+        """
+        How many nodes more there are during an upgrade, as a number or a percentage. Default `10%`.
+        """
+        return pulumi.get(self, "max_surge")
+
+    @_builtins.property
+    @pulumi.getter(name="minCount")
+    def min_count(self) -> Optional[_builtins.int]:
+        """
+        The least number of nodes. Default 2.
+        """
+        return pulumi.get(self, "min_count")
+
+    @_builtins.property
+    @pulumi.getter(name="nodeLabels")
+    def node_labels(self) -> Optional[Mapping[str, _builtins.str]]:
+        """
+        The nodes' labels.
+        """
+        return pulumi.get(self, "node_labels")
+
+    @_builtins.property
+    @pulumi.getter(name="nodeTaints")
+    def node_taints(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        The nodes' taints, `key=value:Effect`. Default `CriticalAddonsOnly=true:NoSchedule`.
+        """
+        return pulumi.get(self, "node_taints")
+
+    @_builtins.property
+    @pulumi.getter(name="osDiskSizeGb")
+    def os_disk_size_gb(self) -> Optional[_builtins.int]:
+        """
+        The root disk in GB, 30 to 2048; 0 leaves it to Azure. Default 128.
+        """
+        return pulumi.get(self, "os_disk_size_gb")
+
+    @_builtins.property
+    @pulumi.getter(name="subnetId")
+    def subnet_id(self) -> Optional[_builtins.str]:
+        """
+        The subnet's ARM id. Default: a network that Azure makes.
+        """
+        return pulumi.get(self, "subnet_id")
+
 
 @pulumi.output_type
 class PendingOperation(dict):

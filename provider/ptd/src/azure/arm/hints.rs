@@ -39,7 +39,7 @@ fn until(date: &str) -> Option<Duration> {
 
 /// A pause that grows with each attempt, from `initial` to `max`.
 #[must_use]
-pub(super) fn growing(attempt: u32, initial: Duration, max: Duration) -> Duration {
+pub(crate) fn growing(attempt: u32, initial: Duration, max: Duration) -> Duration {
     initial
         .saturating_mul(1_u32.checked_shl(attempt.min(16)).unwrap_or(u32::MAX))
         .min(max)

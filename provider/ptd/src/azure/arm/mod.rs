@@ -20,6 +20,7 @@ mod token;
 pub use client::{Answer, ArmClient, Write};
 pub use cloud::Cloud;
 pub use error::{ArmError, Refusal};
+pub(crate) use hints::growing;
 pub use id::{NoResourceId, ResourceId, region};
 pub use operation::{OperationStyle, PendingOperation, State, state_of};
 pub use run::{Job, Run};

@@ -1,0 +1,310 @@
+"""The resources of `ptd:azure`, one by one, over the plugin protocol: conformance cases, faults, kills and imports."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import pytest
+from support import values
+from support.azure import CLIENT_ID, CLIENT_SECRET, LOCATION, SUBSCRIPTION, TENANT, AzureDouble
+from support.protocol import urn
+from support.provider import ProviderProcess, details
+from support.values import Secret
+
+GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg"
+VAULT = f"{GROUP}/providers/Microsoft.KeyVault/vaults/kv-test"
+ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/sttest"
+CONTAINER = f"{ACCOUNT}/blobServices/default/containers/state"
+ADMINS = "44444444-4444-4444-4444-444444444444"
+ADMINISTRATOR = "00482a5a-887f-4fb3-b363-3b7fe8e74483"
+
+IN_GROUP = {"resourceGroupName": "rg", "location": LOCATION}
+RESOURCES = {
+    "ResourceGroup": (GROUP, {"name": "rg", "location": LOCATION, "tags": {"a": "b"}}),
+    "KeyVault": (VAULT, {"name": "kv-test", **IN_GROUP}),
+    "EncryptionKey": (f"{VAULT}/keys/posit-team-dedicated", {"vaultName": "kv-test", "resourceGroupName": "rg"}),
+    "StateStorage": (CONTAINER, {"accountName": "sttest", "containerName": "state", **IN_GROUP}),
+    "VaultSecret": (f"{VAULT}/secrets/s", {"name": "s", "vaultName": "kv-test", "resourceGroupName": "rg", "generate": "password"}),
+    "RoleAssignment": ("", {"scope": GROUP, "roleDefinitionId": ADMINISTRATOR, "principalId": ADMINS, "principalType": "Group"}),
+}  # fmt: skip
+
+
+def config(azure: AzureDouble, **more) -> dict:
+    return {"maxRetries": 3, "azure": {
+        "subscriptionId": SUBSCRIPTION, "tenantId": TENANT, "clientId": CLIENT_ID, "clientSecret": Secret(CLIENT_SECRET),
+        "endpoints": {"resourceManager": azure.url, "authority": azure.url},
+    } | more}  # fmt: skip
+
+
+class Azure:
+    """A provider on the double, with what a program would do to one resource."""
+
+    def __init__(self, start: Callable[[], ProviderProcess], double: AzureDouble) -> None:
+        self.start, self.double = start, double
+        self.provider = start()
+
+    def args(self, kind: str, **more) -> dict:
+        wanted = {**RESOURCES[kind][1], **more}
+        checked = self.provider.check(urn(f"ptd:azure:{kind}"), wanted)
+        assert not checked.failures, checked.failures
+        return values.decode(checked.inputs)
+
+    def create(self, kind: str, preview: bool = False, **more):
+        made = self.provider.create(urn(f"ptd:azure:{kind}"), self.args(kind, **more), preview=preview)
+        return made.id, values.decode(made.properties)
+
+    def refused(self, kind: str, **more) -> str:
+        with pytest.raises(grpc.RpcError) as error:
+            self.create(kind, **more)
+        return error.value.details()
+
+    def delete(self, kind: str, id: str, outputs: dict, **more) -> None:
+        self.provider.delete(urn(f"ptd:azure:{kind}"), id, outputs, self.args(kind, **more))
+
+    def vault(self) -> None:
+        self.double.make_group("rg")
+        self.create("KeyVault")
+
+
+@pytest.fixture
+def cloud(launch: Callable[..., ProviderProcess], azure: AzureDouble) -> Iterator[Azure]:
+    yield Azure(lambda **more: launch(env={"SSL_CERT_FILE": str(azure.ca)}).ready(config(azure, **more)), azure)
+
+
+@pytest.mark.parametrize("kind", RESOURCES)
+def test_create_is_previewed_imported_and_read_without_a_difference(cloud: Azure, azure: AzureDouble, kind: str) -> None:
+    if kind != "ResourceGroup":
+        azure.make_group("rg")
+    if kind in ("EncryptionKey", "VaultSecret"):
+        cloud.create("KeyVault")
+    mark = azure.mark()
+    _, planned = cloud.create(kind, preview=True)
+    assert azure.writes(mark) == []
+    id, outputs = cloud.create(kind)
+    known = {name: value for name, value in planned.items() if not isinstance(value, values.Unknown)}
+    assert known.items() <= outputs.items()
+    assert RESOURCES[kind][0] in (id, "")
+    # Making it again finds it.
+    mark = azure.mark()
+    assert cloud.create(kind)[0] == id
+    assert azure.writes(mark) == []
+    # A refresh and an import give the same inputs.
+    args = cloud.args(kind)
+    token = urn(f"ptd:azure:{kind}")
+    for found in (cloud.provider.read(token, id, outputs, args), cloud.provider.read(token, id)):
+        inputs = values.decode(found.inputs)
+        change = cloud.provider.diff(token, id, values.decode(found.properties), inputs, args)
+        assert list(change.diffs) == [], (inputs, args)
+
+
+@pytest.mark.parametrize("kind", ["ResourceGroup", "KeyVault", "StateStorage", "VaultSecret", "EncryptionKey", "RoleAssignment"])
+def test_kill_at_the_write(cloud: Azure, azure: AzureDouble, kind: str) -> None:
+    if kind != "ResourceGroup":
+        azure.make_group("rg")
+    if kind in ("EncryptionKey", "VaultSecret"):
+        cloud.create("KeyVault")
+    mark = azure.mark()
+    args = cloud.args(kind)
+    # The first write to a vault's secrets asks where tokens come from, without a body.
+    unsigned = 1 if kind == "VaultSecret" else 0
+    azure.fault("PUT", ".*", hang=True, when="after", skip=unsigned)
+    with ThreadPoolExecutor(1) as pool:
+        lost = pool.submit(cloud.provider.create, urn(f"ptd:azure:{kind}"), args)
+        azure.wait("PUT", ".*", since=mark, count=1 + unsigned)
+        cloud.provider.kill()
+        assert lost.exception() is not None
+    azure.release()
+    first = azure.writes(mark)
+    cloud.provider = cloud.start()
+    cloud.create(kind)
+    again = [write for write in azure.writes(mark)[len(first):] if write in first]
+    assert again == []
+    if kind == "VaultSecret":
+        assert [len(versions) for versions in azure.objects(VAULT)["secrets"].values()] == [1]
+
+
+def test_case_05_a_vault_is_not_ready_at_the_first_answer(cloud: Azure, azure: AzureDouble) -> None:
+    azure.make_group("rg")
+    azure.operation("PUT vaults", polls=3)
+    _, outputs = cloud.create("KeyVault")
+    assert outputs["vaultUri"].endswith("/vaults/kv-test/")
+    assert len(azure.requests("GET", "/vaults/kv-test[?]")) >= 4
+
+
+@pytest.mark.parametrize(("kind", "rule", "look"), [
+    ("KeyVault", "PUT vaults", "/vaults/kv-test[?]"), ("StateStorage", "PUT storageAccounts", "/asyncoperations/|/operations/"),
+])  # fmt: skip
+def test_case_17_a_cancelled_operation_is_kept_and_followed_by_the_next_run(
+    cloud: Azure, azure: AzureDouble, kind: str, rule: str, look: str
+) -> None:
+    azure.make_group("rg")
+    azure.operation(rule, duration=10_000, polls=0)
+    args, token = cloud.args(kind), urn(f"ptd:azure:{kind}")
+    mark = azure.mark()
+    with ThreadPoolExecutor(1) as pool:
+        lost = pool.submit(cloud.provider.create, token, args)
+        azure.wait("PUT", "rg/providers/", since=mark, answered=True)
+        azure.wait("GET", look, since=mark, count=2)
+        began = time.monotonic()
+        cloud.provider.cancel()
+        error = lost.exception()
+        assert time.monotonic() - began < 5
+    assert isinstance(error, grpc.RpcError) and "may still be running" in error.details()
+    (kept,) = details(error)
+    partial = values.decode(kept.properties)
+    assert partial["pendingOperation"]["method"] == "PUT"
+    azure.advance(20_000)
+    cloud.provider = cloud.start()
+    mark = azure.mark()
+    updated = cloud.provider.update(token, kept.id, partial, values.decode(kept.inputs), args)
+    outputs = values.decode(updated.properties)
+    assert outputs.get("pendingOperation") is None
+    assert [path for method, path in azure.writes(mark) if path.endswith(("/kv-test", "/sttest"))] == []
+
+
+def test_case_23_the_service_is_registered_with_the_subscription(cloud: Azure, azure: AzureDouble) -> None:
+    azure.make_group("rg")
+    refusal = {"error": {"code": "MissingSubscriptionRegistration", "message": "not registered"}}
+    azure.fault("PUT", "/vaults/", status=409, body=refusal)
+    cloud.create("KeyVault")
+    assert len(azure.requests("POST", "/providers/Microsoft.KeyVault/register")) == 1
+
+
+def test_case_29_a_subscription_of_another_tenant_is_left_alone(cloud: Azure, azure: AzureDouble) -> None:
+    other = "99999999-9999-9999-9999-999999999999"
+    text = cloud.refused("ResourceGroup", tenantId=other)
+    assert TENANT in text and other in text
+    assert azure.writes() == []
+
+
+def test_case_36_and_37_adoption_has_to_be_wanted_and_possible(cloud: Azure, azure: AzureDouble) -> None:
+    azure.make_group("rg")
+    assert "adopt is false" in cloud.refused("ResourceGroup", adopt=False)
+    assert "exists in eastus2" in cloud.refused("ResourceGroup", location="westeurope")
+    assert azure.writes() == []
+
+
+def test_case_38_a_deleted_vault_comes_back(cloud: Azure, azure: AzureDouble) -> None:
+    azure.make_group("rg")
+    id, outputs = cloud.create("KeyVault")
+    with pytest.raises(grpc.RpcError, match="allowDelete"):
+        cloud.delete("KeyVault", id, outputs)
+    cloud.delete("KeyVault", id, outputs, allowDelete=True)
+    assert "softDeleted to recover" in cloud.refused("KeyVault", softDeleted="report")
+    cloud.create("KeyVault", tags={"x": "y"})
+    assert azure.get(VAULT)["tags"] == {"x": "y"}
+
+
+def test_case_39_and_46_names_of_others(cloud: Azure, azure: AzureDouble) -> None:
+    azure.make_group("rg")
+    azure.settings(taken=["kv-test", "sttest"])
+    assert "names are global" in cloud.refused("KeyVault")
+    assert "Account names are global" in cloud.refused("StateStorage")
+
+
+def test_case_40_and_45_deleted_secrets_and_keys_come_back_with_their_values(cloud: Azure, azure: AzureDouble) -> None:
+    cloud.vault()
+    for kind in ("VaultSecret", "EncryptionKey"):
+        id, outputs = cloud.create(kind)
+        before = azure.objects(VAULT)
+        cloud.delete(kind, id, outputs, allowDelete=True)
+        cloud.create(kind)
+        assert azure.objects(VAULT) == before
+    assert azure.objects(VAULT)["keys"] == {"posit-team-dedicated": 1}
+
+
+def test_a_value_whose_answer_is_lost_is_not_written_twice(cloud: Azure, azure: AzureDouble) -> None:
+    cloud.vault()
+    azure.fault("PUT", "/secrets/s", drop=True, when="after", skip=1)
+    cloud.create("VaultSecret")
+    azure.fault("PUT", "/secrets/other", status=503)
+    cloud.create("VaultSecret", name="other")
+    assert [len(versions) for versions in azure.objects(VAULT)["secrets"].values()] == [1, 1]
+
+
+def test_case_22_a_lost_answer_is_no_second_write(cloud: Azure, azure: AzureDouble) -> None:
+    azure.make_group("rg")
+    for kind, path in (("KeyVault", "/vaults/"), ("StateStorage", "/storageAccounts/[^/]*[?]")):
+        azure.fault("PUT", path, drop=True, when="after")
+        cloud.create(kind)
+        assert len(azure.requests("PUT", path)) == 1
+
+
+def test_case_41_a_new_role_is_waited_for_and_a_missing_one_is_not(cloud: Azure, azure: AzureDouble) -> None:
+    cloud.vault()
+    azure.settings(rbac=True, rbac_delay=3600.0)
+    assert "ForbiddenByRbac" in cloud.refused("VaultSecret")
+    cloud.create("RoleAssignment")
+    azure.settings(rbac_delay=1.0)
+    cloud.create("VaultSecret")
+
+
+def test_case_42_and_43_principals_and_assignments_that_are_there_after_all(cloud: Azure, azure: AzureDouble) -> None:
+    azure.make_group("rg")
+    azure.settings(unknown_principals={ADMINS: 2})
+    id, _ = cloud.create("RoleAssignment")
+    assert len(azure.requests("PUT", "/roleAssignments/")) == 3
+    # A list that lags behind: the service says that it exists.
+    azure.fault("GET", "/roleAssignments[?]", status=200, body={"value": []})
+    assert cloud.create("RoleAssignment")[0] == id
+
+
+def test_an_assignment_of_somebody_else_stays(cloud: Azure, azure: AzureDouble) -> None:
+    azure.make_group("rg")
+    path = f"{GROUP}/providers/Microsoft.Authorization/roleAssignments/55555555-5555-5555-5555-555555555555"
+    azure.put(path, type="Microsoft.Authorization/roleAssignments", properties={
+        "scope": GROUP, "principalId": ADMINS, "principalType": "Group",
+        "roleDefinitionId": f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{ADMINISTRATOR}"})
+    id, outputs = cloud.create("RoleAssignment")
+    assert (id, outputs["made"]) == (path, False)
+    cloud.delete("RoleAssignment", id, outputs)
+    assert azure.writes() == []
+
+
+def test_case_48_policies_are_named(cloud: Azure, azure: AzureDouble) -> None:
+    azure.make_group("rg")
+    azure.fault("PUT", "/storageAccounts/", status=403, headers={"x-ms-correlation-request-id": "c-7"}, body={"error": {
+        "code": "RequestDisallowedByPolicy", "message": "denied", "additionalInfo": [
+            {"type": "PolicyViolation", "info": {"policyDefinitionDisplayName": "Baseline", "policyAssignmentName": "all"}}]}})
+    text = cloud.refused("StateStorage")
+    assert "Baseline (assignment all)" in text and "c-7" in text
+
+
+def test_a_token_that_expires_is_renewed(cloud: Azure, azure: AzureDouble) -> None:
+    cloud.create("ResourceGroup")
+    azure.advance(1)
+    azure.expire_tokens()
+    cloud.create("KeyVault")
+
+
+def test_an_account_that_is_not_empty_or_unseen_stays(cloud: Azure, azure: AzureDouble) -> None:
+    azure.make_group("rg")
+    id, outputs = cloud.create("StateStorage")
+    azure.put(f"{ACCOUNT}/blobServices/default/containers/other", properties={},
+              type="Microsoft.Storage/storageAccounts/blobServices/containers")  # fmt: skip
+    with pytest.raises(grpc.RpcError, match="other containers: other"):
+        cloud.delete("StateStorage", id, outputs, allowDelete=True, forceDestroy=True)
+    azure.remove(f"{ACCOUNT}/blobServices/default/containers/other")
+    cloud.delete("StateStorage", id, outputs, allowDelete=True, forceDestroy=True)
+    assert ACCOUNT.lower() not in azure.resources()
+
+
+def test_a_group_with_contents_stays(cloud: Azure, azure: AzureDouble) -> None:
+    id, outputs = cloud.create("ResourceGroup")
+    cloud.create("KeyVault")
+    with pytest.raises(grpc.RpcError, match="kv-test"):
+        cloud.delete("ResourceGroup", id, outputs, allowDelete=True)
+    cloud.delete("ResourceGroup", id, outputs, allowDelete=True, deleteContents=True)
+    assert GROUP.lower() not in azure.resources()
+
+
+def test_wrong_credentials_are_told_with_what_was_tried(cloud: Azure, azure: AzureDouble) -> None:
+    cloud.provider = cloud.start(clientSecret=Secret("wrong-secret-value"))
+    azure.fault("POST", "/oauth2/", times=None, status=401, body={
+        "error": "invalid_client", "error_description": "AADSTS7000215: wrong-secret-value is invalid", "error_codes": [7000215]})
+    text = cloud.refused("ResourceGroup")
+    assert "a client secret (azure.clientSecret) was tried" in text
+    assert "wrong-secret-value" not in text
