@@ -23,8 +23,9 @@ DENY := .tools/bin/cargo-deny
 DENY_VERSION := 0.20.2
 PLUGIN := target/debug/pulumi-resource-ptd
 VENV := .venv/.installed
+CRATES := pulumi-proto pulumi-provider pulumi-automation
 
-.PHONY: help build test-provider tools workload-tools workload-env workload-env-down venv lint deny schema sdk check-generated docs cargo-test pytest test bench dist dist-check demo demo-down demo-pipeline demo-pipeline-down clean
+.PHONY: help build test-provider tools workload-tools workload-env workload-env-down venv lint deny schema sdk check-generated docs cargo-test pytest test bench dist dist-check demo demo-down demo-pipeline demo-pipeline-down clean msrv package
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | awk -F '\t' '{ printf "make %-18s %s\n", $$1, $$2 }'
@@ -91,6 +92,14 @@ check-generated: build tools
 	@found=$$(PATH="$(CURDIR)/.tools/bin:$$PATH" PULUMI_HOME="$(CURDIR)/.tools/home" PULUMI_SKIP_UPDATE_CHECK=true \
 		pulumi schema check schema.json 2>&1); [ -z "$$found" ] || { echo "$$found"; exit 1; }
 	@$(PYTHON) tools/schema_compat.py
+
+msrv: ## everything compiles with the oldest Rust that Cargo.toml promises
+	@oldest=$$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml); \
+		rustup toolchain install "$$oldest" --profile minimal --no-self-update >/dev/null 2>&1 || { echo "msrv: Rust $$oldest cannot be had"; exit 1; }; \
+		CARGO_TARGET_DIR=target/msrv $(CARGO) "+$$oldest" check --quiet --locked --workspace
+
+package: ## the crates as crates.io takes them, each compiled from its package
+	@$(CARGO) package --quiet --locked $(foreach crate,$(CRATES),-p $(crate))
 
 cargo-test: tools
 	$(CARGO) test --quiet --locked --workspace

@@ -5,6 +5,11 @@
 
 #![forbid(unsafe_code)]
 
+/// Keeps the example in the README compiling.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod calllog;
 mod check;
 mod component;
