@@ -25,7 +25,7 @@ PLUGIN := target/debug/pulumi-resource-ptd
 VENV := .venv/.installed
 CRATES := pulumi-proto pulumi-provider pulumi-automation
 
-.PHONY: help build test-provider tools workload-tools workload-env workload-env-down venv lint deny schema sdk check-generated docs cargo-test pytest test bench dist dist-check demo demo-down demo-pipeline demo-pipeline-down clean msrv package
+.PHONY: help build test-provider tools workload-tools workload-env workload-env-down venv lint deny schema sdk check-generated docs cargo-test pytest test bench dist dist-check demo demo-down demo-pipeline demo-pipeline-down clean msrv package secrets
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | awk -F '\t' '{ printf "make %-18s %s\n", $$1, $$2 }'
@@ -62,7 +62,10 @@ $(VENV): tests/requirements.txt tests/constraints.txt
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e sdk/python
 	@touch $@
 
-lint: ## formatting, clippy and documentation, all warnings denied
+secrets: venv ## no credentials in what is committed; a line that only looks so says `pragma: allowlist secret`
+	@git ls-files -z | xargs -0 .venv/bin/detect-secrets-hook --baseline .secrets.baseline
+
+lint: secrets ## formatting, clippy and documentation, all warnings denied
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --quiet --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --locked --workspace --no-deps

@@ -76,7 +76,7 @@ def test_a_role_is_assumed_with_external_id_and_session_name(source, workspace: 
         without_keys(ws)
     ws.up()
     (assumed,) = proxy.select("AssumeRole")
-    assert assumed.access_key == ("AKIAWORK" if source == "profile" else "AKIAIOSFODNN7EXAMPLE")
+    assert assumed.access_key == ("AKIAWORK" if source == "profile" else "AKIAIOSFODNN7EXAMPLE")  # pragma: allowlist secret
     expected = {"RoleArn": ROLE, "ExternalId": "ext-1", "RoleSessionName": "deploy", "DurationSeconds": "900",
                 "Tags.member.1.Key": "by", "Tags.member.1.Value": "ptd"}
     assert {key: assumed.params.get(key) for key in expected} == expected

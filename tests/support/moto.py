@@ -17,7 +17,7 @@ from botocore.config import Config
 REGION = "us-east-2"
 #: The account every plain key belongs to.
 ACCOUNT = "123456789012"
-KEYS = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret-of-the-emulator"}
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret-of-the-emulator"}  # pragma: allowlist secret
 
 
 def free_port() -> int:
