@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.azure import CLIENT_ID, CLIENT_SECRET, LOCATION, SUBSCRIPTION, TENANT, AzureDouble
+from support.azure import CLIENT_SECRET, SUBSCRIPTION, TENANT, AzureDouble
 from support.cli import Workspace
 
 ROOT = Path(__file__).parent.parent
@@ -29,15 +29,6 @@ FIELDS = {
 }
 
 
-def azure_env(azure: AzureDouble) -> dict[str, str]:
-    """What a user of azure-native has in the environment, for the double."""
-    return {
-        "ARM_SUBSCRIPTION_ID": SUBSCRIPTION, "ARM_TENANT_ID": TENANT, "ARM_CLIENT_ID": CLIENT_ID,
-        "ARM_CLIENT_SECRET": CLIENT_SECRET, "ARM_LOCATION": LOCATION, "ARM_ENDPOINT": azure.url,
-        "AZURE_AUTHORITY_HOST": azure.url, "SSL_CERT_FILE": str(azure.ca),
-    }  # fmt: skip
-
-
 def program(**properties) -> dict:
     properties = {"target": TARGET, "sites": ["main-lab"], "adminGroupId": ADMINS,
                   "tags": {"posit.team/owner": "us"}} | properties
@@ -50,7 +41,7 @@ def program(**properties) -> dict:
 @pytest.fixture
 def make(cli_env: dict[str, str], azure: AzureDouble, tmp_path) -> Callable[..., Workspace]:
     def workspace(name: str = "app") -> Workspace:
-        return Workspace(tmp_path / "projects" / name, cli_env | azure_env(azure), name)
+        return Workspace(tmp_path / "projects" / name, cli_env | azure.env, name)
 
     return workspace
 

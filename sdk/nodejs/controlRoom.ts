@@ -45,7 +45,7 @@ export class ControlRoom extends pulumi.ComponentResource {
      */
     declare public /*out*/ readonly stepNames: pulumi.Output<string[]>;
     /**
-     * The outputs of each step, by step; secret ones stay secret. The cluster step is called `eks`.
+     * The outputs of each step, by step; secret ones stay secret. The cluster step is called `eks` or `aks`.
      */
     declare public readonly steps: pulumi.Output<{[key: string]: {[key: string]: any}}>;
 
@@ -103,7 +103,7 @@ export class ControlRoom extends pulumi.ComponentResource {
 export interface ControlRoomArgs {
     /**
      * The URL of the backend of the steps' stacks. Default: the bootstrap step's bucket,
-     * `s3://ptd-<target>?region=<region>`.
+     * `s3://ptd-<target>?region=<region>`, or storage account, `azblob://blob-ptd-<target>?storage_account=<account>`.
      */
     backendUrl?: pulumi.Input<string | undefined>;
     /**
@@ -146,7 +146,7 @@ export interface ControlRoomArgs {
     refresh?: pulumi.Input<boolean | undefined>;
     /**
      * How the stacks encrypt their secrets. Default: the bootstrap step's key,
-     * `awskms://alias/posit-team-dedicated?region=<region>`.
+     * `awskms://alias/posit-team-dedicated?region=<region>`, or `azurekeyvault://<vault>.vault.azure.net/keys/posit-team-dedicated`.
      */
     secretsProvider?: pulumi.Input<string | undefined>;
     /**

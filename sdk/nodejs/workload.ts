@@ -13,11 +13,11 @@ import {Provider} from "./index";
  * The pipeline of a workload: every step of its `ptd.yaml` as an inner stack, in the right order, with what each step takes from earlier
  * ones as its settings. Steps that do not depend on each other run at the same time.
  *
- * The steps are `bootstrap`, `persistent`, `postgres_config`, `eks`, `clusters`, `helm` and `sites`, and the custom ones
+ * The steps are `bootstrap`, `persistent`, `postgres_config`, `eks` (on Azure `aks`), `clusters`, `helm` and `sites`, and the custom ones
  * of `customizations/manifest.yaml` where the manifest puts them. `listSteps` shows them with their edges.
  *
- * Children are named after the component: `<name>-bootstrap`, an `aws.Bootstrap`, and `<name>-<step>`, a `Stack` for every other
- * step; `<name>-workload-secret-fields`, which puts `persistent`'s outputs into the workload secret;
+ * Children are named after the component: `<name>-bootstrap`, an `aws.Bootstrap` or `azure.Bootstrap`, and `<name>-<step>`, a `Stack` for
+ * every other step; on AWS `<name>-workload-secret-fields`, which puts `persistent`'s outputs into the workload secret;
  * and `<name>-mimir-auth` and `<name>-control-room`, the entry in the control room's secret and the provider for its account. Stacks that exist already are
  * taken over as they are.
  */
@@ -49,7 +49,7 @@ export class Workload extends pulumi.ComponentResource {
      */
     declare public /*out*/ readonly stepNames: pulumi.Output<string[]>;
     /**
-     * The outputs of each step, by step; secret ones stay secret. The cluster step is called `eks`.
+     * The outputs of each step, by step; secret ones stay secret. The cluster step is called `eks` or `aks`.
      */
     declare public readonly steps: pulumi.Output<{[key: string]: {[key: string]: any}}>;
 
@@ -111,7 +111,7 @@ export class Workload extends pulumi.ComponentResource {
 export interface WorkloadArgs {
     /**
      * The URL of the backend of the steps' stacks. Default: the bootstrap step's bucket,
-     * `s3://ptd-<target>?region=<region>`.
+     * `s3://ptd-<target>?region=<region>`, or storage account, `azblob://blob-ptd-<target>?storage_account=<account>`.
      */
     backendUrl?: pulumi.Input<string | undefined>;
     /**
@@ -168,7 +168,7 @@ export interface WorkloadArgs {
     refresh?: pulumi.Input<boolean | undefined>;
     /**
      * How the stacks encrypt their secrets. Default: the bootstrap step's key,
-     * `awskms://alias/posit-team-dedicated?region=<region>`.
+     * `awskms://alias/posit-team-dedicated?region=<region>`, or `azurekeyvault://<vault>.vault.azure.net/keys/posit-team-dedicated`.
      */
     secretsProvider?: pulumi.Input<string | undefined>;
     /**

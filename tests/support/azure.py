@@ -75,6 +75,15 @@ class AzureDouble:
         """Nothing exists, nothing is scripted, and nothing was ever asked."""
         self._control("reset")
 
+    @property
+    def env(self) -> dict[str, str]:
+        """What a user of azure-native has in the environment."""
+        return {
+            "ARM_SUBSCRIPTION_ID": SUBSCRIPTION, "ARM_TENANT_ID": TENANT, "ARM_CLIENT_ID": CLIENT_ID,
+            "ARM_CLIENT_SECRET": CLIENT_SECRET, "ARM_LOCATION": LOCATION, "ARM_ENDPOINT": self.url,
+            "AZURE_AUTHORITY_HOST": self.url, "SSL_CERT_FILE": str(self.ca),
+        }  # fmt: skip
+
     def settings(self, **values: Any) -> dict:
         """`Settings` in world.py; also `duration`, `polls` and `retry_after_ms` of operations."""
         return self._control("settings", **values)

@@ -29,7 +29,7 @@ type ControlRoom struct {
 	SecretsProviderUrl pulumi.StringOutput `pulumi:"secretsProviderUrl"`
 	// The names of the steps in order, those that do not run included.
 	StepNames pulumi.StringArrayOutput `pulumi:"stepNames"`
-	// The outputs of each step, by step; secret ones stay secret. The cluster step is called `eks`.
+	// The outputs of each step, by step; secret ones stay secret. The cluster step is called `eks` or `aks`.
 	Steps pulumi.MapMapOutput `pulumi:"steps"`
 }
 
@@ -65,7 +65,7 @@ func NewControlRoom(ctx *pulumi.Context,
 
 type controlRoomArgs struct {
 	// The URL of the backend of the steps' stacks. Default: the bootstrap step's bucket,
-	// `s3://ptd-<target>?region=<region>`.
+	// `s3://ptd-<target>?region=<region>`, or storage account, `azblob://blob-ptd-<target>?storage_account=<account>`.
 	BackendUrl *string `pulumi:"backendUrl"`
 	// How the bootstrap step differs from the standard.
 	Bootstrap *PipelineBootstrap `pulumi:"bootstrap"`
@@ -88,7 +88,7 @@ type controlRoomArgs struct {
 	// Whether updates of the steps first bring their state to what their resources really are. Default: no.
 	Refresh *bool `pulumi:"refresh"`
 	// How the stacks encrypt their secrets. Default: the bootstrap step's key,
-	// `awskms://alias/posit-team-dedicated?region=<region>`.
+	// `awskms://alias/posit-team-dedicated?region=<region>`, or `azurekeyvault://<vault>.vault.azure.net/keys/posit-team-dedicated`.
 	SecretsProvider *string `pulumi:"secretsProvider"`
 	// More inputs of every step's `Stack` resource, by their names there.
 	StackInputs map[string]interface{} `pulumi:"stackInputs"`
@@ -111,7 +111,7 @@ type controlRoomArgs struct {
 // The set of arguments for constructing a ControlRoom resource.
 type ControlRoomArgs struct {
 	// The URL of the backend of the steps' stacks. Default: the bootstrap step's bucket,
-	// `s3://ptd-<target>?region=<region>`.
+	// `s3://ptd-<target>?region=<region>`, or storage account, `azblob://blob-ptd-<target>?storage_account=<account>`.
 	BackendUrl pulumi.StringPtrInput
 	// How the bootstrap step differs from the standard.
 	Bootstrap PipelineBootstrapPtrInput
@@ -134,7 +134,7 @@ type ControlRoomArgs struct {
 	// Whether updates of the steps first bring their state to what their resources really are. Default: no.
 	Refresh pulumi.BoolPtrInput
 	// How the stacks encrypt their secrets. Default: the bootstrap step's key,
-	// `awskms://alias/posit-team-dedicated?region=<region>`.
+	// `awskms://alias/posit-team-dedicated?region=<region>`, or `azurekeyvault://<vault>.vault.azure.net/keys/posit-team-dedicated`.
 	SecretsProvider pulumi.StringPtrInput
 	// More inputs of every step's `Stack` resource, by their names there.
 	StackInputs pulumi.MapInput
@@ -256,7 +256,7 @@ func (o ControlRoomOutput) StepNames() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v *ControlRoom) pulumi.StringArrayOutput { return v.StepNames }).(pulumi.StringArrayOutput)
 }
 
-// The outputs of each step, by step; secret ones stay secret. The cluster step is called `eks`.
+// The outputs of each step, by step; secret ones stay secret. The cluster step is called `eks` or `aks`.
 func (o ControlRoomOutput) Steps() pulumi.MapMapOutput {
 	return o.ApplyT(func(v *ControlRoom) pulumi.MapMapOutput { return v.Steps }).(pulumi.MapMapOutput)
 }

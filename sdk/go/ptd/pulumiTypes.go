@@ -8,6 +8,7 @@ import (
 	"reflect"
 
 	"github.com/posit-dev/pulumi-ptd/sdk/go/ptd/aws"
+	"github.com/posit-dev/pulumi-ptd/sdk/go/ptd/azure"
 	"github.com/posit-dev/pulumi-ptd/sdk/go/ptd/internal"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
@@ -6684,10 +6685,217 @@ func (o NodeTaintArrayOutput) Index(i pulumi.IntInput) NodeTaintOutput {
 	}).(NodeTaintOutput)
 }
 
-// How the bootstrap step differs from the standard; see `aws.Bootstrap`.
+// How the bootstrap step of a workload on Azure differs from the standard; see `azure.Bootstrap`.
+type PipelineAzureBootstrap struct {
+	// Whether deleting the step may delete what it consists of. Default `false`: deleting is refused.
+	AllowDelete *bool `pulumi:"allowDelete"`
+	// Whether deleting the step may delete a state container that holds blobs, and a resource group with other things in it.
+	// Default `false`.
+	ForceDestroy *bool `pulumi:"forceDestroy"`
+	// Whether nobody can purge the deleted vault before its time. It cannot be turned off again. Default: as it is, for a new
+	// vault off.
+	PurgeProtection *bool `pulumi:"purgeProtection"`
+	// What to do with a deleted vault, key or secret of the expected name: recover it, or report it as an error. Default `recover`.
+	SoftDeleted *azure.SoftDeleted `pulumi:"softDeleted"`
+}
+
+// PipelineAzureBootstrapInput is an input type that accepts PipelineAzureBootstrapArgs and PipelineAzureBootstrapOutput values.
+// You can construct a concrete instance of `PipelineAzureBootstrapInput` via:
+//
+//	PipelineAzureBootstrapArgs{...}
+type PipelineAzureBootstrapInput interface {
+	pulumi.Input
+
+	ToPipelineAzureBootstrapOutput() PipelineAzureBootstrapOutput
+	ToPipelineAzureBootstrapOutputWithContext(context.Context) PipelineAzureBootstrapOutput
+}
+
+// How the bootstrap step of a workload on Azure differs from the standard; see `azure.Bootstrap`.
+type PipelineAzureBootstrapArgs struct {
+	// Whether deleting the step may delete what it consists of. Default `false`: deleting is refused.
+	AllowDelete pulumi.BoolPtrInput `pulumi:"allowDelete"`
+	// Whether deleting the step may delete a state container that holds blobs, and a resource group with other things in it.
+	// Default `false`.
+	ForceDestroy pulumi.BoolPtrInput `pulumi:"forceDestroy"`
+	// Whether nobody can purge the deleted vault before its time. It cannot be turned off again. Default: as it is, for a new
+	// vault off.
+	PurgeProtection pulumi.BoolPtrInput `pulumi:"purgeProtection"`
+	// What to do with a deleted vault, key or secret of the expected name: recover it, or report it as an error. Default `recover`.
+	SoftDeleted azure.SoftDeletedPtrInput `pulumi:"softDeleted"`
+}
+
+func (PipelineAzureBootstrapArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*PipelineAzureBootstrap)(nil)).Elem()
+}
+
+func (i PipelineAzureBootstrapArgs) ToPipelineAzureBootstrapOutput() PipelineAzureBootstrapOutput {
+	return i.ToPipelineAzureBootstrapOutputWithContext(context.Background())
+}
+
+func (i PipelineAzureBootstrapArgs) ToPipelineAzureBootstrapOutputWithContext(ctx context.Context) PipelineAzureBootstrapOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(PipelineAzureBootstrapOutput)
+}
+
+func (i PipelineAzureBootstrapArgs) ToPipelineAzureBootstrapPtrOutput() PipelineAzureBootstrapPtrOutput {
+	return i.ToPipelineAzureBootstrapPtrOutputWithContext(context.Background())
+}
+
+func (i PipelineAzureBootstrapArgs) ToPipelineAzureBootstrapPtrOutputWithContext(ctx context.Context) PipelineAzureBootstrapPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(PipelineAzureBootstrapOutput).ToPipelineAzureBootstrapPtrOutputWithContext(ctx)
+}
+
+// PipelineAzureBootstrapPtrInput is an input type that accepts PipelineAzureBootstrapArgs, PipelineAzureBootstrapPtr and PipelineAzureBootstrapPtrOutput values.
+// You can construct a concrete instance of `PipelineAzureBootstrapPtrInput` via:
+//
+//	        PipelineAzureBootstrapArgs{...}
+//
+//	or:
+//
+//	        nil
+type PipelineAzureBootstrapPtrInput interface {
+	pulumi.Input
+
+	ToPipelineAzureBootstrapPtrOutput() PipelineAzureBootstrapPtrOutput
+	ToPipelineAzureBootstrapPtrOutputWithContext(context.Context) PipelineAzureBootstrapPtrOutput
+}
+
+type pipelineAzureBootstrapPtrType PipelineAzureBootstrapArgs
+
+func PipelineAzureBootstrapPtr(v *PipelineAzureBootstrapArgs) PipelineAzureBootstrapPtrInput {
+	return (*pipelineAzureBootstrapPtrType)(v)
+}
+
+func (*pipelineAzureBootstrapPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**PipelineAzureBootstrap)(nil)).Elem()
+}
+
+func (i *pipelineAzureBootstrapPtrType) ToPipelineAzureBootstrapPtrOutput() PipelineAzureBootstrapPtrOutput {
+	return i.ToPipelineAzureBootstrapPtrOutputWithContext(context.Background())
+}
+
+func (i *pipelineAzureBootstrapPtrType) ToPipelineAzureBootstrapPtrOutputWithContext(ctx context.Context) PipelineAzureBootstrapPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(PipelineAzureBootstrapPtrOutput)
+}
+
+// How the bootstrap step of a workload on Azure differs from the standard; see `azure.Bootstrap`.
+type PipelineAzureBootstrapOutput struct{ *pulumi.OutputState }
+
+func (PipelineAzureBootstrapOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*PipelineAzureBootstrap)(nil)).Elem()
+}
+
+func (o PipelineAzureBootstrapOutput) ToPipelineAzureBootstrapOutput() PipelineAzureBootstrapOutput {
+	return o
+}
+
+func (o PipelineAzureBootstrapOutput) ToPipelineAzureBootstrapOutputWithContext(ctx context.Context) PipelineAzureBootstrapOutput {
+	return o
+}
+
+func (o PipelineAzureBootstrapOutput) ToPipelineAzureBootstrapPtrOutput() PipelineAzureBootstrapPtrOutput {
+	return o.ToPipelineAzureBootstrapPtrOutputWithContext(context.Background())
+}
+
+func (o PipelineAzureBootstrapOutput) ToPipelineAzureBootstrapPtrOutputWithContext(ctx context.Context) PipelineAzureBootstrapPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v PipelineAzureBootstrap) *PipelineAzureBootstrap {
+		return &v
+	}).(PipelineAzureBootstrapPtrOutput)
+}
+
+// Whether deleting the step may delete what it consists of. Default `false`: deleting is refused.
+func (o PipelineAzureBootstrapOutput) AllowDelete() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v PipelineAzureBootstrap) *bool { return v.AllowDelete }).(pulumi.BoolPtrOutput)
+}
+
+// Whether deleting the step may delete a state container that holds blobs, and a resource group with other things in it.
+// Default `false`.
+func (o PipelineAzureBootstrapOutput) ForceDestroy() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v PipelineAzureBootstrap) *bool { return v.ForceDestroy }).(pulumi.BoolPtrOutput)
+}
+
+// Whether nobody can purge the deleted vault before its time. It cannot be turned off again. Default: as it is, for a new
+// vault off.
+func (o PipelineAzureBootstrapOutput) PurgeProtection() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v PipelineAzureBootstrap) *bool { return v.PurgeProtection }).(pulumi.BoolPtrOutput)
+}
+
+// What to do with a deleted vault, key or secret of the expected name: recover it, or report it as an error. Default `recover`.
+func (o PipelineAzureBootstrapOutput) SoftDeleted() azure.SoftDeletedPtrOutput {
+	return o.ApplyT(func(v PipelineAzureBootstrap) *azure.SoftDeleted { return v.SoftDeleted }).(azure.SoftDeletedPtrOutput)
+}
+
+type PipelineAzureBootstrapPtrOutput struct{ *pulumi.OutputState }
+
+func (PipelineAzureBootstrapPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**PipelineAzureBootstrap)(nil)).Elem()
+}
+
+func (o PipelineAzureBootstrapPtrOutput) ToPipelineAzureBootstrapPtrOutput() PipelineAzureBootstrapPtrOutput {
+	return o
+}
+
+func (o PipelineAzureBootstrapPtrOutput) ToPipelineAzureBootstrapPtrOutputWithContext(ctx context.Context) PipelineAzureBootstrapPtrOutput {
+	return o
+}
+
+func (o PipelineAzureBootstrapPtrOutput) Elem() PipelineAzureBootstrapOutput {
+	return o.ApplyT(func(v *PipelineAzureBootstrap) PipelineAzureBootstrap {
+		if v != nil {
+			return *v
+		}
+		var ret PipelineAzureBootstrap
+		return ret
+	}).(PipelineAzureBootstrapOutput)
+}
+
+// Whether deleting the step may delete what it consists of. Default `false`: deleting is refused.
+func (o PipelineAzureBootstrapPtrOutput) AllowDelete() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *PipelineAzureBootstrap) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.AllowDelete
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Whether deleting the step may delete a state container that holds blobs, and a resource group with other things in it.
+// Default `false`.
+func (o PipelineAzureBootstrapPtrOutput) ForceDestroy() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *PipelineAzureBootstrap) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.ForceDestroy
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Whether nobody can purge the deleted vault before its time. It cannot be turned off again. Default: as it is, for a new
+// vault off.
+func (o PipelineAzureBootstrapPtrOutput) PurgeProtection() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *PipelineAzureBootstrap) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.PurgeProtection
+	}).(pulumi.BoolPtrOutput)
+}
+
+// What to do with a deleted vault, key or secret of the expected name: recover it, or report it as an error. Default `recover`.
+func (o PipelineAzureBootstrapPtrOutput) SoftDeleted() azure.SoftDeletedPtrOutput {
+	return o.ApplyT(func(v *PipelineAzureBootstrap) *azure.SoftDeleted {
+		if v == nil {
+			return nil
+		}
+		return v.SoftDeleted
+	}).(azure.SoftDeletedPtrOutput)
+}
+
+// How the bootstrap step differs from the standard; see `aws.Bootstrap` and `azure.Bootstrap`.
 type PipelineBootstrap struct {
 	// Whether to take over what exists under the expected names. Default `true`.
 	Adopt *bool `pulumi:"adopt"`
+	// How the bootstrap of a workload on Azure differs from the standard. `stateBucket`, `encryptionKey` and `secrets` are for AWS.
+	Azure *PipelineAzureBootstrap `pulumi:"azure"`
 	// How the encryption key differs from the defaults.
 	EncryptionKey *aws.BootstrapKey `pulumi:"encryptionKey"`
 	// Whether the component has a bootstrap step. Default: `true` for a workload, `false` for a control room. With `false` something else
@@ -6697,7 +6905,7 @@ type PipelineBootstrap struct {
 	Secrets *aws.BootstrapSecrets `pulumi:"secrets"`
 	// How the state bucket differs from the defaults.
 	StateBucket *aws.BootstrapBucket `pulumi:"stateBucket"`
-	// Tags for everything.
+	// Tags for everything; on Azure, for the resource group.
 	Tags map[string]string `pulumi:"tags"`
 }
 
@@ -6712,10 +6920,12 @@ type PipelineBootstrapInput interface {
 	ToPipelineBootstrapOutputWithContext(context.Context) PipelineBootstrapOutput
 }
 
-// How the bootstrap step differs from the standard; see `aws.Bootstrap`.
+// How the bootstrap step differs from the standard; see `aws.Bootstrap` and `azure.Bootstrap`.
 type PipelineBootstrapArgs struct {
 	// Whether to take over what exists under the expected names. Default `true`.
 	Adopt pulumi.BoolPtrInput `pulumi:"adopt"`
+	// How the bootstrap of a workload on Azure differs from the standard. `stateBucket`, `encryptionKey` and `secrets` are for AWS.
+	Azure PipelineAzureBootstrapPtrInput `pulumi:"azure"`
 	// How the encryption key differs from the defaults.
 	EncryptionKey aws.BootstrapKeyPtrInput `pulumi:"encryptionKey"`
 	// Whether the component has a bootstrap step. Default: `true` for a workload, `false` for a control room. With `false` something else
@@ -6725,7 +6935,7 @@ type PipelineBootstrapArgs struct {
 	Secrets aws.BootstrapSecretsPtrInput `pulumi:"secrets"`
 	// How the state bucket differs from the defaults.
 	StateBucket aws.BootstrapBucketPtrInput `pulumi:"stateBucket"`
-	// Tags for everything.
+	// Tags for everything; on Azure, for the resource group.
 	Tags pulumi.StringMapInput `pulumi:"tags"`
 }
 
@@ -6782,7 +6992,7 @@ func (i *pipelineBootstrapPtrType) ToPipelineBootstrapPtrOutputWithContext(ctx c
 	return pulumi.ToOutputWithContext(ctx, i).(PipelineBootstrapPtrOutput)
 }
 
-// How the bootstrap step differs from the standard; see `aws.Bootstrap`.
+// How the bootstrap step differs from the standard; see `aws.Bootstrap` and `azure.Bootstrap`.
 type PipelineBootstrapOutput struct{ *pulumi.OutputState }
 
 func (PipelineBootstrapOutput) ElementType() reflect.Type {
@@ -6812,6 +7022,11 @@ func (o PipelineBootstrapOutput) Adopt() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v PipelineBootstrap) *bool { return v.Adopt }).(pulumi.BoolPtrOutput)
 }
 
+// How the bootstrap of a workload on Azure differs from the standard. `stateBucket`, `encryptionKey` and `secrets` are for AWS.
+func (o PipelineBootstrapOutput) Azure() PipelineAzureBootstrapPtrOutput {
+	return o.ApplyT(func(v PipelineBootstrap) *PipelineAzureBootstrap { return v.Azure }).(PipelineAzureBootstrapPtrOutput)
+}
+
 // How the encryption key differs from the defaults.
 func (o PipelineBootstrapOutput) EncryptionKey() aws.BootstrapKeyPtrOutput {
 	return o.ApplyT(func(v PipelineBootstrap) *aws.BootstrapKey { return v.EncryptionKey }).(aws.BootstrapKeyPtrOutput)
@@ -6833,7 +7048,7 @@ func (o PipelineBootstrapOutput) StateBucket() aws.BootstrapBucketPtrOutput {
 	return o.ApplyT(func(v PipelineBootstrap) *aws.BootstrapBucket { return v.StateBucket }).(aws.BootstrapBucketPtrOutput)
 }
 
-// Tags for everything.
+// Tags for everything; on Azure, for the resource group.
 func (o PipelineBootstrapOutput) Tags() pulumi.StringMapOutput {
 	return o.ApplyT(func(v PipelineBootstrap) map[string]string { return v.Tags }).(pulumi.StringMapOutput)
 }
@@ -6870,6 +7085,16 @@ func (o PipelineBootstrapPtrOutput) Adopt() pulumi.BoolPtrOutput {
 		}
 		return v.Adopt
 	}).(pulumi.BoolPtrOutput)
+}
+
+// How the bootstrap of a workload on Azure differs from the standard. `stateBucket`, `encryptionKey` and `secrets` are for AWS.
+func (o PipelineBootstrapPtrOutput) Azure() PipelineAzureBootstrapPtrOutput {
+	return o.ApplyT(func(v *PipelineBootstrap) *PipelineAzureBootstrap {
+		if v == nil {
+			return nil
+		}
+		return v.Azure
+	}).(PipelineAzureBootstrapPtrOutput)
 }
 
 // How the encryption key differs from the defaults.
@@ -6913,7 +7138,7 @@ func (o PipelineBootstrapPtrOutput) StateBucket() aws.BootstrapBucketPtrOutput {
 	}).(aws.BootstrapBucketPtrOutput)
 }
 
-// Tags for everything.
+// Tags for everything; on Azure, for the resource group.
 func (o PipelineBootstrapPtrOutput) Tags() pulumi.StringMapOutput {
 	return o.ApplyT(func(v *PipelineBootstrap) map[string]string {
 		if v == nil {
@@ -9122,6 +9347,8 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*EndpointsPtrInput)(nil)).Elem(), EndpointsArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*GitSourceInput)(nil)).Elem(), GitSourceArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*GitSourcePtrInput)(nil)).Elem(), GitSourceArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*PipelineAzureBootstrapInput)(nil)).Elem(), PipelineAzureBootstrapArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*PipelineAzureBootstrapPtrInput)(nil)).Elem(), PipelineAzureBootstrapArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*PipelineBootstrapInput)(nil)).Elem(), PipelineBootstrapArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*PipelineBootstrapPtrInput)(nil)).Elem(), PipelineBootstrapArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*PythonSourceInput)(nil)).Elem(), PythonSourceArgs{})
@@ -9192,6 +9419,8 @@ func init() {
 	pulumi.RegisterOutputType(KarpenterRequirementArrayOutput{})
 	pulumi.RegisterOutputType(NodeTaintOutput{})
 	pulumi.RegisterOutputType(NodeTaintArrayOutput{})
+	pulumi.RegisterOutputType(PipelineAzureBootstrapOutput{})
+	pulumi.RegisterOutputType(PipelineAzureBootstrapPtrOutput{})
 	pulumi.RegisterOutputType(PipelineBootstrapOutput{})
 	pulumi.RegisterOutputType(PipelineBootstrapPtrOutput{})
 	pulumi.RegisterOutputType(PipelineStepOutput{})

@@ -15,11 +15,11 @@ import (
 // The pipeline of a workload: every step of its `ptd.yaml` as an inner stack, in the right order, with what each step takes from earlier
 // ones as its settings. Steps that do not depend on each other run at the same time.
 //
-// The steps are `bootstrap`, `persistent`, `postgres_config`, `eks`, `clusters`, `helm` and `sites`, and the custom ones
+// The steps are `bootstrap`, `persistent`, `postgres_config`, `eks` (on Azure `aks`), `clusters`, `helm` and `sites`, and the custom ones
 // of `customizations/manifest.yaml` where the manifest puts them. `listSteps` shows them with their edges.
 //
-// Children are named after the component: `<name>-bootstrap`, an `aws.Bootstrap`, and `<name>-<step>`, a `Stack` for every other
-// step; `<name>-workload-secret-fields`, which puts `persistent`'s outputs into the workload secret;
+// Children are named after the component: `<name>-bootstrap`, an `aws.Bootstrap` or `azure.Bootstrap`, and `<name>-<step>`, a `Stack` for
+// every other step; on AWS `<name>-workload-secret-fields`, which puts `persistent`'s outputs into the workload secret;
 // and `<name>-mimir-auth` and `<name>-control-room`, the entry in the control room's secret and the provider for its account. Stacks that exist already are
 // taken over as they are.
 type Workload struct {
@@ -31,7 +31,7 @@ type Workload struct {
 	SecretsProviderUrl pulumi.StringOutput `pulumi:"secretsProviderUrl"`
 	// The names of the steps in order, those that do not run included.
 	StepNames pulumi.StringArrayOutput `pulumi:"stepNames"`
-	// The outputs of each step, by step; secret ones stay secret. The cluster step is called `eks`.
+	// The outputs of each step, by step; secret ones stay secret. The cluster step is called `eks` or `aks`.
 	Steps pulumi.MapMapOutput `pulumi:"steps"`
 }
 
@@ -76,7 +76,7 @@ func NewWorkload(ctx *pulumi.Context,
 
 type workloadArgs struct {
 	// The URL of the backend of the steps' stacks. Default: the bootstrap step's bucket,
-	// `s3://ptd-<target>?region=<region>`.
+	// `s3://ptd-<target>?region=<region>`, or storage account, `azblob://blob-ptd-<target>?storage_account=<account>`.
 	BackendUrl *string `pulumi:"backendUrl"`
 	// How the bootstrap step differs from the standard.
 	Bootstrap *PipelineBootstrap `pulumi:"bootstrap"`
@@ -107,7 +107,7 @@ type workloadArgs struct {
 	// Whether updates of the steps first bring their state to what their resources really are. Default: no.
 	Refresh *bool `pulumi:"refresh"`
 	// How the stacks encrypt their secrets. Default: the bootstrap step's key,
-	// `awskms://alias/posit-team-dedicated?region=<region>`.
+	// `awskms://alias/posit-team-dedicated?region=<region>`, or `azurekeyvault://<vault>.vault.azure.net/keys/posit-team-dedicated`.
 	SecretsProvider *string `pulumi:"secretsProvider"`
 	// More inputs of every step's `Stack` resource, by their names there.
 	StackInputs map[string]interface{} `pulumi:"stackInputs"`
@@ -132,7 +132,7 @@ type workloadArgs struct {
 // The set of arguments for constructing a Workload resource.
 type WorkloadArgs struct {
 	// The URL of the backend of the steps' stacks. Default: the bootstrap step's bucket,
-	// `s3://ptd-<target>?region=<region>`.
+	// `s3://ptd-<target>?region=<region>`, or storage account, `azblob://blob-ptd-<target>?storage_account=<account>`.
 	BackendUrl pulumi.StringPtrInput
 	// How the bootstrap step differs from the standard.
 	Bootstrap PipelineBootstrapPtrInput
@@ -163,7 +163,7 @@ type WorkloadArgs struct {
 	// Whether updates of the steps first bring their state to what their resources really are. Default: no.
 	Refresh pulumi.BoolPtrInput
 	// How the stacks encrypt their secrets. Default: the bootstrap step's key,
-	// `awskms://alias/posit-team-dedicated?region=<region>`.
+	// `awskms://alias/posit-team-dedicated?region=<region>`, or `azurekeyvault://<vault>.vault.azure.net/keys/posit-team-dedicated`.
 	SecretsProvider pulumi.StringPtrInput
 	// More inputs of every step's `Stack` resource, by their names there.
 	StackInputs pulumi.MapInput
@@ -287,7 +287,7 @@ func (o WorkloadOutput) StepNames() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v *Workload) pulumi.StringArrayOutput { return v.StepNames }).(pulumi.StringArrayOutput)
 }
 
-// The outputs of each step, by step; secret ones stay secret. The cluster step is called `eks`.
+// The outputs of each step, by step; secret ones stay secret. The cluster step is called `eks` or `aks`.
 func (o WorkloadOutput) Steps() pulumi.MapMapOutput {
 	return o.ApplyT(func(v *Workload) pulumi.MapMapOutput { return v.Steps }).(pulumi.MapMapOutput)
 }

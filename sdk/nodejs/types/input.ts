@@ -283,13 +283,41 @@ export interface GitSourceArgs {
 }
 
 /**
- * How the bootstrap step differs from the standard; see `aws.Bootstrap`.
+ * How the bootstrap step of a workload on Azure differs from the standard; see `azure.Bootstrap`.
+ */
+export interface PipelineAzureBootstrapArgs {
+    /**
+     * Whether deleting the step may delete what it consists of. Default `false`: deleting is refused.
+     */
+    allowDelete?: pulumi.Input<boolean | undefined>;
+    /**
+     * Whether deleting the step may delete a state container that holds blobs, and a resource group with other things in it.
+     * Default `false`.
+     */
+    forceDestroy?: pulumi.Input<boolean | undefined>;
+    /**
+     * Whether nobody can purge the deleted vault before its time. It cannot be turned off again. Default: as it is, for a new
+     * vault off.
+     */
+    purgeProtection?: pulumi.Input<boolean | undefined>;
+    /**
+     * What to do with a deleted vault, key or secret of the expected name: recover it, or report it as an error. Default `recover`.
+     */
+    softDeleted?: pulumi.Input<enums.azure.SoftDeleted | undefined>;
+}
+
+/**
+ * How the bootstrap step differs from the standard; see `aws.Bootstrap` and `azure.Bootstrap`.
  */
 export interface PipelineBootstrapArgs {
     /**
      * Whether to take over what exists under the expected names. Default `true`.
      */
     adopt?: pulumi.Input<boolean | undefined>;
+    /**
+     * How the bootstrap of a workload on Azure differs from the standard. `stateBucket`, `encryptionKey` and `secrets` are for AWS.
+     */
+    azure?: pulumi.Input<inputs.PipelineAzureBootstrapArgs | undefined>;
     /**
      * How the encryption key differs from the defaults.
      */
@@ -308,7 +336,7 @@ export interface PipelineBootstrapArgs {
      */
     stateBucket?: pulumi.Input<inputs.aws.BootstrapBucketArgs | undefined>;
     /**
-     * Tags for everything.
+     * Tags for everything; on Azure, for the resource group.
      */
     tags?: pulumi.Input<{[key: string]: pulumi.Input<string>} | undefined>;
 }

@@ -15,6 +15,7 @@ else:
 from . import _utilities
 from . import aws
 from . import aws as _aws
+from . import azure
 from ._enums import *
 
 __all__ = [
@@ -34,6 +35,8 @@ __all__ = [
     'EndpointsArgsDict',
     'GitSourceArgs',
     'GitSourceArgsDict',
+    'PipelineAzureBootstrapArgs',
+    'PipelineAzureBootstrapArgsDict',
     'PipelineBootstrapArgs',
     'PipelineBootstrapArgsDict',
     'PythonSourceArgs',
@@ -992,13 +995,117 @@ class GitSourceArgs:
         pulumi.set(self, "path", value)
 
 
+class PipelineAzureBootstrapArgsDict(TypedDict):
+    """
+    How the bootstrap step of a workload on Azure differs from the standard; see `azure.Bootstrap`.
+    """
+    allow_delete: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    Whether deleting the step may delete what it consists of. Default `false`: deleting is refused.
+    """
+    force_destroy: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    Whether deleting the step may delete a state container that holds blobs, and a resource group with other things in it.
+    Default `false`.
+    """
+    purge_protection: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    Whether nobody can purge the deleted vault before its time. It cannot be turned off again. Default: as it is, for a new
+    vault off.
+    """
+    soft_deleted: NotRequired[pulumi.Input[Optional['azure.SoftDeleted']]]
+    """
+    What to do with a deleted vault, key or secret of the expected name: recover it, or report it as an error. Default `recover`.
+    """
+
+@pulumi.input_type
+class PipelineAzureBootstrapArgs:
+    def __init__(__self__, *,
+                 allow_delete: pulumi.Input[Optional[_builtins.bool]] = None,
+                 force_destroy: pulumi.Input[Optional[_builtins.bool]] = None,
+                 purge_protection: pulumi.Input[Optional[_builtins.bool]] = None,
+                 soft_deleted: pulumi.Input[Optional['azure.SoftDeleted']] = None):
+        """
+        How the bootstrap step of a workload on Azure differs from the standard; see `azure.Bootstrap`.
+
+        :param pulumi.Input[_builtins.bool] allow_delete: Whether deleting the step may delete what it consists of. Default `false`: deleting is refused.
+        :param pulumi.Input[_builtins.bool] force_destroy: Whether deleting the step may delete a state container that holds blobs, and a resource group with other things in it.
+               Default `false`.
+        :param pulumi.Input[_builtins.bool] purge_protection: Whether nobody can purge the deleted vault before its time. It cannot be turned off again. Default: as it is, for a new
+               vault off.
+        :param pulumi.Input['azure.SoftDeleted'] soft_deleted: What to do with a deleted vault, key or secret of the expected name: recover it, or report it as an error. Default `recover`.
+        """
+        if allow_delete is not None:
+            pulumi.set(__self__, "allow_delete", allow_delete)
+        if force_destroy is not None:
+            pulumi.set(__self__, "force_destroy", force_destroy)
+        if purge_protection is not None:
+            pulumi.set(__self__, "purge_protection", purge_protection)
+        if soft_deleted is not None:
+            pulumi.set(__self__, "soft_deleted", soft_deleted)
+
+    @_builtins.property
+    @pulumi.getter(name="allowDelete")
+    def allow_delete(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether deleting the step may delete what it consists of. Default `false`: deleting is refused.
+        """
+        return pulumi.get(self, "allow_delete")
+
+    @allow_delete.setter
+    def allow_delete(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "allow_delete", value)
+
+    @_builtins.property
+    @pulumi.getter(name="forceDestroy")
+    def force_destroy(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether deleting the step may delete a state container that holds blobs, and a resource group with other things in it.
+        Default `false`.
+        """
+        return pulumi.get(self, "force_destroy")
+
+    @force_destroy.setter
+    def force_destroy(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "force_destroy", value)
+
+    @_builtins.property
+    @pulumi.getter(name="purgeProtection")
+    def purge_protection(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether nobody can purge the deleted vault before its time. It cannot be turned off again. Default: as it is, for a new
+        vault off.
+        """
+        return pulumi.get(self, "purge_protection")
+
+    @purge_protection.setter
+    def purge_protection(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "purge_protection", value)
+
+    @_builtins.property
+    @pulumi.getter(name="softDeleted")
+    def soft_deleted(self) -> pulumi.Input[Optional['azure.SoftDeleted']]:
+        """
+        What to do with a deleted vault, key or secret of the expected name: recover it, or report it as an error. Default `recover`.
+        """
+        return pulumi.get(self, "soft_deleted")
+
+    @soft_deleted.setter
+    def soft_deleted(self, value: pulumi.Input[Optional['azure.SoftDeleted']]):
+        pulumi.set(self, "soft_deleted", value)
+
+
 class PipelineBootstrapArgsDict(TypedDict):
     """
-    How the bootstrap step differs from the standard; see `aws.Bootstrap`.
+    How the bootstrap step differs from the standard; see `aws.Bootstrap` and `azure.Bootstrap`.
     """
     adopt: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
     """
     Whether to take over what exists under the expected names. Default `true`.
+    """
+    azure: NotRequired[pulumi.Input[Optional['PipelineAzureBootstrapArgsDict']]]
+    """
+    How the bootstrap of a workload on Azure differs from the standard. `stateBucket`, `encryptionKey` and `secrets` are for AWS.
     """
     encryption_key: NotRequired[pulumi.Input[Optional['_aws.BootstrapKeyArgsDict']]]
     """
@@ -1019,31 +1126,35 @@ class PipelineBootstrapArgsDict(TypedDict):
     """
     tags: NotRequired[pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]]
     """
-    Tags for everything.
+    Tags for everything; on Azure, for the resource group.
     """
 
 @pulumi.input_type
 class PipelineBootstrapArgs:
     def __init__(__self__, *,
                  adopt: pulumi.Input[Optional[_builtins.bool]] = None,
+                 azure: pulumi.Input[Optional['PipelineAzureBootstrapArgs']] = None,
                  encryption_key: pulumi.Input[Optional['_aws.BootstrapKeyArgs']] = None,
                  manage: pulumi.Input[Optional[_builtins.bool]] = None,
                  secrets: pulumi.Input[Optional['_aws.BootstrapSecretsArgs']] = None,
                  state_bucket: pulumi.Input[Optional['_aws.BootstrapBucketArgs']] = None,
                  tags: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None):
         """
-        How the bootstrap step differs from the standard; see `aws.Bootstrap`.
+        How the bootstrap step differs from the standard; see `aws.Bootstrap` and `azure.Bootstrap`.
 
         :param pulumi.Input[_builtins.bool] adopt: Whether to take over what exists under the expected names. Default `true`.
+        :param pulumi.Input['PipelineAzureBootstrapArgs'] azure: How the bootstrap of a workload on Azure differs from the standard. `stateBucket`, `encryptionKey` and `secrets` are for AWS.
         :param pulumi.Input['_aws.BootstrapKeyArgs'] encryption_key: How the encryption key differs from the defaults.
         :param pulumi.Input[_builtins.bool] manage: Whether the component has a bootstrap step. Default: `true` for a workload, `false` for a control room. With `false` something else
                makes the state bucket, the key and the secrets.
         :param pulumi.Input['_aws.BootstrapSecretsArgs'] secrets: How the secrets differ from the defaults.
         :param pulumi.Input['_aws.BootstrapBucketArgs'] state_bucket: How the state bucket differs from the defaults.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] tags: Tags for everything.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] tags: Tags for everything; on Azure, for the resource group.
         """
         if adopt is not None:
             pulumi.set(__self__, "adopt", adopt)
+        if azure is not None:
+            pulumi.set(__self__, "azure", azure)
         if encryption_key is not None:
             pulumi.set(__self__, "encryption_key", encryption_key)
         if manage is not None:
@@ -1066,6 +1177,18 @@ class PipelineBootstrapArgs:
     @adopt.setter
     def adopt(self, value: pulumi.Input[Optional[_builtins.bool]]):
         pulumi.set(self, "adopt", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def azure(self) -> pulumi.Input[Optional['PipelineAzureBootstrapArgs']]:
+        """
+        How the bootstrap of a workload on Azure differs from the standard. `stateBucket`, `encryptionKey` and `secrets` are for AWS.
+        """
+        return pulumi.get(self, "azure")
+
+    @azure.setter
+    def azure(self, value: pulumi.Input[Optional['PipelineAzureBootstrapArgs']]):
+        pulumi.set(self, "azure", value)
 
     @_builtins.property
     @pulumi.getter(name="encryptionKey")
@@ -1120,7 +1243,7 @@ class PipelineBootstrapArgs:
     @pulumi.getter
     def tags(self) -> pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]:
         """
-        Tags for everything.
+        Tags for everything; on Azure, for the resource group.
         """
         return pulumi.get(self, "tags")
 

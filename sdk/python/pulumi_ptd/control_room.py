@@ -15,6 +15,7 @@ else:
 from . import _utilities
 from . import aws
 from . import aws as _aws
+from . import azure
 from ._enums import *
 from ._inputs import *
 
@@ -48,7 +49,7 @@ class ControlRoomArgs:
                step), relative to the program's directory. Each project is called `ptd-<cloud>-<type>-<step>`, with hyphens.
         :param pulumi.Input[_builtins.str] target: The target's name: that of its directory below `__work__` or `__ctrl__`.
         :param pulumi.Input[_builtins.str] backend_url: The URL of the backend of the steps' stacks. Default: the bootstrap step's bucket,
-               `s3://ptd-<target>?region=<region>`.
+               `s3://ptd-<target>?region=<region>`, or storage account, `azblob://blob-ptd-<target>?storage_account=<account>`.
         :param pulumi.Input['PipelineBootstrapArgs'] bootstrap: How the bootstrap step differs from the standard.
         :param pulumi.Input[_builtins.bool] custom_steps: Whether the steps of `customizations/manifest.yaml` take part. Default `true`.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] environment: Environment variables for all steps, such as `PULUMI_CONFIG_PASSPHRASE`.
@@ -59,7 +60,7 @@ class ControlRoomArgs:
                `eks` and `aks` all mean the cluster step.
         :param pulumi.Input[_builtins.bool] refresh: Whether updates of the steps first bring their state to what their resources really are. Default: no.
         :param pulumi.Input[_builtins.str] secrets_provider: How the stacks encrypt their secrets. Default: the bootstrap step's key,
-               `awskms://alias/posit-team-dedicated?region=<region>`.
+               `awskms://alias/posit-team-dedicated?region=<region>`, or `azurekeyvault://<vault>.vault.azure.net/keys/posit-team-dedicated`.
         :param pulumi.Input[Mapping[str, Any]] stack_inputs: More inputs of every step's `Stack` resource, by their names there.
         :param pulumi.Input[_builtins.str] start_at_step: The first step to run: those before it keep their state and go on giving their outputs. Default: the first of all.
         :param pulumi.Input[Mapping[str, pulumi.Input['StepOverridesArgs']]] steps: How single steps differ from the standard, by step.
@@ -138,7 +139,7 @@ class ControlRoomArgs:
     def backend_url(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
         The URL of the backend of the steps' stacks. Default: the bootstrap step's bucket,
-        `s3://ptd-<target>?region=<region>`.
+        `s3://ptd-<target>?region=<region>`, or storage account, `azblob://blob-ptd-<target>?storage_account=<account>`.
         """
         return pulumi.get(self, "backend_url")
 
@@ -248,7 +249,7 @@ class ControlRoomArgs:
     def secrets_provider(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
         How the stacks encrypt their secrets. Default: the bootstrap step's key,
-        `awskms://alias/posit-team-dedicated?region=<region>`.
+        `awskms://alias/posit-team-dedicated?region=<region>`, or `azurekeyvault://<vault>.vault.azure.net/keys/posit-team-dedicated`.
         """
         return pulumi.get(self, "secrets_provider")
 
@@ -369,7 +370,7 @@ class ControlRoom(pulumi.ComponentResource):
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
         :param pulumi.Input[_builtins.str] backend_url: The URL of the backend of the steps' stacks. Default: the bootstrap step's bucket,
-               `s3://ptd-<target>?region=<region>`.
+               `s3://ptd-<target>?region=<region>`, or storage account, `azblob://blob-ptd-<target>?storage_account=<account>`.
         :param pulumi.Input[Union['PipelineBootstrapArgs', 'PipelineBootstrapArgsDict']] bootstrap: How the bootstrap step differs from the standard.
         :param pulumi.Input[_builtins.bool] custom_steps: Whether the steps of `customizations/manifest.yaml` take part. Default `true`.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] environment: Environment variables for all steps, such as `PULUMI_CONFIG_PASSPHRASE`.
@@ -382,7 +383,7 @@ class ControlRoom(pulumi.ComponentResource):
                step), relative to the program's directory. Each project is called `ptd-<cloud>-<type>-<step>`, with hyphens.
         :param pulumi.Input[_builtins.bool] refresh: Whether updates of the steps first bring their state to what their resources really are. Default: no.
         :param pulumi.Input[_builtins.str] secrets_provider: How the stacks encrypt their secrets. Default: the bootstrap step's key,
-               `awskms://alias/posit-team-dedicated?region=<region>`.
+               `awskms://alias/posit-team-dedicated?region=<region>`, or `azurekeyvault://<vault>.vault.azure.net/keys/posit-team-dedicated`.
         :param pulumi.Input[Mapping[str, Any]] stack_inputs: More inputs of every step's `Stack` resource, by their names there.
         :param pulumi.Input[_builtins.str] start_at_step: The first step to run: those before it keep their state and go on giving their outputs. Default: the first of all.
         :param pulumi.Input[Mapping[str, pulumi.Input[Union['StepOverridesArgs', 'StepOverridesArgsDict']]]] steps: How single steps differ from the standard, by step.
@@ -516,7 +517,7 @@ class ControlRoom(pulumi.ComponentResource):
     @pulumi.getter
     def steps(self) -> pulumi.Output[Mapping[str, Mapping[str, Any]]]:
         """
-        The outputs of each step, by step; secret ones stay secret. The cluster step is called `eks`.
+        The outputs of each step, by step; secret ones stay secret. The cluster step is called `eks` or `aks`.
         """
         return pulumi.get(self, "steps")
 

@@ -15,6 +15,7 @@ else:
 from . import _utilities
 from . import aws
 from . import aws as _aws
+from . import azure
 from ._enums import *
 from ._inputs import *
 from .provider import Provider
@@ -53,7 +54,7 @@ class WorkloadArgs:
                step), relative to the program's directory. Each project is called `ptd-<cloud>-<type>-<step>`, with hyphens.
         :param pulumi.Input[_builtins.str] target: The target's name: that of its directory below `__work__` or `__ctrl__`.
         :param pulumi.Input[_builtins.str] backend_url: The URL of the backend of the steps' stacks. Default: the bootstrap step's bucket,
-               `s3://ptd-<target>?region=<region>`.
+               `s3://ptd-<target>?region=<region>`, or storage account, `azblob://blob-ptd-<target>?storage_account=<account>`.
         :param pulumi.Input['PipelineBootstrapArgs'] bootstrap: How the bootstrap step differs from the standard.
         :param pulumi.Input['Provider'] control_room_provider: The provider to reach the control room with. Default: a new one, which assumes the role `admin.posit.team` in the control
                room's account with the credentials of the environment.
@@ -69,7 +70,7 @@ class WorkloadArgs:
         :param pulumi.Input[_builtins.bool] persistent_reprise: Whether `persistent` runs again after all other steps, as `persistent_reprise`, a `PersistentReprise`. Default `false`.
         :param pulumi.Input[_builtins.bool] refresh: Whether updates of the steps first bring their state to what their resources really are. Default: no.
         :param pulumi.Input[_builtins.str] secrets_provider: How the stacks encrypt their secrets. Default: the bootstrap step's key,
-               `awskms://alias/posit-team-dedicated?region=<region>`.
+               `awskms://alias/posit-team-dedicated?region=<region>`, or `azurekeyvault://<vault>.vault.azure.net/keys/posit-team-dedicated`.
         :param pulumi.Input[Mapping[str, Any]] stack_inputs: More inputs of every step's `Stack` resource, by their names there.
         :param pulumi.Input[_builtins.str] start_at_step: The first step to run: those before it keep their state and go on giving their outputs. Default: the first of all.
         :param pulumi.Input[Mapping[str, pulumi.Input['StepOverridesArgs']]] steps: How single steps differ from the standard, by step.
@@ -163,7 +164,7 @@ class WorkloadArgs:
     def backend_url(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
         The URL of the backend of the steps' stacks. Default: the bootstrap step's bucket,
-        `s3://ptd-<target>?region=<region>`.
+        `s3://ptd-<target>?region=<region>`, or storage account, `azblob://blob-ptd-<target>?storage_account=<account>`.
         """
         return pulumi.get(self, "backend_url")
 
@@ -311,7 +312,7 @@ class WorkloadArgs:
     def secrets_provider(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
         How the stacks encrypt their secrets. Default: the bootstrap step's key,
-        `awskms://alias/posit-team-dedicated?region=<region>`.
+        `awskms://alias/posit-team-dedicated?region=<region>`, or `azurekeyvault://<vault>.vault.azure.net/keys/posit-team-dedicated`.
         """
         return pulumi.get(self, "secrets_provider")
 
@@ -439,18 +440,18 @@ class Workload(pulumi.ComponentResource):
         The pipeline of a workload: every step of its `ptd.yaml` as an inner stack, in the right order, with what each step takes from earlier
         ones as its settings. Steps that do not depend on each other run at the same time.
 
-        The steps are `bootstrap`, `persistent`, `postgres_config`, `eks`, `clusters`, `helm` and `sites`, and the custom ones
+        The steps are `bootstrap`, `persistent`, `postgres_config`, `eks` (on Azure `aks`), `clusters`, `helm` and `sites`, and the custom ones
         of `customizations/manifest.yaml` where the manifest puts them. `listSteps` shows them with their edges.
 
-        Children are named after the component: `<name>-bootstrap`, an `aws.Bootstrap`, and `<name>-<step>`, a `Stack` for every other
-        step; `<name>-workload-secret-fields`, which puts `persistent`'s outputs into the workload secret;
+        Children are named after the component: `<name>-bootstrap`, an `aws.Bootstrap` or `azure.Bootstrap`, and `<name>-<step>`, a `Stack` for
+        every other step; on AWS `<name>-workload-secret-fields`, which puts `persistent`'s outputs into the workload secret;
         and `<name>-mimir-auth` and `<name>-control-room`, the entry in the control room's secret and the provider for its account. Stacks that exist already are
         taken over as they are.
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
         :param pulumi.Input[_builtins.str] backend_url: The URL of the backend of the steps' stacks. Default: the bootstrap step's bucket,
-               `s3://ptd-<target>?region=<region>`.
+               `s3://ptd-<target>?region=<region>`, or storage account, `azblob://blob-ptd-<target>?storage_account=<account>`.
         :param pulumi.Input[Union['PipelineBootstrapArgs', 'PipelineBootstrapArgsDict']] bootstrap: How the bootstrap step differs from the standard.
         :param pulumi.Input['Provider'] control_room_provider: The provider to reach the control room with. Default: a new one, which assumes the role `admin.posit.team` in the control
                room's account with the credentials of the environment.
@@ -468,7 +469,7 @@ class Workload(pulumi.ComponentResource):
                step), relative to the program's directory. Each project is called `ptd-<cloud>-<type>-<step>`, with hyphens.
         :param pulumi.Input[_builtins.bool] refresh: Whether updates of the steps first bring their state to what their resources really are. Default: no.
         :param pulumi.Input[_builtins.str] secrets_provider: How the stacks encrypt their secrets. Default: the bootstrap step's key,
-               `awskms://alias/posit-team-dedicated?region=<region>`.
+               `awskms://alias/posit-team-dedicated?region=<region>`, or `azurekeyvault://<vault>.vault.azure.net/keys/posit-team-dedicated`.
         :param pulumi.Input[Mapping[str, Any]] stack_inputs: More inputs of every step's `Stack` resource, by their names there.
         :param pulumi.Input[_builtins.str] start_at_step: The first step to run: those before it keep their state and go on giving their outputs. Default: the first of all.
         :param pulumi.Input[Mapping[str, pulumi.Input[Union['StepOverridesArgs', 'StepOverridesArgsDict']]]] steps: How single steps differ from the standard, by step.
@@ -490,11 +491,11 @@ class Workload(pulumi.ComponentResource):
         The pipeline of a workload: every step of its `ptd.yaml` as an inner stack, in the right order, with what each step takes from earlier
         ones as its settings. Steps that do not depend on each other run at the same time.
 
-        The steps are `bootstrap`, `persistent`, `postgres_config`, `eks`, `clusters`, `helm` and `sites`, and the custom ones
+        The steps are `bootstrap`, `persistent`, `postgres_config`, `eks` (on Azure `aks`), `clusters`, `helm` and `sites`, and the custom ones
         of `customizations/manifest.yaml` where the manifest puts them. `listSteps` shows them with their edges.
 
-        Children are named after the component: `<name>-bootstrap`, an `aws.Bootstrap`, and `<name>-<step>`, a `Stack` for every other
-        step; `<name>-workload-secret-fields`, which puts `persistent`'s outputs into the workload secret;
+        Children are named after the component: `<name>-bootstrap`, an `aws.Bootstrap` or `azure.Bootstrap`, and `<name>-<step>`, a `Stack` for
+        every other step; on AWS `<name>-workload-secret-fields`, which puts `persistent`'s outputs into the workload secret;
         and `<name>-mimir-auth` and `<name>-control-room`, the entry in the control room's secret and the provider for its account. Stacks that exist already are
         taken over as they are.
 
@@ -619,7 +620,7 @@ class Workload(pulumi.ComponentResource):
     @pulumi.getter
     def steps(self) -> pulumi.Output[Mapping[str, Mapping[str, Any]]]:
         """
-        The outputs of each step, by step; secret ones stay secret. The cluster step is called `eks`.
+        The outputs of each step, by step; secret ones stay secret. The cluster step is called `eks` or `aks`.
         """
         return pulumi.get(self, "steps")
 

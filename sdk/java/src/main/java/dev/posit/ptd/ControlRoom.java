@@ -71,14 +71,14 @@ public class ControlRoom extends com.pulumi.resources.ComponentResource {
         return this.stepNames;
     }
     /**
-     * The outputs of each step, by step; secret ones stay secret. The cluster step is called `eks`.
+     * The outputs of each step, by step; secret ones stay secret. The cluster step is called `eks` or `aks`.
      * 
      */
     @Export(name="steps", refs={Map.class,String.class,Object.class}, tree="[0,1,[0,1,2]]")
     private Output<Map<String,Map<String,Object>>> steps;
 
     /**
-     * @return The outputs of each step, by step; secret ones stay secret. The cluster step is called `eks`.
+     * @return The outputs of each step, by step; secret ones stay secret. The cluster step is called `eks` or `aks`.
      * 
      */
     public Output<Map<String,Map<String,Object>>> steps() {

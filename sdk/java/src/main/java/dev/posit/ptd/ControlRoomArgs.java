@@ -26,7 +26,7 @@ public final class ControlRoomArgs extends com.pulumi.resources.ResourceArgs {
 
     /**
      * The URL of the backend of the steps&#39; stacks. Default: the bootstrap step&#39;s bucket,
-     * `s3://ptd-&lt;target&gt;?region=&lt;region&gt;`.
+     * `s3://ptd-&lt;target&gt;?region=&lt;region&gt;`, or storage account, `azblob://blob-ptd-&lt;target&gt;?storage_account=&lt;account&gt;`.
      * 
      */
     @Import(name="backendUrl")
@@ -34,7 +34,7 @@ public final class ControlRoomArgs extends com.pulumi.resources.ResourceArgs {
 
     /**
      * @return The URL of the backend of the steps&#39; stacks. Default: the bootstrap step&#39;s bucket,
-     * `s3://ptd-&lt;target&gt;?region=&lt;region&gt;`.
+     * `s3://ptd-&lt;target&gt;?region=&lt;region&gt;`, or storage account, `azblob://blob-ptd-&lt;target&gt;?storage_account=&lt;account&gt;`.
      * 
      */
     public Optional<Output<String>> backendUrl() {
@@ -182,7 +182,7 @@ public final class ControlRoomArgs extends com.pulumi.resources.ResourceArgs {
 
     /**
      * How the stacks encrypt their secrets. Default: the bootstrap step&#39;s key,
-     * `awskms://alias/posit-team-dedicated?region=&lt;region&gt;`.
+     * `awskms://alias/posit-team-dedicated?region=&lt;region&gt;`, or `azurekeyvault://&lt;vault&gt;.vault.azure.net/keys/posit-team-dedicated`.
      * 
      */
     @Import(name="secretsProvider")
@@ -190,7 +190,7 @@ public final class ControlRoomArgs extends com.pulumi.resources.ResourceArgs {
 
     /**
      * @return How the stacks encrypt their secrets. Default: the bootstrap step&#39;s key,
-     * `awskms://alias/posit-team-dedicated?region=&lt;region&gt;`.
+     * `awskms://alias/posit-team-dedicated?region=&lt;region&gt;`, or `azurekeyvault://&lt;vault&gt;.vault.azure.net/keys/posit-team-dedicated`.
      * 
      */
     public Optional<Output<String>> secretsProvider() {
@@ -349,7 +349,7 @@ public final class ControlRoomArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param backendUrl The URL of the backend of the steps&#39; stacks. Default: the bootstrap step&#39;s bucket,
-         * `s3://ptd-&lt;target&gt;?region=&lt;region&gt;`.
+         * `s3://ptd-&lt;target&gt;?region=&lt;region&gt;`, or storage account, `azblob://blob-ptd-&lt;target&gt;?storage_account=&lt;account&gt;`.
          * 
          * @return builder
          * 
@@ -361,7 +361,7 @@ public final class ControlRoomArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param backendUrl The URL of the backend of the steps&#39; stacks. Default: the bootstrap step&#39;s bucket,
-         * `s3://ptd-&lt;target&gt;?region=&lt;region&gt;`.
+         * `s3://ptd-&lt;target&gt;?region=&lt;region&gt;`, or storage account, `azblob://blob-ptd-&lt;target&gt;?storage_account=&lt;account&gt;`.
          * 
          * @return builder
          * 
@@ -596,7 +596,7 @@ public final class ControlRoomArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param secretsProvider How the stacks encrypt their secrets. Default: the bootstrap step&#39;s key,
-         * `awskms://alias/posit-team-dedicated?region=&lt;region&gt;`.
+         * `awskms://alias/posit-team-dedicated?region=&lt;region&gt;`, or `azurekeyvault://&lt;vault&gt;.vault.azure.net/keys/posit-team-dedicated`.
          * 
          * @return builder
          * 
@@ -608,7 +608,7 @@ public final class ControlRoomArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param secretsProvider How the stacks encrypt their secrets. Default: the bootstrap step&#39;s key,
-         * `awskms://alias/posit-team-dedicated?region=&lt;region&gt;`.
+         * `awskms://alias/posit-team-dedicated?region=&lt;region&gt;`, or `azurekeyvault://&lt;vault&gt;.vault.azure.net/keys/posit-team-dedicated`.
          * 
          * @return builder
          * 

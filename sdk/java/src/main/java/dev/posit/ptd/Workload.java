@@ -19,11 +19,11 @@ import javax.annotation.Nullable;
  * The pipeline of a workload: every step of its `ptd.yaml` as an inner stack, in the right order, with what each step takes from earlier
  * ones as its settings. Steps that do not depend on each other run at the same time.
  * 
- * The steps are `bootstrap`, `persistent`, `postgres_config`, `eks`, `clusters`, `helm` and `sites`, and the custom ones
+ * The steps are `bootstrap`, `persistent`, `postgres_config`, `eks` (on Azure `aks`), `clusters`, `helm` and `sites`, and the custom ones
  * of `customizations/manifest.yaml` where the manifest puts them. `listSteps` shows them with their edges.
  * 
- * Children are named after the component: `&lt;name&gt;-bootstrap`, an `aws.Bootstrap`, and `&lt;name&gt;-&lt;step&gt;`, a `Stack` for every other
- * step; `&lt;name&gt;-workload-secret-fields`, which puts `persistent`&#39;s outputs into the workload secret;
+ * Children are named after the component: `&lt;name&gt;-bootstrap`, an `aws.Bootstrap` or `azure.Bootstrap`, and `&lt;name&gt;-&lt;step&gt;`, a `Stack` for
+ * every other step; on AWS `&lt;name&gt;-workload-secret-fields`, which puts `persistent`&#39;s outputs into the workload secret;
  * and `&lt;name&gt;-mimir-auth` and `&lt;name&gt;-control-room`, the entry in the control room&#39;s secret and the provider for its account. Stacks that exist already are
  * taken over as they are.
  * 
@@ -73,14 +73,14 @@ public class Workload extends com.pulumi.resources.ComponentResource {
         return this.stepNames;
     }
     /**
-     * The outputs of each step, by step; secret ones stay secret. The cluster step is called `eks`.
+     * The outputs of each step, by step; secret ones stay secret. The cluster step is called `eks` or `aks`.
      * 
      */
     @Export(name="steps", refs={Map.class,String.class,Object.class}, tree="[0,1,[0,1,2]]")
     private Output<Map<String,Map<String,Object>>> steps;
 
     /**
-     * @return The outputs of each step, by step; secret ones stay secret. The cluster step is called `eks`.
+     * @return The outputs of each step, by step; secret ones stay secret. The cluster step is called `eks` or `aks`.
      * 
      */
     public Output<Map<String,Map<String,Object>>> steps() {

@@ -27,7 +27,7 @@ public final class WorkloadArgs extends com.pulumi.resources.ResourceArgs {
 
     /**
      * The URL of the backend of the steps&#39; stacks. Default: the bootstrap step&#39;s bucket,
-     * `s3://ptd-&lt;target&gt;?region=&lt;region&gt;`.
+     * `s3://ptd-&lt;target&gt;?region=&lt;region&gt;`, or storage account, `azblob://blob-ptd-&lt;target&gt;?storage_account=&lt;account&gt;`.
      * 
      */
     @Import(name="backendUrl")
@@ -35,7 +35,7 @@ public final class WorkloadArgs extends com.pulumi.resources.ResourceArgs {
 
     /**
      * @return The URL of the backend of the steps&#39; stacks. Default: the bootstrap step&#39;s bucket,
-     * `s3://ptd-&lt;target&gt;?region=&lt;region&gt;`.
+     * `s3://ptd-&lt;target&gt;?region=&lt;region&gt;`, or storage account, `azblob://blob-ptd-&lt;target&gt;?storage_account=&lt;account&gt;`.
      * 
      */
     public Optional<Output<String>> backendUrl() {
@@ -232,7 +232,7 @@ public final class WorkloadArgs extends com.pulumi.resources.ResourceArgs {
 
     /**
      * How the stacks encrypt their secrets. Default: the bootstrap step&#39;s key,
-     * `awskms://alias/posit-team-dedicated?region=&lt;region&gt;`.
+     * `awskms://alias/posit-team-dedicated?region=&lt;region&gt;`, or `azurekeyvault://&lt;vault&gt;.vault.azure.net/keys/posit-team-dedicated`.
      * 
      */
     @Import(name="secretsProvider")
@@ -240,7 +240,7 @@ public final class WorkloadArgs extends com.pulumi.resources.ResourceArgs {
 
     /**
      * @return How the stacks encrypt their secrets. Default: the bootstrap step&#39;s key,
-     * `awskms://alias/posit-team-dedicated?region=&lt;region&gt;`.
+     * `awskms://alias/posit-team-dedicated?region=&lt;region&gt;`, or `azurekeyvault://&lt;vault&gt;.vault.azure.net/keys/posit-team-dedicated`.
      * 
      */
     public Optional<Output<String>> secretsProvider() {
@@ -418,7 +418,7 @@ public final class WorkloadArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param backendUrl The URL of the backend of the steps&#39; stacks. Default: the bootstrap step&#39;s bucket,
-         * `s3://ptd-&lt;target&gt;?region=&lt;region&gt;`.
+         * `s3://ptd-&lt;target&gt;?region=&lt;region&gt;`, or storage account, `azblob://blob-ptd-&lt;target&gt;?storage_account=&lt;account&gt;`.
          * 
          * @return builder
          * 
@@ -430,7 +430,7 @@ public final class WorkloadArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param backendUrl The URL of the backend of the steps&#39; stacks. Default: the bootstrap step&#39;s bucket,
-         * `s3://ptd-&lt;target&gt;?region=&lt;region&gt;`.
+         * `s3://ptd-&lt;target&gt;?region=&lt;region&gt;`, or storage account, `azblob://blob-ptd-&lt;target&gt;?storage_account=&lt;account&gt;`.
          * 
          * @return builder
          * 
@@ -732,7 +732,7 @@ public final class WorkloadArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param secretsProvider How the stacks encrypt their secrets. Default: the bootstrap step&#39;s key,
-         * `awskms://alias/posit-team-dedicated?region=&lt;region&gt;`.
+         * `awskms://alias/posit-team-dedicated?region=&lt;region&gt;`, or `azurekeyvault://&lt;vault&gt;.vault.azure.net/keys/posit-team-dedicated`.
          * 
          * @return builder
          * 
@@ -744,7 +744,7 @@ public final class WorkloadArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param secretsProvider How the stacks encrypt their secrets. Default: the bootstrap step&#39;s key,
-         * `awskms://alias/posit-team-dedicated?region=&lt;region&gt;`.
+         * `awskms://alias/posit-team-dedicated?region=&lt;region&gt;`, or `azurekeyvault://&lt;vault&gt;.vault.azure.net/keys/posit-team-dedicated`.
          * 
          * @return builder
          * 

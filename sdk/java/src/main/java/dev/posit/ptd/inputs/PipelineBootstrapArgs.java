@@ -8,6 +8,7 @@ import com.pulumi.core.annotations.Import;
 import dev.posit.ptd.aws.inputs.BootstrapBucketArgs;
 import dev.posit.ptd.aws.inputs.BootstrapKeyArgs;
 import dev.posit.ptd.aws.inputs.BootstrapSecretsArgs;
+import dev.posit.ptd.inputs.PipelineAzureBootstrapArgs;
 import java.lang.Boolean;
 import java.lang.String;
 import java.util.Map;
@@ -17,7 +18,7 @@ import javax.annotation.Nullable;
 
 
 /**
- * How the bootstrap step differs from the standard; see `aws.Bootstrap`.
+ * How the bootstrap step differs from the standard; see `aws.Bootstrap` and `azure.Bootstrap`.
  * 
  */
 public final class PipelineBootstrapArgs extends com.pulumi.resources.ResourceArgs {
@@ -37,6 +38,21 @@ public final class PipelineBootstrapArgs extends com.pulumi.resources.ResourceAr
      */
     public Optional<Output<Boolean>> adopt() {
         return Optional.ofNullable(this.adopt);
+    }
+
+    /**
+     * How the bootstrap of a workload on Azure differs from the standard. `stateBucket`, `encryptionKey` and `secrets` are for AWS.
+     * 
+     */
+    @Import(name="azure")
+    private @Nullable Output<PipelineAzureBootstrapArgs> azure;
+
+    /**
+     * @return How the bootstrap of a workload on Azure differs from the standard. `stateBucket`, `encryptionKey` and `secrets` are for AWS.
+     * 
+     */
+    public Optional<Output<PipelineAzureBootstrapArgs>> azure() {
+        return Optional.ofNullable(this.azure);
     }
 
     /**
@@ -102,14 +118,14 @@ public final class PipelineBootstrapArgs extends com.pulumi.resources.ResourceAr
     }
 
     /**
-     * Tags for everything.
+     * Tags for everything; on Azure, for the resource group.
      * 
      */
     @Import(name="tags")
     private @Nullable Output<Map<String,String>> tags;
 
     /**
-     * @return Tags for everything.
+     * @return Tags for everything; on Azure, for the resource group.
      * 
      */
     public Optional<Output<Map<String,String>>> tags() {
@@ -120,6 +136,7 @@ public final class PipelineBootstrapArgs extends com.pulumi.resources.ResourceAr
 
     private PipelineBootstrapArgs(PipelineBootstrapArgs $) {
         this.adopt = $.adopt;
+        this.azure = $.azure;
         this.encryptionKey = $.encryptionKey;
         this.manage = $.manage;
         this.secrets = $.secrets;
@@ -164,6 +181,27 @@ public final class PipelineBootstrapArgs extends com.pulumi.resources.ResourceAr
          */
         public Builder adopt(Boolean adopt) {
             return adopt(Output.of(adopt));
+        }
+
+        /**
+         * @param azure How the bootstrap of a workload on Azure differs from the standard. `stateBucket`, `encryptionKey` and `secrets` are for AWS.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder azure(@Nullable Output<PipelineAzureBootstrapArgs> azure) {
+            $.azure = azure;
+            return this;
+        }
+
+        /**
+         * @param azure How the bootstrap of a workload on Azure differs from the standard. `stateBucket`, `encryptionKey` and `secrets` are for AWS.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder azure(PipelineAzureBootstrapArgs azure) {
+            return azure(Output.of(azure));
         }
 
         /**
@@ -253,7 +291,7 @@ public final class PipelineBootstrapArgs extends com.pulumi.resources.ResourceAr
         }
 
         /**
-         * @param tags Tags for everything.
+         * @param tags Tags for everything; on Azure, for the resource group.
          * 
          * @return builder
          * 
@@ -264,7 +302,7 @@ public final class PipelineBootstrapArgs extends com.pulumi.resources.ResourceAr
         }
 
         /**
-         * @param tags Tags for everything.
+         * @param tags Tags for everything; on Azure, for the resource group.
          * 
          * @return builder
          * 
