@@ -25,7 +25,7 @@ PLUGIN := target/debug/pulumi-resource-ptd
 VENV := .venv/.installed
 CRATES := pulumi-proto pulumi-provider pulumi-automation
 
-.PHONY: help build test-provider secrets tools workload-tools workload-env workload-env-down venv lint deny schema sdk check-generated docs cargo-test pytest test bench msrv package dist dist-check demo demo-down demo-pipeline demo-pipeline-down clean
+.PHONY: help build test-provider secrets tools workload-tools azurite workload-env workload-env-down venv lint deny schema sdk check-generated docs cargo-test pytest test bench msrv package dist dist-check demo demo-down demo-pipeline demo-pipeline-down clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | awk -F '\t' '{ printf "make %-18s %s\n", $$1, $$2 }'
@@ -41,6 +41,9 @@ tools: ## the Pulumi CLI (unless one on PATH will do) and the SDK generator, int
 
 workload-tools: ## what examples/workload runs against: a Kubernetes API server, etcd, PostgreSQL
 	@tools/workload.sh
+
+azurite: ## an emulator of Azure's blob storage
+	@tools/azurite.sh
 
 workload-env: tools workload-tools venv ## start it, with an emulated AWS; then: eval "$$(tools/workload_env.py env)"
 	@.venv/bin/python tools/workload_env.py start
@@ -107,7 +110,7 @@ package: ## the crates as crates.io takes them, each compiled from its package
 cargo-test: tools
 	$(CARGO) test --quiet --locked --workspace
 
-pytest: build test-provider tools workload-tools venv .venv/.sdk ## the end-to-end tests alone
+pytest: build test-provider tools workload-tools azurite venv .venv/.sdk ## the end-to-end tests alone
 	.venv/bin/python -m pytest -c tests/pytest.ini --rootdir . $(PYTEST)
 
 docs: venv ## the site of docs/ into target/site, every warning an error
