@@ -114,7 +114,7 @@ pytest: build test-provider tools workload-tools azurite venv .venv/.sdk ## the 
 	.venv/bin/python -m pytest -c tests/pytest.ini --rootdir . $(PYTEST)
 
 docs: venv ## the site of docs/ into target/site, every warning an error
-	@.venv/bin/python -m sphinx -q -W --keep-going -n -j 2 -d target/site.doctrees -b html docs target/site
+	@.venv/bin/python -m sphinx -q -E -W --keep-going -n -j 2 -d target/site.doctrees -b html docs target/site
 	@echo "target/site/index.html"
 
 test: ## everything CI runs
