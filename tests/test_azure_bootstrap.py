@@ -145,6 +145,10 @@ def test_the_example_comes_and_goes(make: Callable[..., Workspace], azure: Azure
     ws = make("azure-workload").copy(ROOT / "examples/azure-workload")
     ws.up()
     assert set(ws.outputs()["secretIds"]) == {f"main-{field}" for field in FIELDS}
+    kubeconfig = ws.outputs()["kubeconfigs"]["20250115"]
+    assert "apiVersion" in kubeconfig and kubeconfig not in str(ws.export())
+    cluster = azure.get(f"{GROUP}/providers/Microsoft.ContainerService/managedClusters/{TARGET}-20250115")
+    assert {pool["name"] for pool in cluster["properties"]["agentPoolProfiles"]} == {"agentpool", "user"}
     mark = azure.mark()
     # The same target in YAML finds everything.
     other = make("azure-workload-yaml").copy(ROOT / "examples/azure-workload-yaml")
