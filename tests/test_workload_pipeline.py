@@ -209,6 +209,28 @@ def test_the_control_room_in_one_program(example, kube_get):
     no_servers_of(example, kube_get)
 
 
+def test_the_component_makes_the_same(example, kube_get):
+    workspace = example.open("component")
+    first = workspace.up()
+    look_around(example, workspace, kube_get)
+    up_in_order(example)
+    assert workspace.outputs()["stepNames"] == ["bootstrap", *STEPS, "persistent_reprise"]
+    assert any("persistent_reprise  succeeded" in text for text in first.messages("info"))
+    assert leaks(generated(example, workspace), {"what was shown": first.text, **example.written(workspace)}) == []
+    nothing_runs_again(example, workspace)
+
+    # What the programs share concerns each of them, and what does not change anything stops there.
+    common = next((workspace.folder.parent / "programs/common").glob("*.py"))
+    common.write_text(common.read_text() + "\n# Changed.\n")
+    before = example.updates()
+    workspace.up()
+    after = example.updates()
+    assert {step: len(after[step]) - len(before[step]) for step in STEPS} == {step: 2 if step == "persistent" else 1 for step in STEPS}
+    workspace.destroy()
+    assert workspace.resources() == []
+    no_servers_of(example, kube_get)
+
+
 @pytest.mark.parametrize("project", ["one-program", "one-program-yaml"])
 def test_without_consent_nothing_is_destroyed(example, project):
     """What `allowDelete` and `onDelete` say is the default of an example only."""
