@@ -23,6 +23,7 @@ from support.proxy import FaultProxy  # noqa: E402
 from support.services import kube_get, kubernetes, kubernetes_server, postgres, postgres_server  # noqa: E402, F401
 from support.strict import strict  # noqa: E402
 from support.values import Secret  # noqa: E402
+from support.vault import Vault  # noqa: E402
 from support.workload import example  # noqa: E402, F401
 
 
@@ -96,10 +97,17 @@ def azure(azure_server: AzureDouble) -> Iterator[AzureDouble]:
     assert azure_server.violations() == []
 
 
+@pytest.fixture(scope="session")
+def vault() -> Iterator[Vault]:
+    """What encrypts the secrets of the tests' own stacks."""
+    with Vault() as server:
+        yield server
+
+
 @pytest.fixture
-def cli_env(plugin_bin: Path, pulumi_home: Path, tmp_path: Path) -> dict[str, str]:
+def cli_env(plugin_bin: Path, pulumi_home: Path, tmp_path: Path, vault: Vault) -> dict[str, str]:
     """The environment `pulumi` runs in, with a backend of the test's own; no AWS."""
-    env = cli.cli_env(pulumi_home, tmp_path / "backend", sys.executable)
+    env = cli.cli_env(pulumi_home, tmp_path / "backend", sys.executable) | vault.env
     if not shutil.which("pulumi", path=env["PATH"]):
         pytest.fail("no pulumi on PATH or in .tools: run `make tools`")
     return env

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support import cli
+from support import cli, vault
 
 TARGET, ROOM = "acme01-staging", "main01-staging"
 SECRET = "s3cr3t-pipeline-value-0123456789"
@@ -62,7 +62,7 @@ class Pipeline:
         for step in CONTROL_ROOM if self.room else WORKLOAD:
             self.program(step)
         self.properties = {
-            "target": name, "programs": "programs", "backendUrl": self.url, "secretsProvider": "passphrase",
+            "target": name, "programs": "programs", "backendUrl": self.url, "secretsProvider": vault.PROVIDER,
             "environment": {"PULUMI_CONFIG_PASSPHRASE": {"fn::secret": "inner passphrase"}}, "bootstrap": {"manage": False},
             "onDelete": "destroyAndRemove",
         } | ({} if self.room else {"workloadSecret": False})  # fmt: skip

@@ -3,6 +3,8 @@
 import time
 from pathlib import Path
 
+from support.vault import PROVIDER
+
 WIDE, DEEP = 10, 5
 # What the provider may need, whatever it runs.
 MEGABYTES = 60
@@ -22,13 +24,13 @@ def test_fifty_stacks_in_a_graph(pipeline):
         for place in range(WIDE):
             name = f"s-{depth}-{place}"
             if not depth:
-                pipeline.inner(name, {"outputs": {"depth": 0}})
+                pipeline.inner(name, {"outputs": {"depth": 0}}, secretsProvider=PROVIDER)
                 continue
             # Each takes from two of the row above.
             above = [f"s-{depth - 1}-{place}", f"s-{depth - 1}-{(place + 1) % WIDE}"]
             config = {f"from{number}": f"${{{one}.plainOutputs.depth}}" for number, one in enumerate(above)}
             program = {"config": {key: {"type": "integer"} for key in config}, "outputs": {"depth": depth}}
-            pipeline.inner(name, program, config=config)
+            pipeline.inner(name, program, config=config, secretsProvider=PROVIDER)
     outer = pipeline.write(last=f"${{s-{DEEP - 1}-0.outputs.depth}}").init()
     process = outer.start("up", "--yes", "--skip-preview")
     most = 0.0

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import yaml
 
+from . import vault
+
 ROOT = Path(__file__).resolve().parents[2]
 STACK = "dev"
 _LOCAL = "127.0.0.1,localhost,::1"
@@ -49,6 +51,8 @@ def cli_env(home: Path, backend: Path, python: str) -> dict[str, str]:
         "PULUMI_BACKEND_URL": f"file://{backend}",
         "PULUMI_CONFIG_PASSPHRASE": "correct horse",
         "PULUMI_SKIP_UPDATE_CHECK": "true",
+        # Most processes end before there is anything to collect.
+        "GOGC": "400",
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         # Adds the --event-log flag.
         "PULUMI_DEBUG_COMMANDS": "true",
@@ -256,9 +260,10 @@ class Workspace:
         return result
 
     def init(self, *args: str) -> Workspace:
-        """Creates the stack, once."""
+        """Creates the stack, once; with the quick secrets provider, unless another one is asked for."""
         if not self._initialised:
-            self.run("stack", "init", STACK, *args)
+            quick = ("--secrets-provider", vault.PROVIDER) if "VAULT_ADDR" in self.env and "--secrets-provider" not in args else ()
+            self.run("stack", "init", STACK, *quick, *args)
             self._initialised = True
         return self
 
