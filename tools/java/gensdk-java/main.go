@@ -43,6 +43,16 @@ func run(in io.Reader, out io.Writer) error {
 	if err := json.NewDecoder(in).Decode(&spec); err != nil {
 		return err
 	}
+	// For secret outputs of components the generator calls a method that components' options do not have. The
+	// values themselves are marked, so that nothing is lost without.
+	for _, resource := range spec.Resources {
+		for name, property := range resource.Properties {
+			if resource.IsComponent {
+				property.Secret = false
+				resource.Properties[name] = property
+			}
+		}
+	}
 	pkg, err := schema.ImportSpec(spec, nil, schema.ValidationOptions{})
 	if err != nil {
 		return err

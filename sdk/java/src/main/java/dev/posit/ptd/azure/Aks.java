@@ -11,7 +11,6 @@ import dev.posit.ptd.Utilities;
 import dev.posit.ptd.azure.AksArgs;
 import dev.posit.ptd.azure.outputs.AksClusterOutputs;
 import java.lang.String;
-import java.util.List;
 import java.util.Map;
 import javax.annotation.Nullable;
 
@@ -90,9 +89,6 @@ public class Aks extends com.pulumi.resources.ComponentResource {
         var defaultOptions = com.pulumi.resources.ComponentResourceOptions.builder()
             .version(Utilities.getVersion())
             .pluginDownloadURL("github://api.github.com/posit-dev/pulumi-ptd")
-            .additionalSecretOutputs(List.of(
-                "kubeconfigs"
-            ))
             .build();
         return com.pulumi.resources.ComponentResourceOptions.merge(defaultOptions, options, id);
     }
