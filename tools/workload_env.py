@@ -132,13 +132,18 @@ class Service:
         """Starts afresh, unless it runs."""
         if not self.running:
             self.stop()
-            self.folder.mkdir(parents=True)
-            try:
-                self.facts = self.launch()
-            except BaseException:
-                for process in reversed(self.processes):
-                    process.stop()
-                raise
+            for again in (True, True, False):
+                self.folder.mkdir(parents=True)
+                try:
+                    self.facts = self.launch()
+                    break
+                except BaseException as error:
+                    for process in reversed(self.processes):
+                        process.stop()
+                    # A port that was free a moment ago may be somebody's by now.
+                    if not (again and isinstance(error, NotStarted) and "already in use" in str(error)):
+                        raise
+                    self.stop()
             self._file.touch(mode=0o600)
             self._file.write_text(json.dumps({**self.facts, "processes": [asdict(one) for one in self.processes]}))
         return self

@@ -5,7 +5,7 @@ const group = new ptd.azure.ResourceGroup("group", {
     location: "eastus2",
 });
 
-const clusters = new ptd.azure.Aks("clusters", {
+const aks = new ptd.azure.Aks("clusters", {
     target: "acme01-staging",
     location: "eastus2",
     subnetId: "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rsg-ptd-acme01-staging/providers/Microsoft.Network/virtualNetworks/vnet/subnets/private",
@@ -20,4 +20,4 @@ const clusters = new ptd.azure.Aks("clusters", {
     },
 }, { dependsOn: [group] });
 
-export const clusters = clusters.clusters;
+export const clusters = aks.clusters;
