@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 from support import values
-from support.azurite import Azurite
 from support.azure import CLIENT_ID, CLIENT_SECRET, LOCATION, SUBSCRIPTION, TENANT, AzureDouble
+from support.azurite import Azurite
 from support.protocol import urn
 from support.provider import ProviderProcess, details
 from support.values import Secret
@@ -293,33 +293,37 @@ def test_an_account_that_is_not_empty_or_unseen_stays(cloud: Azure, azure: Azure
     assert ACCOUNT.lower() not in azure.resources()
 
 
-def test_a_container_that_holds_blobs_stays(cloud: Azure, azure: AzureDouble) -> None:
-    """What is in it, Azurite says: a storage service of its own."""
+@pytest.fixture
+def storage(azure: AzureDouble) -> Iterator[Azurite]:
+    """What holds the blobs of the account: Azurite, a storage service of its own."""
     with Azurite(azure, "sttest") as storage:
         azure.settings(blob_endpoint=storage.url)
         azure.make_group("rg")
-        id, outputs = cloud.create("StateStorage")
-        assert outputs["blobEndpoint"] == storage.url
-        storage.put("state?restype=container")
-        storage.blob("state/.pulumi/meta.yaml")
-        with pytest.raises(grpc.RpcError, match="holds blobs"):
-            cloud.delete("StateStorage", id, outputs, allowDelete=True)
-        assert ACCOUNT.lower() in azure.resources()
-        cloud.delete("StateStorage", id, outputs, allowDelete=True, forceDestroy=True)
-        assert ACCOUNT.lower() not in azure.resources()
+        yield storage
 
 
-def test_an_empty_container_goes_and_one_that_cannot_be_looked_into_stays(cloud: Azure, azure: AzureDouble) -> None:
-    with Azurite(azure, "sttest") as storage:
-        azure.settings(blob_endpoint=storage.url)
-        azure.make_group("rg")
-        id, outputs = cloud.create("StateStorage")
-        # Of a container that is not there, nothing is known.
-        with pytest.raises(grpc.RpcError, match="cannot be found out"):
-            cloud.delete("StateStorage", id, outputs, allowDelete=True)
-        storage.put("state?restype=container")
+def test_a_container_that_holds_blobs_stays(cloud: Azure, azure: AzureDouble, storage: Azurite) -> None:
+    id, outputs = cloud.create("StateStorage")
+    assert outputs["blobEndpoint"] == storage.url
+    storage.put("state?restype=container")
+    storage.blob("state/.pulumi/meta.yaml")
+    with pytest.raises(grpc.RpcError, match="holds blobs"):
         cloud.delete("StateStorage", id, outputs, allowDelete=True)
-        assert ACCOUNT.lower() not in azure.resources()
+    assert ACCOUNT.lower() in azure.resources()
+    cloud.delete("StateStorage", id, outputs, allowDelete=True, forceDestroy=True)
+    assert ACCOUNT.lower() not in azure.resources()
+
+
+def test_an_empty_container_goes_and_one_that_cannot_be_looked_into_stays(
+    cloud: Azure, azure: AzureDouble, storage: Azurite
+) -> None:
+    id, outputs = cloud.create("StateStorage")
+    # Of a container that is not there, nothing is known.
+    with pytest.raises(grpc.RpcError, match="cannot be found out"):
+        cloud.delete("StateStorage", id, outputs, allowDelete=True)
+    storage.put("state?restype=container")
+    cloud.delete("StateStorage", id, outputs, allowDelete=True)
+    assert ACCOUNT.lower() not in azure.resources()
 
 
 def test_a_group_with_contents_stays(cloud: Azure, azure: AzureDouble) -> None:

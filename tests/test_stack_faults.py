@@ -54,6 +54,20 @@ def kill_updates(pipeline) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
+def kill(victim: str, process: subprocess.Popen, pipeline) -> None:
+    """Kills one of those at work, and waits until none of them is left."""
+    if victim == "provider":
+        # Its supervisors are killed as well: they are processes of the same program.
+        assert pipeline.outer.kill_plugins() == 2
+    elif victim == "outer":
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        kill_updates(pipeline)
+    process.communicate(timeout=120)
+    assert process.returncode != 0
+    until(lambda: not inner_processes(pipeline))
+
+
 def locks(pipeline) -> list[Path]:
     return list((pipeline.backend / ".pulumi/locks").rglob("*.json"))
 
@@ -119,16 +133,7 @@ def test_after_a_kill_nothing_is_left_and_the_next_update_converges(pipeline, vi
     outer = pipeline.write(greeting="${web.outputs.greeting}").init()
     process = outer.start("up", "--yes", "--skip-preview")
     until((outer.folder / "begun").exists)
-    if victim == "provider":
-        # Its supervisors are killed as well: they are processes of the same program.
-        assert outer.kill_plugins() == 2
-    elif victim == "outer":
-        os.killpg(process.pid, signal.SIGKILL)
-    else:
-        kill_updates(pipeline)
-    process.communicate(timeout=120)
-    assert process.returncode != 0
-    until(lambda: not inner_processes(pipeline))
+    kill(victim, process, pipeline)
     (outer.folder / "go").touch()
     if victim == "outer":
         outer.cancel_lock()
@@ -236,13 +241,7 @@ def test_a_kill_at_any_step_loses_nothing(pipeline, victim):
     for name in names:
         process = outer.start("up", "--yes", "--skip-preview")
         until((outer.folder / f"{name}.begun").exists)
-        if victim == "outer":
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            kill_updates(pipeline)
-        process.communicate(timeout=120)
-        assert process.returncode != 0
-        until(lambda: not inner_processes(pipeline))
+        kill(victim, process, pipeline)
         (outer.folder / f"{name}.go").touch()
         if victim == "outer":
             outer.cancel_lock()

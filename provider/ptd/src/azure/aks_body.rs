@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::aks_pool_body::{pool_as_read, pool_creation};
-use super::aks_settings::{Setting, differing, find, put, remove, sendable, write};
+use super::aks_settings::{Setting, differing, find, put, put_tags, remove, sendable, write};
 use super::aks_tables::{CLUSTER_SETTINGS, ROTATION_SETTINGS, SYSTEM_POOL};
 use super::aks_version::{Step, compatible, step};
 
@@ -230,14 +230,8 @@ pub(super) fn cluster_update(
             &["properties", "networkProfile", "loadBalancerProfile"],
         );
     }
-    let held = live
-        .get("tags")
-        .and_then(Value::as_object)
-        .cloned()
-        .unwrap_or_default();
-    if held != *tags {
+    if put_tags(&mut body, live, tags) {
         changed.push("tags");
-        put(&mut body, &["tags"], Value::Object(tags.clone()));
     }
     Ok(ClusterUpdate {
         body,

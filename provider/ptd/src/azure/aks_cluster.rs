@@ -13,7 +13,7 @@ use super::aks_tables::CLUSTER;
 use super::arm::{PendingOperation, ResourceId};
 use super::common::{
     check_common, check_location, check_with, diff_default_tags, diff_place, exists_already, gone,
-    needs_consent, open, parse_id, tell_adoption,
+    needs_consent, open, parse_id, predict_place, tell_adoption,
 };
 use super::names::Tags;
 use super::{aks_check, aks_version};
@@ -270,11 +270,8 @@ impl Resource for AksCluster {
     }
 
     fn diff(diff: &mut Diff, old: &Prior<Self>, news: &PropertyMap, provider: Option<&Ptd>) {
-        let own: Option<Tags> = news
-            .get("tags")
-            .and_then(|v| pulumi_provider::from_value(v).ok());
         let tags_all = old.state.as_ref().map(|s| &s.tags_all);
-        diff_default_tags(diff, provider, tags_all, own.as_ref());
+        diff_default_tags(diff, provider, tags_all, news);
         aks_check::diff_cluster(diff, &old.outputs, news);
         let identity = ["name", "resourceGroupName", "location"];
         diff_place(diff, &old.outputs, news, provider, &identity);
@@ -298,9 +295,7 @@ impl Resource for AksCluster {
         )
         .await?;
         let cluster = Cluster::named(&session, args);
-        prediction.known("armId", cluster.id.as_str());
-        prediction.known("subscriptionId", &session.subscription);
-        prediction.known("tenantId", &session.tenant);
+        predict_place(prediction, &session, &cluster.id);
         if let Some(live) = cluster.get(cx).await? {
             if !args.adopt {
                 return Err(exists_already(&what(&args.name), cluster.id.as_str()));

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::aks_settings::{differing, find, put, remove, sendable, whole_numbers, write};
+use super::aks_settings::{differing, find, put, put_tags, remove, sendable, whole_numbers, write};
 use super::aks_tables::POOL_SETTINGS;
 use super::aks_version::satisfied;
 
@@ -139,14 +139,8 @@ pub(super) fn pool_update(
         }
         put(&mut model, &["count"], wanted);
     }
-    let held = live
-        .get("tags")
-        .and_then(Value::as_object)
-        .cloned()
-        .unwrap_or_default();
-    if held != *tags {
+    if put_tags(&mut model, live, tags) {
         changed.push("tags");
-        put(&mut model, &["tags"], Value::Object(tags.clone()));
     }
     (model, changed)
 }

@@ -97,6 +97,16 @@ pub(super) fn find<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
     })
 }
 
+/// Puts the tags into a body where they are other than the live ones. Says whether they were.
+pub(super) fn put_tags(model: &mut Value, live: &Value, tags: &Map<String, Value>) -> bool {
+    let held = live.get("tags").and_then(Value::as_object);
+    let other = held.map_or(!tags.is_empty(), |held| held != tags);
+    if other {
+        put(model, &["tags"], Value::Object(tags.clone()));
+    }
+    other
+}
+
 /// Puts a value into a model, under the keys that are there already.
 pub(super) fn put(model: &mut Value, path: &[&str], value: Value) {
     let [first, rest @ ..] = path else {

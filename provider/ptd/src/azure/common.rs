@@ -1,6 +1,6 @@
 //! What all Azure resources do alike: whose subscription, which region, tags, and telling of what exists.
 
-use pulumi_provider::{Change, Checking, Context, Diff, Error, Path, PropertyMap};
+use pulumi_provider::{Change, Checking, Context, Diff, Error, Path, Prediction, PropertyMap};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -180,18 +180,29 @@ pub(super) fn observed_tags(
     (said.is_some() || !own.is_empty()).then_some(own)
 }
 
+/// Predicts what says where a resource is.
+pub(super) fn predict_place(prediction: &mut Prediction, session: &AzureSession, id: &ResourceId) {
+    prediction.known("armId", id.as_str());
+    prediction.known("subscriptionId", &session.subscription);
+    prediction.known("tenantId", &session.tenant);
+}
+
 /// Changed default tags of the provider show on `tags`, as they change the resource.
 pub(super) fn diff_default_tags(
     diff: &mut Diff,
     provider: Option<&Ptd>,
     tags_all: Option<&Tags>,
-    own: Option<&Tags>,
+    news: &PropertyMap,
 ) {
     let (Some(provider), Some(tags_all)) = (provider, tags_all) else {
         return;
     };
+    let own: Option<Tags> = news
+        .get("tags")
+        .and_then(|tags| pulumi_provider::from_value(tags).ok());
     let policy = provider.azure.tag_policy();
-    let desired = policy.visible(&policy.desired(&Tags::new(), own.unwrap_or(&Tags::new())));
+    let desired =
+        policy.visible(&policy.desired(&Tags::new(), own.as_ref().unwrap_or(&Tags::new())));
     let missing = desired
         .iter()
         .any(|(key, value)| tags_all.get(key) != Some(value));

@@ -14,7 +14,7 @@ use super::arm::{ArmError, Job, ResourceId, Write};
 use super::clients::AzureSession;
 use super::common::{
     SoftDeleted, check_common, check_with, data_plane, diff_place, exists_already, flag, gone,
-    needs_consent, open, parse_id, tell_adoption, text, yes,
+    needs_consent, open, parse_id, predict_place, tell_adoption, text, yes,
 };
 use super::key_vault::{API, uri_of, vault_id};
 use super::names;
@@ -243,9 +243,7 @@ impl Resource for EncryptionKey {
         };
         let session = session_of(cx, args).await?;
         let id = key_id(&session, args);
-        prediction.known("armId", id.as_str());
-        prediction.known("subscriptionId", &session.subscription);
-        prediction.known("tenantId", &session.tenant);
+        predict_place(prediction, &session, &id);
         let Some(live) = session.arm.get(cx, &id, API).await? else {
             let url = provider_url(&session, &args.vault_name, &args.name);
             prediction.known("secretsProviderUrl", url);

@@ -13,7 +13,7 @@ use super::clients::AzureSession;
 use super::common::{
     SoftDeleted, check_common, check_location, check_with, diff_default_tags, diff_place,
     elsewhere, exists_already, flag, gone, needs_consent, number, observed_tags, open, parse_id,
-    tags_of, tell_adoption, text, wanted_tags, yes,
+    predict_place, tags_of, tell_adoption, text, wanted_tags, yes,
 };
 use super::names::{self, Tags};
 use crate::Ptd;
@@ -420,11 +420,8 @@ impl Resource for KeyVault {
     }
 
     fn diff(diff: &mut Diff, old: &Prior<Self>, news: &PropertyMap, provider: Option<&Ptd>) {
-        let own: Option<Tags> = news
-            .get("tags")
-            .and_then(|v| pulumi_provider::from_value(v).ok());
         let tags_all = old.state.as_ref().map(|s| &s.tags_all);
-        diff_default_tags(diff, provider, tags_all, own.as_ref());
+        diff_default_tags(diff, provider, tags_all, news);
         diff_place(
             diff,
             &old.outputs,
@@ -444,9 +441,7 @@ impl Resource for KeyVault {
         };
         let session = session_of(cx, args).await?;
         let id = vault_id(&session, &args.resource_group_name, &args.name);
-        prediction.known("armId", id.as_str());
-        prediction.known("subscriptionId", &session.subscription);
-        prediction.known("tenantId", &session.tenant);
+        predict_place(prediction, &session, &id);
         if let Some(live) = session.arm.get(cx, &id, API).await? {
             if !args.adopt {
                 return Err(exists_already(&what(&args.name), id.as_str()));

@@ -12,8 +12,8 @@ use super::arm::{Job, PendingOperation, ResourceId, Write, region, state_of};
 use super::clients::AzureSession;
 use super::common::{
     check_common, check_location, check_with, diff_default_tags, diff_place, elsewhere,
-    exists_already, gone, needs_consent, observed_tags, open, parse_id, tags_of, tell_adoption,
-    text, wanted_tags, yes,
+    exists_already, gone, needs_consent, observed_tags, open, parse_id, predict_place, tags_of,
+    tell_adoption, text, wanted_tags, yes,
 };
 use super::names::{self, Tags};
 use crate::Ptd;
@@ -151,11 +151,8 @@ impl Resource for ResourceGroup {
     }
 
     fn diff(diff: &mut Diff, old: &Prior<Self>, news: &PropertyMap, provider: Option<&Ptd>) {
-        let own: Option<Tags> = news
-            .get("tags")
-            .and_then(|v| pulumi_provider::from_value(v).ok());
         let tags_all = old.state.as_ref().map(|s| &s.tags_all);
-        diff_default_tags(diff, provider, tags_all, own.as_ref());
+        diff_default_tags(diff, provider, tags_all, news);
         diff_place(diff, &old.outputs, news, provider, &["name", "location"]);
     }
 
@@ -174,9 +171,7 @@ impl Resource for ResourceGroup {
         )
         .await?;
         let id = session.group(&args.name);
-        prediction.known("armId", id.as_str());
-        prediction.known("subscriptionId", &session.subscription);
-        prediction.known("tenantId", &session.tenant);
+        predict_place(prediction, &session, &id);
         let live = session.arm.get(cx, &id, API).await?;
         if let Some(live) = live.filter(|live| !is_going(live)) {
             if !args.adopt {

@@ -441,11 +441,8 @@ impl Resource for StateStorage {
     }
 
     fn diff(diff: &mut Diff, old: &Prior<Self>, news: &PropertyMap, provider: Option<&Ptd>) {
-        let own: Option<Tags> = news
-            .get("tags")
-            .and_then(|v| pulumi_provider::from_value(v).ok());
         let tags_all = old.state.as_ref().map(|s| &s.tags_all);
-        diff_default_tags(diff, provider, tags_all, own.as_ref());
+        diff_default_tags(diff, provider, tags_all, news);
         diff_place(
             diff,
             &old.outputs,

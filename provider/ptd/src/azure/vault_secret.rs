@@ -18,7 +18,7 @@ use super::arm::{ArmError, ResourceId, growing};
 use super::clients::AzureSession;
 use super::common::{
     SoftDeleted, check_common, check_with, data_plane, diff_place, exists_already, needs_consent,
-    open, parse_id, tell_adoption, yes,
+    open, parse_id, predict_place, tell_adoption, yes,
 };
 use super::encryption_key::vault_uri;
 use super::key_vault::vault_id;
@@ -412,9 +412,7 @@ impl Resource for VaultSecret {
         };
         let session = session_of(cx, args).await?;
         let id = secret_id(&session, args);
-        prediction.known("armId", id.as_str());
-        prediction.known("subscriptionId", &session.subscription);
-        prediction.known("tenantId", &session.tenant);
+        predict_place(prediction, &session, &id);
         let vault = vault_id(&session, &args.resource_group_name, &args.vault_name);
         let there = session
             .arm
