@@ -76,6 +76,13 @@ impl Location {
         &self.backend
     }
 
+    /// Whether the state is a file in a directory or a bucket, rather than kept by a service such as Pulumi Cloud, which numbers
+    /// updates and encrypts secrets by itself.
+    #[must_use]
+    pub fn is_self_managed(&self) -> bool {
+        !self.backend.starts_with("https://") && !self.backend.starts_with("http://")
+    }
+
     /// The project's name.
     #[must_use]
     pub fn project(&self) -> &str {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use pulumi_automation::{Outcome, Update, is_secret};
 use pulumi_provider::{Marked, Prediction, PropertyMap, PropertyValue};
 use serde_json::Value;
@@ -109,6 +111,17 @@ pub(super) fn version(update: &Update) -> Option<f64> {
     (update.version > 0).then_some(update.version as f64)
 }
 
+/// When the stack was last updated: as known so far, unless its history tells of somebody's update since. The two are not equal where
+/// we have run it ourselves, since the backend notes its time before the CLI ends.
+pub(super) fn later(known: Option<String>, last: Option<Update>) -> Option<String> {
+    let parse = |text: &str| DateTime::from_str(text, Format::DateTime).ok();
+    let Some(last) = last else { return known };
+    match known {
+        Some(known) if parse(&known) >= parse(&last.end_time) => Some(known),
+        _ => Some(last.end_time),
+    }
+}
+
 /// The names of inputs that are not known, for people.
 pub(super) fn unknown(inputs: &PropertyMap) -> String {
     let mut names = Vec::new();
@@ -149,4 +162,23 @@ pub(super) fn with_last_known(inputs: &PropertyMap, old: &PropertyMap) -> Option
         .map(|(name, value)| (name.clone(), fill(value, old.get(name))))
         .collect();
     pulumi_provider::from_properties(&filled).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_the_last_update_is_the_later_one() {
+        let ended = |text: &str| {
+            let update = serde_json::json!({"kind": "update", "startTime": text, "endTime": text, "result": "succeeded"});
+            Some(serde_json::from_value(update).expect("update"))
+        };
+        let ours = Some("2026-01-01T00:00:09.5Z".to_owned());
+        assert_eq!(later(ours.clone(), None), ours);
+        assert_eq!(later(ours.clone(), ended("2026-01-01T00:00:09.000Z")), ours);
+        let by_hand = "2026-01-01T00:00:10.000Z";
+        assert_eq!(later(ours, ended(by_hand)).as_deref(), Some(by_hand));
+        assert_eq!(later(None, ended(by_hand)).as_deref(), Some(by_hand));
+    }
 }

@@ -62,6 +62,14 @@ pub(crate) struct Report {
     pub(crate) runs: Vec<InnerRun>,
 }
 
+/// RFC 3339, in UTC.
+pub(super) fn text(time: SystemTime) -> String {
+    // Times of this century always have a text.
+    DateTime::from(time)
+        .fmt(Format::DateTime)
+        .unwrap_or_default()
+}
+
 impl InnerRun {
     /// The record of a run that has just ended.
     pub(super) fn new(
@@ -72,12 +80,6 @@ impl InnerRun {
         ended: &Result<Outcome, String>,
     ) -> Self {
         let now = SystemTime::now();
-        let text = |time: SystemTime| {
-            // Times of this century always have a text.
-            DateTime::from(time)
-                .fmt(Format::DateTime)
-                .unwrap_or_default()
-        };
         let (result, reason, changes) = match ended {
             Ok(outcome) => (
                 RunResult::Succeeded,

@@ -462,20 +462,27 @@ impl Inner {
         Ok(outcome)
     }
 
-    /// Asks for what the run itself did not tell: values of secret outputs, and the number of the update.
-    pub(super) async fn look(
+    /// The last entry of the stack's history. Without one there is merely no number and no time.
+    pub(super) async fn last_update(&self) -> Option<automation::Update> {
+        self.stack.history(1).await.ok()?.into_iter().next()
+    }
+
+    /// Whether the backend numbers updates. Asking one that does not costs a process of the CLI, for nothing.
+    pub(super) fn is_numbered(&self) -> bool {
+        !self.stack.location().is_self_managed()
+    }
+
+    /// Asks for what the run itself did not tell: the values of secret outputs.
+    pub(super) async fn reveal(
         &self,
         args: &StackArgs,
         marked: &BTreeMap<String, Value>,
-    ) -> Result<(BTreeMap<String, Marked<Value>>, Option<automation::Update>), Error> {
-        let values = async {
-            if marked.values().any(is_secret) {
-                self.stack.outputs().await
-            } else {
-                Ok(BTreeMap::new())
-            }
+    ) -> Result<BTreeMap<String, Marked<Value>>, Error> {
+        let values = if marked.values().any(is_secret) {
+            self.stack.outputs().await
+        } else {
+            Ok(BTreeMap::new())
         };
-        let (values, history) = tokio::join!(values, self.stack.history(1));
         let values = match values {
             Err(automation::Error::Secrets { .. }) if self.forgo_secrets => None,
             values => Some(values.map_err(|e| refused(args, &e))?),
@@ -489,9 +496,7 @@ impl Inner {
             };
             Some((name.clone(), Marked { secret, value }))
         });
-        // Without a history there is merely no number.
-        let last = history.ok().and_then(|updates| updates.into_iter().next());
-        Ok((each.collect(), last))
+        Ok(each.collect())
     }
 
     /// The exported state; `None` when there is no such stack.

@@ -1,6 +1,7 @@
 //! `ptd:index:Stack`: an inner Pulumi stack.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use pulumi_automation::{Operation, Outcome, Settings};
 use pulumi_provider::{
@@ -11,7 +12,7 @@ use pulumi_provider::{
 use super::args::{OnDelete, PreviewInputs, StackArgs, StackState, StackViews};
 use super::run::{self, GRACE, Inner};
 use super::spec::Spec;
-use super::{foresee, identity};
+use super::{foresee, identity, report};
 use crate::Ptd;
 
 /// The resource `ptd:index:Stack`.
@@ -51,17 +52,25 @@ impl Stack {
         args: &StackArgs,
         outcome: &Outcome,
     ) -> Result<StackState, Error> {
+        let ended = SystemTime::now();
         let none = BTreeMap::new();
-        let (outputs, last) = inner
-            .look(args, outcome.outputs.as_ref().unwrap_or(&none))
-            .await?;
+        let marked = outcome.outputs.as_ref().unwrap_or(&none);
+        let last = async {
+            if inner.is_numbered() {
+                inner.last_update().await
+            } else {
+                None
+            }
+        };
+        let (outputs, last) = tokio::join!(inner.reveal(args, marked), last);
+        let outputs = outputs?;
         Ok(StackState {
             plain_outputs: foresee::plain(&outputs),
             outputs,
             changes: counts(outcome.changes.resource_changes.iter()),
             resource_count: resource_count(outcome),
             last_update_version: last.as_ref().and_then(foresee::version),
-            last_update_time: last.map(|last| last.end_time),
+            last_update_time: Some(last.map_or_else(|| report::text(ended), |last| last.end_time)),
             url: identity::page(&args.backend_url, &args.stack),
             drift: BTreeMap::new(),
             pending: false,
@@ -82,7 +91,10 @@ impl Stack {
         };
         inner.adopt(&exported);
         let marked = foresee::recorded_outputs(&exported);
-        let (outputs, last) = inner.look(args, &marked).await?;
+        let (outputs, last) = tokio::join!(inner.reveal(args, &marked), inner.last_update());
+        let outputs = outputs?;
+        let last_update_version = last.as_ref().and_then(foresee::version);
+        let last_update_time = foresee::later(before.last_update_time.clone(), last);
         let hidden: Vec<&str> = marked
             .keys()
             .filter(|name| !outputs.contains_key(*name))
@@ -99,8 +111,8 @@ impl Stack {
             plain_outputs: foresee::plain(&outputs),
             outputs,
             resource_count: count(foresee::resources(&exported).len()),
-            last_update_version: last.as_ref().and_then(foresee::version),
-            last_update_time: last.map(|last| last.end_time),
+            last_update_version,
+            last_update_time,
             url: identity::page(&args.backend_url, &args.stack),
             settings: Some(inner.settings().into()),
             ..before
