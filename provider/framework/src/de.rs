@@ -49,7 +49,7 @@ impl de::Error for FitError {
 
 /// Reads a struct from properties. Secret marks and dependencies are looked through; an unknown anywhere is an error.
 pub fn from_properties<T: DeserializeOwned>(map: &PropertyMap) -> Result<T, FitError> {
-    T::deserialize(MapDe(map))
+    T::deserialize(Properties(map))
 }
 
 /// Reads any type from one value.
@@ -57,6 +57,8 @@ pub fn from_value<T: DeserializeOwned>(value: &PropertyValue) -> Result<T, FitEr
     T::deserialize(ValueDe(value))
 }
 
+/// The properties of a struct; serde asks for a map where parts of it are flattened.
+struct Properties<'a>(&'a PropertyMap);
 struct MapDe<'a>(&'a PropertyMap);
 struct ValueDe<'a>(&'a PropertyValue);
 
@@ -66,6 +68,23 @@ fn discreet(error: FitError, value: &PropertyValue) -> FitError {
         de::Error::custom("a secret value does not have the expected form")
     } else {
         error
+    }
+}
+
+impl<'de> de::Deserializer<'de> for Properties<'de> {
+    type Error = FitError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FitError> {
+        visitor.visit_map(Entries {
+            iter: self.0.iter(),
+            nulls: false,
+            value: None,
+        })
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
     }
 }
 
@@ -86,11 +105,7 @@ impl<'de> de::Deserializer<'de> for MapDe<'de> {
         _fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, FitError> {
-        visitor.visit_map(Entries {
-            iter: self.0.iter(),
-            nulls: false,
-            value: None,
-        })
+        Properties(self.0).deserialize_any(visitor)
     }
 
     serde::forward_to_deserialize_any! {

@@ -140,6 +140,25 @@ fn marks_and_outputs_are_looked_through() {
 }
 
 #[test]
+fn nulls_are_absent_from_flattened_parts_too() {
+    #[derive(serde::Deserialize)]
+    struct Whole {
+        #[serde(flatten)]
+        part: Part,
+    }
+    #[derive(serde::Deserialize, Default)]
+    #[serde(default)]
+    struct Part {
+        names: Vec<String>,
+        count: Option<u32>,
+    }
+    let given = map(serde_json::json!({"names": null, "count": 3}));
+    let whole: Whole = from_properties(&given).unwrap();
+    assert_eq!(whole.part.names, [] as [&str; 0]);
+    assert_eq!(whole.part.count, Some(3));
+}
+
+#[test]
 fn what_does_not_fit_is_named() {
     let error = from_properties::<Small>(&map(serde_json::json!({"inner": {"list": ["a", 1]}})));
     let error = error.unwrap_err().to_string();

@@ -2,47 +2,45 @@
 
 #![forbid(unsafe_code)]
 
+mod adoption;
 pub mod aws;
 pub mod azure;
+mod causes;
+mod checks;
+pub mod config;
+pub mod generate;
 pub mod get_target;
+mod http;
 pub mod pipeline;
 pub mod plan_capacity;
 pub mod reprise;
 pub mod stack;
+pub mod tags;
 pub mod target;
 
 use pulumi_provider::{Checking, Error, Package, Path, Provider};
 use serde_json::json;
 
 use aws::clients::AwsClients;
-use aws::config::AwsConfig;
 use azure::clients::AzureClients;
+use config::ProviderConfig;
 
 /// The configured provider. Nothing remote is called before a resource needs it.
 #[derive(Debug)]
 pub struct Ptd {
+    /// What it was configured with.
+    pub config: ProviderConfig,
     /// AWS.
     pub aws: AwsClients,
     /// Azure.
     pub azure: AzureClients,
 }
 
-impl Ptd {
-    /// How many inner stacks run at once.
-    #[must_use]
-    pub fn parallel_stacks(&self) -> usize {
-        self.aws
-            .config()
-            .max_parallel_stacks
-            .map_or_else(stack::default_parallel, |limit| limit as usize)
-    }
-}
-
 impl Provider for Ptd {
-    type Config = AwsConfig;
+    type Config = ProviderConfig;
 
     fn check(checking: &mut Checking<'_>) {
-        let Some(config) = checking.args::<AwsConfig>() else {
+        let Some(config) = checking.args::<ProviderConfig>() else {
             return;
         };
         for problem in config.validate() {
@@ -50,10 +48,11 @@ impl Provider for Ptd {
         }
     }
 
-    fn configure(config: AwsConfig) -> Result<Self, Error> {
+    fn configure(config: ProviderConfig) -> Result<Self, Error> {
         Ok(Self {
-            azure: AzureClients::new(&config),
-            aws: AwsClients::new(config),
+            azure: AzureClients::new(config.azure.clone().unwrap_or_default(), &config.common),
+            aws: AwsClients::new(config.aws.clone(), config.common.clone()),
+            config,
         })
     }
 }

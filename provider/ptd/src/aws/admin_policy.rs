@@ -13,13 +13,14 @@ use super::admin_document::{
     same_policy,
 };
 use super::common::{
-    HardeningStatus, Session, asked_for, check_common, check_with, diff_default_tags, diff_place,
-    exists_already, harden, tell_adoption,
+    HardeningStatus, Session, asked_for, check_common, diff_default_tags, diff_place, harden,
 };
 use super::error::AwsError;
 use super::names;
-use super::tags::Tags;
 use crate::Ptd;
+use crate::adoption::{exists_already, tell_adoption};
+use crate::checks::check_with;
+use crate::tags::Tags;
 
 /// The managed IAM policy that every role of a Posit Team Dedicated workload has as its permissions boundary.
 ///

@@ -17,6 +17,7 @@ use super::post_actions::WORKLOAD_FIELDS;
 use super::secret::Secret;
 use super::state_bucket::{BucketEncryption, StateBucket};
 use crate::Ptd;
+use crate::checks::{check_tags, check_with};
 use crate::target::naming;
 
 /// Everything a Posit Team Dedicated target needs on AWS before its first Pulumi stack can run: the bucket for the
@@ -245,17 +246,8 @@ impl Component for Bootstrap {
         {
             checking.refuse("sites", "a control room has no sites");
         }
-        if let Some(account) = checking.known::<String>("accountId")
-            && let Err(problem) = names::account_id(&account)
-        {
-            checking.refuse("accountId", problem);
-        }
-        if let Some(tags) = checking.known::<BTreeMap<String, String>>("tags") {
-            for (key, problem) in names::tags(&tags) {
-                let path = Path::root().key("tags");
-                checking.fail(key.map_or(path.clone(), |key| path.key(key)), problem);
-            }
-        }
+        check_with(checking, "accountId", names::account_id);
+        check_tags(checking, names::tags);
     }
 
     async fn construct(cx: Construction<Ptd>) -> Result<Outputs, Error> {

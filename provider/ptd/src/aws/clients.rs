@@ -23,13 +23,12 @@ use aws_types::service_config::ServiceConfigKey;
 use pulumi_provider::{Env, ProcessEnv};
 use tokio::sync::{OnceCell, Semaphore};
 
-use super::config::{
-    AwsConfig, DEFAULT_CONNECT_TIMEOUT_SECONDS, DEFAULT_MAX_RETRIES,
-    DEFAULT_REQUEST_TIMEOUT_SECONDS,
-};
+use super::config::AwsConfig;
 use super::credentials::{self, Caller};
 use super::error::{self, AwsError, Kind};
 use super::http;
+use crate::config::CommonConfig;
+use crate::tags::TagPolicy;
 
 /// The pause before the first retry, at most; later ones double up to [`MAX_BACKOFF`]. Short, because a bootstrap makes many
 /// small calls and throttling there lasts moments.
@@ -56,6 +55,7 @@ const FALLBACK_REGION: &str = "us-east-1";
 /// The AWS clients of one provider instance.
 pub struct AwsClients {
     config: AwsConfig,
+    common: CommonConfig,
     env: Arc<dyn Env>,
     base: OnceCell<SdkConfig>,
     caller: OnceCell<Caller>,
@@ -84,15 +84,16 @@ impl fmt::Debug for AwsClients {
 impl AwsClients {
     /// Clients for a configuration, in the environment of the process.
     #[must_use]
-    pub fn new(config: AwsConfig) -> Self {
-        Self::with_env(config, Arc::new(ProcessEnv))
+    pub fn new(config: AwsConfig, common: CommonConfig) -> Self {
+        Self::with_env(config, common, Arc::new(ProcessEnv))
     }
 
     /// Clients for a configuration, reading this crate's variables from `env`.
     #[must_use]
-    pub fn with_env(config: AwsConfig, env: Arc<dyn Env>) -> Self {
+    pub fn with_env(config: AwsConfig, common: CommonConfig, env: Arc<dyn Env>) -> Self {
         Self {
             config,
+            common,
             env,
             base: OnceCell::new(),
             caller: OnceCell::new(),
@@ -101,10 +102,16 @@ impl AwsClients {
         }
     }
 
-    /// The configuration they were made from.
+    /// The region of the provider's configuration; the environment or the profile may name one besides.
     #[must_use]
-    pub fn config(&self) -> &AwsConfig {
-        &self.config
+    pub fn configured_region(&self) -> Option<&str> {
+        self.config.region.as_deref()
+    }
+
+    /// What the configuration says about tags.
+    #[must_use]
+    pub fn tag_policy(&self) -> TagPolicy {
+        self.common.tag_policy()
     }
 
     /// The region of the configuration, or the one found in the environment or the profile.
@@ -218,8 +225,8 @@ impl AwsClients {
 
     async fn load(&self) -> Result<SdkConfig, AwsError> {
         let http = http::client(self.env.as_ref()).await?;
-        let timeout = timeouts(&self.config);
-        let retry = retries(&self.config, self.env.as_ref(), None);
+        let timeout = timeouts(&self.common);
+        let retry = retries(&self.common, self.env.as_ref(), None);
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(http.clone())
             .timeout_config(timeout.clone())
@@ -246,7 +253,7 @@ impl AwsClients {
         }
         let sdk = loader.load().await;
         let retry = retries(
-            &self.config,
+            &self.common,
             self.env.as_ref(),
             configured(&sdk, "max_attempts", "AWS_MAX_ATTEMPTS", ""),
         );
@@ -493,39 +500,26 @@ fn configured(sdk: &SdkConfig, profile_key: &str, variable: &str, service: &str)
         .filter(|value| !value.is_empty())
 }
 
-fn timeouts(config: &AwsConfig) -> TimeoutConfig {
-    let seconds =
-        |value: Option<u32>, default: u32| Duration::from_secs(value.unwrap_or(default).into());
+fn timeouts(config: &CommonConfig) -> TimeoutConfig {
     TimeoutConfig::builder()
-        .connect_timeout(seconds(
-            config.connect_timeout_seconds,
-            DEFAULT_CONNECT_TIMEOUT_SECONDS,
-        ))
-        .operation_attempt_timeout(seconds(
-            config.request_timeout_seconds,
-            DEFAULT_REQUEST_TIMEOUT_SECONDS,
-        ))
+        .connect_timeout(config.connect_timeout())
+        .operation_attempt_timeout(config.request_timeout())
         .build()
 }
 
 /// The retry settings; `attempts` is what the profile or environment says, as far as known yet.
-fn retries(config: &AwsConfig, env: &dyn Env, attempts: Option<String>) -> RetryConfig {
+fn retries(config: &CommonConfig, env: &dyn Env, attempts: Option<String>) -> RetryConfig {
     let attempts = attempts
         .or_else(|| env.get("AWS_MAX_ATTEMPTS"))
-        .and_then(|text| text.trim().parse::<u32>().ok());
-    let attempts = match config.max_retries {
-        Some(retries) => retries.saturating_add(1),
-        None => attempts
-            .filter(|attempts| *attempts > 0)
-            .unwrap_or(DEFAULT_MAX_RETRIES + 1),
-    };
+        .and_then(|text| text.trim().parse::<u32>().ok())
+        .filter(|attempts| *attempts > 0 && config.max_retries.is_none());
     let mode = match env.get("AWS_RETRY_MODE") {
         Some(mode) if mode.eq_ignore_ascii_case("adaptive") => RetryMode::Adaptive,
         _ => RetryMode::Standard,
     };
     RetryConfig::standard()
         .with_retry_mode(mode)
-        .with_max_attempts(attempts)
+        .with_max_attempts(attempts.unwrap_or(config.retries().saturating_add(1)))
         .with_initial_backoff(INITIAL_BACKOFF)
         .with_max_backoff(MAX_BACKOFF)
 }
@@ -569,10 +563,10 @@ mod tests {
 
     #[test]
     fn attempts_come_from_the_configuration_then_the_environment() {
-        let none = AwsConfig::default();
-        let two = AwsConfig {
+        let none = CommonConfig::default();
+        let two = CommonConfig {
             max_retries: Some(2),
-            ..AwsConfig::default()
+            ..CommonConfig::default()
         };
         let set = env(&[("AWS_MAX_ATTEMPTS", "5"), ("AWS_RETRY_MODE", "adaptive")]);
         assert_eq!(retries(&none, &env(&[]), None).max_attempts(), 10);
@@ -615,7 +609,11 @@ mod tests {
     #[test]
     fn making_clients_touches_nothing() {
         // No runtime here: anything asynchronous would panic.
-        let clients = AwsClients::with_env(AwsConfig::default(), Arc::new(env(&[])));
+        let clients = AwsClients::with_env(
+            AwsConfig::default(),
+            CommonConfig::default(),
+            Arc::new(env(&[])),
+        );
         assert!(clients.base.get().is_none());
     }
 }

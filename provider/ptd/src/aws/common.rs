@@ -11,8 +11,9 @@ use super::clients::RegionClients;
 use super::credentials::Caller;
 use super::error::AwsError;
 use super::names;
-use super::tags::{TagChange, TagPolicy, Tags};
 use crate::Ptd;
+use crate::checks::{check_tags, check_with};
+use crate::tags::{TagChange, TagPolicy, Tags};
 
 /// Clients of the right region, with credentials that were found to belong to the right account.
 pub(super) struct Session {
@@ -35,7 +36,7 @@ impl Session {
         Ok(Self {
             clients,
             caller,
-            tags: aws.config().tag_policy(),
+            tags: aws.tag_policy(),
         })
     }
 
@@ -100,7 +101,7 @@ pub(super) fn diff_default_tags(
     let (Some(provider), Some(tags_all)) = (provider, tags_all) else {
         return;
     };
-    let policy = provider.aws.config().tag_policy();
+    let policy = provider.aws.tag_policy();
     let expected = policy.visible(&policy.desired(&Tags::new(), &own.unwrap_or_default()));
     if !diff.touches("tags") && expected != policy.visible(tags_all) {
         diff.add(Path::root().key("tags"), Change::Update);
@@ -118,7 +119,7 @@ pub(super) fn diff_place(
     provider: Option<&Ptd>,
     identity: &[&str],
 ) {
-    let default = provider.and_then(|p| p.aws.config().region.as_deref());
+    let default = provider.and_then(|p| p.aws.configured_region());
     let mut moved = identity.iter().any(|name| diff.touches(name));
     for (name, default) in [("accountId", None), ("region", default)] {
         if !diff.touches(name) {
@@ -143,25 +144,7 @@ pub(super) fn diff_place(
 pub(super) fn check_common(checking: &mut Checking<'_>) {
     check_with(checking, "accountId", names::account_id);
     check_with(checking, "region", names::region);
-    if let Some(tags) = checking.known::<Tags>("tags") {
-        for (key, problem) in names::tags(&tags) {
-            let path = Path::root().key("tags");
-            checking.fail(key.map_or(path.clone(), |key| path.key(key)), problem);
-        }
-    }
-}
-
-/// Checks a text property by a rule of [`names`].
-pub(crate) fn check_with(
-    checking: &mut Checking<'_>,
-    name: &str,
-    rule: impl Fn(&str) -> Result<(), String>,
-) {
-    if let Some(value) = checking.known::<String>(name)
-        && let Err(problem) = rule(&value)
-    {
-        checking.refuse(name, problem);
-    }
+    check_tags(checking, names::tags);
 }
 
 /// Checks a window of days in which a deleted thing can be restored.
@@ -258,33 +241,6 @@ pub(super) fn status(prior: Option<bool>, actual: bool, denied: bool) -> Hardeni
     } else {
         HardeningStatus::Off
     }
-}
-
-/// Says that something existing was taken over, and what that changed.
-pub(crate) async fn tell_adoption(cx: &Context<Ptd>, what: &str, changes: &[&str]) {
-    let verb = if cx.preview() {
-        "will change"
-    } else {
-        "changed"
-    };
-    if changes.is_empty() {
-        cx.info(format!("adopts existing {what}; nothing to change"))
-            .await;
-    } else {
-        cx.info(format!(
-            "adopts existing {what}; {verb}: {}",
-            changes.join(", ")
-        ))
-        .await;
-    }
-}
-
-/// The refusal to take over what exists.
-pub(crate) fn exists_already(what: &str, import: &str) -> Error {
-    Error::refused(
-        format!("{what} exists already, and adopt is false"),
-        format!("Import it (import id '{import}'), or set adopt to true to take it over"),
-    )
 }
 
 #[cfg(test)]

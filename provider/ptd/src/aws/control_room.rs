@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::config::{AssumeRole, AwsConfig};
 use super::names;
 use crate::Ptd;
+use crate::config::ProviderConfig;
 use crate::target::naming;
 
 /// Where a control room is when nobody says.
@@ -81,28 +82,31 @@ impl WorkloadControlRoom {
         if let Some(given) = cx.reference("controlRoomProvider") {
             return Ok(given);
         }
-        let own = cx.provider().map(|ptd| ptd.aws.config().clone());
+        let own = cx.provider().map(|ptd| ptd.config.clone());
         let config = self.config(own.unwrap_or_default());
         let provider = cx.new_provider(format!("{}-control-room", cx.name()), &config);
         Ok(cx.register(provider).await?.reference())
     }
 
     /// The configuration of the provider for its account; everything but credentials is as for the workload.
-    fn config(&self, own: AwsConfig) -> AwsConfig {
+    fn config(&self, own: ProviderConfig) -> ProviderConfig {
         let account = self.account_id.clone().unwrap_or_default();
         let role = format!(
             "arn:{}:iam::{account}:role/{ADMIN_ROLE}",
             naming::partition(self.region())
         );
-        AwsConfig {
-            region: Some(self.region().to_owned()),
-            profile: None,
-            assume_role: Some(AssumeRole {
-                role_arn: Some(role),
-                ..AssumeRole::default()
-            }),
-            allowed_account_ids: vec![account],
-            forbidden_account_ids: Vec::new(),
+        ProviderConfig {
+            aws: AwsConfig {
+                region: Some(self.region().to_owned()),
+                profile: None,
+                assume_role: Some(AssumeRole {
+                    role_arn: Some(role),
+                    ..AssumeRole::default()
+                }),
+                allowed_account_ids: vec![account],
+                forbidden_account_ids: Vec::new(),
+                ..own.aws
+            },
             ..own
         }
     }
@@ -120,7 +124,7 @@ mod tests {
             "name": "main01-production", "accountId": "111122223333", "region": "us-gov-west-1",
         }))
         .unwrap();
-        let own: AwsConfig = serde_json::from_value(json!({
+        let own: ProviderConfig = serde_json::from_value(json!({
             "region": "eu-west-1",
             "profile": "workload",
             "assumeRole": {"roleArn": "arn:aws:iam::444455556666:role/x", "externalId": "id"},

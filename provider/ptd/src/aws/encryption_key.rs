@@ -11,15 +11,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::common::{
-    Hardening, HardeningStatus, Session, asked_for, check_common, check_window, check_with,
-    diff_default_tags, diff_place, exists_already, harden, observed, region_of, status,
-    tell_adoption,
+    Hardening, HardeningStatus, Session, asked_for, check_common, check_window, diff_default_tags,
+    diff_place, harden, observed, region_of, status,
 };
 use super::error::{AwsError, Kind};
 use super::names;
 use super::retry::WaitPolicy;
-use super::tags::Tags;
 use crate::Ptd;
+use crate::adoption::{exists_already, tell_adoption};
+use crate::checks::check_with;
+use crate::tags::Tags;
 use crate::target::naming;
 
 /// A KMS key and its alias, for Pulumi's `awskms` secrets provider.

@@ -1,6 +1,6 @@
 //! AWS: what every AWS resource stands on.
 //!
-//! [`AwsClients`] holds lazily built SDK clients for one provider configuration ([`AwsConfig`]); [`call`] turns any SDK request
+//! [`AwsClients`] holds lazily built SDK clients for one provider configuration ([`AwsConfig`], [`CommonConfig`](crate::config::CommonConfig)); [`call`] turns any SDK request
 //! into a `Result` with an [`AwsError`] that says what was attempted and what to do next. The other modules hold no I/O.
 
 pub mod admin_document;
@@ -13,8 +13,7 @@ pub mod control_room;
 pub mod credentials;
 pub mod encryption_key;
 pub mod error;
-pub mod generate;
-pub(crate) mod http;
+mod http;
 pub mod names;
 pub mod post_actions;
 pub mod retry;
@@ -22,11 +21,9 @@ pub mod secret;
 pub mod secret_fields;
 mod secret_write;
 pub mod state_bucket;
-pub mod tags;
 
 pub use clients::{AwsClients, RegionClients};
 pub use common::{Hardening, HardeningStatus};
 pub use config::AwsConfig;
 pub use credentials::Caller;
 pub use error::{AwsError, Kind, call};
-pub use tags::{TagPolicy, Tags};

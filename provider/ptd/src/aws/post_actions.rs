@@ -13,10 +13,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::common::{check_common, check_with};
+use super::common::check_common;
 use super::names;
 use super::secret_fields::SecretFields;
 use crate::Ptd;
+use crate::checks::check_with;
 use crate::target::naming;
 
 /// Fields of the workload's secret, and the outputs of the persistent stack that they hold.

@@ -13,13 +13,15 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::common::{
-    Session, check_common, check_window, check_with, diff_default_tags, diff_place, exists_already,
-    region_of, tell_adoption,
+    Session, check_common, check_window, diff_default_tags, diff_place, region_of,
 };
+use super::names;
 use super::secret_write::{self, Fields, Found};
-use super::tags::Tags;
-use super::{generate, names};
 use crate::Ptd;
+use crate::adoption::{exists_already, tell_adoption};
+use crate::checks::check_with;
+use crate::generate;
+use crate::tags::Tags;
 
 /// A Secrets Manager secret that holds a JSON object.
 ///

@@ -10,10 +10,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::common::{Session, check_common, check_with, diff_place, region_of};
+use super::common::{Session, check_common, diff_place, region_of};
 use super::names;
 use super::secret_write::{self, Fields};
 use crate::Ptd;
+use crate::checks::check_with;
 
 /// Named fields of a JSON secret, with their values.
 ///

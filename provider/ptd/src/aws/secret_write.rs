@@ -13,8 +13,8 @@ use pulumi_provider::{Context, Error};
 pub(super) use self::fields::Fields;
 use super::common::Session;
 use super::error::{AwsError, Kind};
-use super::tags::Tags;
 use crate::Ptd;
+use crate::tags::Tags;
 
 /// The label of the version that readers get.
 const CURRENT: &str = "AWSCURRENT";

@@ -15,13 +15,15 @@ use serde::{Deserialize, Serialize};
 
 use self::live::Live;
 use super::common::{
-    Hardening, HardeningStatus, Session, check_common, check_with, diff_default_tags, diff_place,
-    exists_already, observed, region_of, status, tell_adoption,
+    Hardening, HardeningStatus, Session, check_common, diff_default_tags, diff_place, observed,
+    region_of, status,
 };
 use super::error::{AwsError, Kind};
 use super::names;
-use super::tags::Tags;
 use crate::Ptd;
+use crate::adoption::{exists_already, tell_adoption};
+use crate::checks::check_with;
+use crate::tags::Tags;
 
 /// An S3 bucket for the state of Pulumi stacks: every version kept, encrypted, private, reachable by TLS only.
 ///

@@ -18,12 +18,13 @@ use super::aks_version::{compatible, satisfied, step};
 use super::arm::{Job, PendingOperation, ResourceId, Write, state_of};
 use super::clients::AzureSession;
 use super::common::{
-    check_with, diff_case, diff_default_tags, exists_already, gone, observed_tags, open, parse_id,
-    tell_adoption, text, wanted_tags,
+    diff_case, diff_default_tags, gone, observed_tags, open, parse_id, text, wanted_tags,
 };
 use super::names::Tags;
 use super::{aks_check, aks_version};
 use crate::Ptd;
+use crate::adoption::{exists_already, tell_adoption};
+use crate::checks::{check_tags, check_with};
 
 /// A pool of nodes of an AKS cluster. An existing pool of that name is adopted.
 ///
@@ -381,12 +382,7 @@ impl Resource for AgentPool {
                 Ok(())
             }
         });
-        if let Some(tags) = checking.known::<Tags>("tags") {
-            for (key, problem) in super::names::tags(&tags) {
-                let path = Path::root().key("tags");
-                checking.fail(key.map_or(path.clone(), |key| path.key(key)), problem);
-            }
-        }
+        check_tags(checking, super::names::tags);
         let Some(args) = checking.args::<AgentPoolArgs>() else {
             return;
         };

@@ -20,6 +20,7 @@ use super::arm::ResourceId;
 use super::names::{self, Tags};
 use super::role_assignment::RoleAssignment;
 use crate::Ptd;
+use crate::checks::check_tags;
 use crate::target::naming;
 
 /// The AKS clusters of an Azure workload with their node pools, as its `ptd.yaml` describes them.
@@ -291,12 +292,7 @@ impl Component for Aks {
                 check_cluster(checking, &target, release, cluster);
             }
         }
-        if let Some(tags) = checking.known::<Tags>("tags") {
-            for (key, problem) in names::tags(&names::converted_tags(&tags)) {
-                let path = Path::root().key("tags");
-                checking.fail(key.map_or(path.clone(), |key| path.key(key)), problem);
-            }
-        }
+        check_tags(checking, |tags| names::tags(&names::converted_tags(tags)));
         let named = checking.given("vnetName") && checking.given("subnetName");
         if !checking.given("subnetId") && !named {
             checking.refuse(

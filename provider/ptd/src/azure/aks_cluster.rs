@@ -12,12 +12,14 @@ use super::aks_live::{self, Cluster};
 use super::aks_tables::CLUSTER;
 use super::arm::{PendingOperation, ResourceId};
 use super::common::{
-    check_common, check_location, check_with, diff_default_tags, diff_place, exists_already, gone,
-    needs_consent, open, parse_id, predict_place, tell_adoption,
+    check_common, check_location, diff_default_tags, diff_place, gone, needs_consent, open,
+    parse_id, predict_place,
 };
 use super::names::Tags;
 use super::{aks_check, aks_version};
 use crate::Ptd;
+use crate::adoption::{exists_already, tell_adoption};
+use crate::checks::check_with;
 
 /// A private AKS cluster with its system pool, set up as Posit Team Dedicated needs it: Entra login with Azure RBAC, overlay network,
 /// OIDC issuer and workload identity, the Key Vault secrets provider.

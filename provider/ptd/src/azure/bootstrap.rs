@@ -9,7 +9,7 @@ use pulumi_provider::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::common::{SoftDeleted, check_common, check_location, check_with, yes};
+use super::common::{SoftDeleted, check_common, check_location, yes};
 use super::encryption_key::EncryptionKey;
 use super::key_vault::KeyVault;
 use super::names::{self, Tags};
@@ -18,6 +18,7 @@ use super::role_assignment::RoleAssignment;
 use super::state_storage::StateStorage;
 use super::vault_secret::VaultSecret;
 use crate::Ptd;
+use crate::checks::check_with;
 use crate::target::naming;
 
 /// The role Key Vault Administrator.

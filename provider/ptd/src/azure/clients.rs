@@ -23,12 +23,9 @@ use super::credentials::{self, cli_account};
 use super::http::{CA_BUNDLE, Transport};
 use super::names;
 use super::settings::{Chosen, Settings};
-use crate::aws::config::{
-    AwsConfig, DEFAULT_CONNECT_TIMEOUT_SECONDS, DEFAULT_MAX_RETRIES,
-    DEFAULT_REQUEST_TIMEOUT_SECONDS,
-};
-use crate::aws::http::Unready;
-use crate::aws::tags::TagPolicy;
+use crate::config::CommonConfig;
+use crate::http::Unready;
+use crate::tags::TagPolicy;
 
 /// The version of the calls that tell of a subscription.
 const SUBSCRIPTION_API: &str = "2022-12-01";
@@ -90,16 +87,14 @@ fn misconfigured(what: &str, next: &str) -> Error {
 impl AzureClients {
     /// Clients for a configuration, in the environment of the process.
     #[must_use]
-    pub fn new(config: &AwsConfig) -> Self {
-        Self::with_env(config, Arc::new(ProcessEnv))
+    pub fn new(config: AzureConfig, common: &CommonConfig) -> Self {
+        Self::with_env(config, common, Arc::new(ProcessEnv))
     }
 
     /// Clients for a configuration, reading variables from `env`.
     #[must_use]
-    pub fn with_env(config: &AwsConfig, env: Arc<dyn Env>) -> Self {
-        let seconds =
-            |value: Option<u32>, default| Duration::from_secs(u64::from(value.unwrap_or(default)));
-        let mut tags = config.tag_policy();
+    pub fn with_env(config: AzureConfig, common: &CommonConfig, env: Arc<dyn Env>) -> Self {
+        let mut tags = common.tag_policy();
         tags.default_tags = names::converted_tags(&tags.default_tags);
         tags.ignored_keys = tags
             .ignored_keys
@@ -107,17 +102,11 @@ impl AzureClients {
             .map(|k| names::tag_key(k))
             .collect();
         Self {
-            config: config.azure.clone().unwrap_or_default(),
+            config,
             tags,
-            max_retries: config.max_retries.unwrap_or(DEFAULT_MAX_RETRIES),
-            connect_timeout: seconds(
-                config.connect_timeout_seconds,
-                DEFAULT_CONNECT_TIMEOUT_SECONDS,
-            ),
-            request_timeout: seconds(
-                config.request_timeout_seconds,
-                DEFAULT_REQUEST_TIMEOUT_SECONDS,
-            ),
+            max_retries: common.retries(),
+            connect_timeout: common.connect_timeout(),
+            request_timeout: common.request_timeout(),
             env,
             base: OnceCell::new(),
             tenants: Mutex::default(),

@@ -9,8 +9,7 @@ use super::arm::{ArmError, Refusal, ResourceId, region};
 use super::clients::AzureSession;
 use super::names::{self, Tags};
 use crate::Ptd;
-
-pub(super) use crate::aws::common::{check_with, exists_already, tell_adoption};
+use crate::checks::{check_tags, check_with};
 
 /// What to do with a deleted thing that has the name of one to be made, and can still be recovered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -42,12 +41,7 @@ pub(super) fn check_common(checking: &mut Checking<'_>) {
     check_with(checking, "subscriptionId", names::guid);
     check_with(checking, "tenantId", names::tenant);
     check_with(checking, "resourceGroupName", names::resource_group);
-    if let Some(tags) = checking.known::<Tags>("tags") {
-        for (key, problem) in names::tags(&tags) {
-            let path = Path::root().key("tags");
-            checking.fail(key.map_or(path.clone(), |key| path.key(key)), problem);
-        }
-    }
+    check_tags(checking, names::tags);
 }
 
 /// Checks the region and brings it into its normal form. Where none is given, the resource stays where it is, or goes where the

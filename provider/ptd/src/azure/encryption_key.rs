@@ -13,12 +13,14 @@ use serde_json::{Value, json};
 use super::arm::{ArmError, Job, ResourceId, Write};
 use super::clients::AzureSession;
 use super::common::{
-    SoftDeleted, check_common, check_with, data_plane, diff_place, exists_already, flag, gone,
-    needs_consent, open, parse_id, predict_place, tell_adoption, text, yes,
+    SoftDeleted, check_common, data_plane, diff_place, flag, gone, needs_consent, open, parse_id,
+    predict_place, text, yes,
 };
 use super::key_vault::{API, uri_of, vault_id};
 use super::names;
 use crate::Ptd;
+use crate::adoption::{exists_already, tell_adoption};
+use crate::checks::check_with;
 use crate::target::naming;
 
 const KIND: &str = "Microsoft.KeyVault/vaults/keys";

@@ -15,7 +15,7 @@ use azure_core::http::{AsyncRawResponse, Body, HttpClient, Request};
 use pulumi_provider::Env;
 use tokio::sync::Semaphore;
 
-use crate::aws::http::{Unready, connector};
+use crate::http::{Unready, connector};
 
 /// The file of additional certificate authorities, as for the Azure CLI. `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the system's
 /// own store and are read along with it.
@@ -52,7 +52,7 @@ impl Transport {
             } else {
                 ErrorKind::Connection
             };
-            let text = crate::aws::error::chain_text(&error);
+            let text = crate::causes::chain_text(&error);
             Error::with_message(kind, text)
         })?;
         let status = response.status().as_u16().into();

@@ -11,12 +11,14 @@ use serde_json::{Map, Value, json};
 use super::arm::{ArmError, Job, PendingOperation, ResourceId, Write, region};
 use super::clients::AzureSession;
 use super::common::{
-    SoftDeleted, check_common, check_location, check_with, diff_default_tags, diff_place,
-    elsewhere, exists_already, flag, gone, needs_consent, number, observed_tags, open, parse_id,
-    predict_place, tags_of, tell_adoption, text, wanted_tags, yes,
+    SoftDeleted, check_common, check_location, diff_default_tags, diff_place, elsewhere, flag,
+    gone, needs_consent, number, observed_tags, open, parse_id, predict_place, tags_of, text,
+    wanted_tags, yes,
 };
 use super::names::{self, Tags};
 use crate::Ptd;
+use crate::adoption::{exists_already, tell_adoption};
+use crate::checks::check_with;
 
 /// The version of the service's interface.
 pub(super) const API: &str = "2024-11-01";

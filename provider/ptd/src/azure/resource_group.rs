@@ -11,12 +11,13 @@ use serde_json::{Value, json};
 use super::arm::{Job, PendingOperation, ResourceId, Write, region, state_of};
 use super::clients::AzureSession;
 use super::common::{
-    check_common, check_location, check_with, diff_default_tags, diff_place, elsewhere,
-    exists_already, gone, needs_consent, observed_tags, open, parse_id, predict_place, tags_of,
-    tell_adoption, text, wanted_tags, yes,
+    check_common, check_location, diff_default_tags, diff_place, elsewhere, gone, needs_consent,
+    observed_tags, open, parse_id, predict_place, tags_of, text, wanted_tags, yes,
 };
 use super::names::{self, Tags};
 use crate::Ptd;
+use crate::adoption::{exists_already, tell_adoption};
+use crate::checks::check_with;
 
 /// The version of the service's interface.
 const API: &str = "2021-04-01";

@@ -13,11 +13,11 @@ use sha1::{Digest, Sha1};
 
 use super::arm::{ArmError, Job, ResourceId, Write, growing};
 use super::clients::AzureSession;
-use super::common::{
-    check_common, check_with, exists_already, gone, open, parse_id, tell_adoption, text, yes,
-};
+use super::common::{check_common, gone, open, parse_id, text, yes};
 use super::names;
 use crate::Ptd;
+use crate::adoption::{exists_already, tell_adoption};
+use crate::checks::check_with;
 
 /// The version of the service's interface.
 pub(super) const API: &str = "2022-04-01";

@@ -15,12 +15,13 @@ use serde_json::{Map, Value, json};
 use super::arm::{Job, PendingOperation, ResourceId, Write, region};
 use super::clients::AzureSession;
 use super::common::{
-    check_common, check_location, check_with, data_plane, diff_default_tags, diff_place, elsewhere,
-    exists_already, flag, gone, needs_consent, observed_tags, open, parse_id, tags_of,
-    tell_adoption, text, wanted_tags, yes,
+    check_common, check_location, data_plane, diff_default_tags, diff_place, elsewhere, flag, gone,
+    needs_consent, observed_tags, open, parse_id, tags_of, text, wanted_tags, yes,
 };
 use super::names::{self, Tags};
 use crate::Ptd;
+use crate::adoption::{exists_already, tell_adoption};
+use crate::checks::check_with;
 
 /// The version of the service's interface.
 const API: &str = "2024-01-01";

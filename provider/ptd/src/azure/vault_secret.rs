@@ -17,15 +17,17 @@ use zeroize::Zeroizing;
 use super::arm::{ArmError, ResourceId, growing};
 use super::clients::AzureSession;
 use super::common::{
-    SoftDeleted, check_common, check_with, data_plane, diff_place, exists_already, needs_consent,
-    open, parse_id, predict_place, tell_adoption, yes,
+    SoftDeleted, check_common, data_plane, diff_place, needs_consent, open, parse_id,
+    predict_place, yes,
 };
 use super::encryption_key::vault_uri;
 use super::key_vault::vault_id;
 use super::names;
 use super::role_assignment;
 use crate::Ptd;
-use crate::aws::generate;
+use crate::adoption::{exists_already, tell_adoption};
+use crate::checks::check_with;
+use crate::generate;
 
 const KIND: &str = "Microsoft.KeyVault/vaults/secrets";
 const EXAMPLE: &str = "/subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.KeyVault/vaults/<vault>/secrets/<name>";

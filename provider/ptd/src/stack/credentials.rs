@@ -21,7 +21,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::aws::clients::AwsClients;
-use crate::aws::error::chain_text;
+use crate::causes::chain_text;
 
 /// SDKs ask again this long before what they have expires, at the latest.
 const RENEW_BEFORE: Duration = Duration::from_mins(15);

@@ -2,6 +2,7 @@
 
 mod args;
 mod check;
+mod config;
 mod credentials;
 mod foresee;
 mod identity;
@@ -20,10 +21,10 @@ pub use args::{
     GitSource, OnDelete, PreviewInputs, PythonSource, RetryOn, StackArgs, StackCredentials,
     StackNaming, StackRetry, StackState, StackViews,
 };
+pub use config::StacksConfig;
 pub(crate) use identity::id;
 pub(crate) use report::{InnerRun, Report, table};
 pub use report::{REPORT, report_table};
 pub use run::SUPERVISE;
-pub(crate) use run_folder::default_parallel;
 pub use stack::Stack;
 pub use update::{StackUpdate, StackUpdateArgs, StackUpdateState};

@@ -168,7 +168,7 @@ pub(super) async fn note(cx: &Context<Ptd>, record: InnerRun) {
     let folder = cx
         .engine_address()
         .and_then(|engine| super::run::folder(&engine));
-    let wanted = cx.provider().aws.config().run_report.clone();
+    let wanted = cx.provider().config.stacks.run_report.clone();
     let write = move || {
         let Some(folder) = folder else {
             // Nothing says what belongs together: each process has a report of its own.

@@ -531,7 +531,7 @@ async fn slot(cx: &Context<Ptd>) -> Result<Option<Slot>, Error> {
     let Some(folder) = cx.engine_address().and_then(|engine| folder(&engine)) else {
         return Ok(None);
     };
-    let limit = cx.provider().parallel_stacks();
+    let limit = cx.provider().config.stacks.parallel();
     let waiting = async || {
         cx.status(format!(
             "waiting for a slot: {limit} inner stacks are at work"

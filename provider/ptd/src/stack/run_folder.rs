@@ -191,7 +191,7 @@ fn sweep(base: &Path) {
 }
 
 /// How many inner stacks run at once unless configured: twice the cores and at least four, as far as memory allows.
-pub(crate) fn default_parallel() -> usize {
+pub(super) fn default_parallel() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let fits = |bytes| usize::try_from(bytes / MEMORY_OF_ONE).unwrap_or(usize::MAX);
     let memory = available_memory().map_or(usize::MAX, fits);

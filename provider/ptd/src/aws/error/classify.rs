@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 
 use super::Kind;
+use crate::causes::find;
 
 /// The longest message that is passed on.
 pub(super) const MAX_MESSAGE: usize = 1200;
@@ -240,18 +241,6 @@ pub(super) fn clean(message: &str) -> String {
     one_line.chars().take(MAX_MESSAGE).chain(['…']).collect()
 }
 
-fn chain<'a>(
-    error: &'a (dyn StdError + 'static),
-) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source())
-}
-
-pub(super) fn find<'a, T: StdError + 'static>(
-    error: &'a (dyn StdError + 'static),
-) -> Option<&'a T> {
-    chain(error).find_map(|cause| cause.downcast_ref::<T>())
-}
-
 /// Whether credentials could not be fetched because somebody did not answer.
 pub(super) fn find_timeout_or_io(error: &(dyn StdError + 'static)) -> bool {
     find::<std::io::Error>(error).is_some_and(|io| {
@@ -269,33 +258,4 @@ pub(super) fn find_timeout_or_io(error: &(dyn StdError + 'static)) -> bool {
                 | TimedOut
         )
     })
-}
-
-/// The causes from the outside in, each once.
-pub(crate) fn chain_text(error: &(dyn StdError + 'static)) -> String {
-    // Layers of the SDK and its HTTP client that say nothing by themselves.
-    const NOISE: [&str; 9] = [
-        "dispatch failure",
-        "io error",
-        "other",
-        "timeout",
-        "user error",
-        "client error (Connect)",
-        "client error (SendRequest)",
-        "failed to construct request",
-        "the credential provider was not enabled",
-    ];
-    let mut texts: Vec<String> = Vec::new();
-    for cause in chain(error) {
-        let text = cause.to_string();
-        if !NOISE.contains(&text.as_str()) && !texts.iter().any(|known| known.contains(&text)) {
-            texts.push(text);
-        }
-    }
-    // Where every layer is noise, the outermost is still better than nothing.
-    if texts.is_empty() {
-        error.to_string()
-    } else {
-        texts.join(": ")
-    }
 }

@@ -18,7 +18,7 @@ use crate::Ptd;
 use crate::aws::admin_document::canonical_statement;
 use crate::aws::common::{Hardening, Session, asked_for, harden};
 use crate::aws::error::AwsError;
-use crate::aws::tags::Tags;
+use crate::tags::Tags;
 
 /// The one statement of the bucket policy that is ours.
 const SID: &str = "PtdDenyInsecureTransport";
