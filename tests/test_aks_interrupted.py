@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -214,3 +215,53 @@ def test_one_that_is_not_to_be_adopted_is_no_part_of_the_state(azure: AzureDoubl
         failed = background(other.create, inputs | {"adopt": False}).exception(20)
         assert "exists already" in str(failed) and not failed.kept
     assert cluster.id == CLUSTER_ID
+
+
+def component(new_workspace: Callable, azure: AzureDouble):
+    azure.make_group(GROUP)
+    pool = {"name": "user", "vmSize": "Standard_D8s_v6", "minCount": 1, "maxCount": 4, "enableAutoScaling": True}
+    release = {"kubernetesVersion": "1.30.4", "systemNodePoolInstanceType": "Standard_D4s_v6", "userNodePools": [pool]}
+    inputs = {
+        "target": "acme01-staging", "clusters": {"main": release}, "location": LOCATION, "subscriptionId": SUBSCRIPTION,
+        "vnetName": "vnet", "subnetName": "private", "assignRoles": True,
+    }  # fmt: skip
+    return new_workspace("aks", **variables(azure)).yaml({"resources": {"aks": {"type": AKS, "properties": inputs}}})
+
+
+def test_killed_at_each_kind_of_write_by_the_real_cli(azure: AzureDouble, new_workspace: Callable) -> None:
+    ws = component(new_workspace, azure).init()
+    # The pool and the three roles of the cluster's identities come at once.
+    for writes in ({PATH: 1}, {POOL_PATH: 1, "/roleAssignments/": 3}):
+        mark = azure.mark()
+        for path in writes:
+            azure.fault("PUT", path, hang=True, when="after", times=None)
+        run = ws.start("up", "--yes", "--skip-preview")
+        for path, count in writes.items():
+            azure.wait("PUT", path, count, since=mark)
+        assert ws.kill_plugins() > 0
+        run.kill()
+        run.wait()
+        azure.release()
+        ws.cancel_lock()
+    ws.up()
+    made = [entry["path"].lower() for entry in azure.requests("PUT")]
+    assert len(made) == len(set(made)) == 5, made
+    mark = azure.mark()
+    assert ws.up("--refresh").changes == {}
+    assert [w for w in azure.writes(mark) if "Credential" not in w[1]] == []
+
+
+def test_interrupted_at_the_keyboard(azure: AzureDouble, new_workspace: Callable) -> None:
+    ws = component(new_workspace, azure).init()
+    azure.operation("PUT managedClusters", duration=1200, polls=0, times=1)
+    run = ws.start("up", "--yes", "--skip-preview")
+    azure.wait("GET", "/operations/", 2)
+    began = time.monotonic()
+    run.send_signal(signal.SIGINT)
+    told, _ = run.communicate(timeout=30)
+    assert run.returncode != 0 and time.monotonic() - began < 5 and "may still be running in Azure" in told
+    assert "/operations/" in ws.resource("aks-main")["outputs"]["pendingOperation"]["url"]
+    azure.advance(1200)
+    ws.up()
+    assert len(azure.requests("PUT", PATH)) == len(azure.requests("PUT", POOL_PATH)) == 1
+    assert "pendingOperation" not in ws.resource("aks-main")["outputs"]
