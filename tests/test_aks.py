@@ -380,11 +380,38 @@ def test_forced_upgrades_go_on_and_off(azure: AzureDouble, cluster: Thing) -> No
     assert cluster.refresh().changes(CLUSTER_INPUTS) == []
 
 
-def test_somebody_else_changes_the_cluster_in_between(azure: AzureDouble, cluster: Thing) -> None:
+def test_24_what_changed_in_between_is_read_anew(azure: AzureDouble, cluster: Thing, pool: Thing) -> None:
     error = {"error": {"code": "PreconditionFailed", "message": "the etag is another"}}
-    azure.fault("PUT", PATH + r"\?", status=412, body=error)
-    cluster.update(CLUSTER_INPUTS | {"tier": "Premium"})
+    system = CLUSTER_INPUTS["systemPool"] | {"maxCount": 8}
+    for thing, path, change in (
+        (cluster, PATH, CLUSTER_INPUTS | {"tier": "Premium"}),
+        (cluster, PATH + "/agentPools/agentpool", CLUSTER_INPUTS | {"tier": "Premium", "systemPool": system}),
+        (pool, PATH + "/agentPools/user", POOL_INPUTS | {"maxCount": 8}),
+    ):
+        azure.fault("PUT", path + r"\?", status=412, body=error)
+        mark = azure.mark()
+        thing.update(change)
+        sent = azure.requests("PUT", path + r"\?", since=mark)
+        assert [entry["status"] for entry in sent] == [412, 200] and all(entry["headers"]["if-match"] for entry in sent)
+        assert thing.changes(change) == []
     assert azure.get(CLUSTER_ID)["sku"]["tier"] == "Premium"
+    # Nor is that tried for ever.
+    azure.fault("PUT", PATH, status=412, body=error, times=None)
+    mark = azure.mark()
+    for thing, change in ((cluster, CLUSTER_INPUTS | {"tier": "Free"}), (pool, POOL_INPUTS | {"maxCount": 3})):
+        with pytest.raises(Failed) as failed:
+            thing.update(change)
+        assert "the etag is another" in str(failed.value)
+    assert len(azure.requests("PUT", PATH, since=mark)) <= 12
+
+
+def test_a_system_pool_in_trouble_is_told_and_repaired(azure: AzureDouble, cluster: Thing) -> None:
+    path = f"{CLUSTER_ID}/agentPools/agentpool"
+    azure.mutate(path, {"properties": {"provisioningState": "Failed"}})
+    assert "the system pool" in " ".join(cluster.refresh().problems)
+    cluster.update(CLUSTER_INPUTS)
+    assert azure.get(path)["properties"]["provisioningState"] == "Succeeded"
+    assert cluster.refresh().problems == ()
 
 
 def test_the_system_pool_says_what_it_cannot_change(azure: AzureDouble, cluster: Thing) -> None:

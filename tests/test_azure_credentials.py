@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import ssl
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode
@@ -18,6 +19,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import NameOID
 from support.azure import CLIENT_ID, LOCATION, SUBSCRIPTION, TENANT, AzureDouble
 from support.protocol import urn
@@ -50,7 +52,7 @@ def attempt(provider: ProviderProcess) -> str:
     return ""
 
 
-def certificate(folder: Path) -> tuple[Path, x509.Certificate]:
+def pair() -> tuple[rsa.RSAPrivateKey, x509.Certificate]:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "client")])
     now = datetime.datetime.now(datetime.UTC)
@@ -58,11 +60,17 @@ def certificate(folder: Path) -> tuple[Path, x509.Certificate]:
         x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
         .serial_number(1).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1)).sign(key, hashes.SHA256())
     )  # fmt: skip
+    return key, made
+
+
+def certificate(folder: Path) -> tuple[Path, x509.Certificate]:
+    (key, made), (_, authority) = pair(), pair()
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     path = folder / "client.pem"
-    path.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    # That of an authority comes first, as some tools write it.
+    path.write_bytes(authority.public_bytes(serialization.Encoding.PEM) + private + made.public_bytes(serialization.Encoding.PEM))
     return path, made
 
 
@@ -92,8 +100,43 @@ def test_a_certificate_signs_for_the_client(start: Callable[..., ProviderProcess
     thumbprint = hashlib.sha256(made.public_bytes(serialization.Encoding.DER)).digest()
     assert decoded(json.loads(decoded(header))["x5t#S256"]) == thumbprint
     assert json.loads(decoded(claims))["aud"] == f"{azure.url}/{TENANT}/oauth2/v2.0/token"
-    path.write_text("no certificate")
-    assert "openssl pkcs12" in attempt(start(clientCertificatePath=str(path)))
+
+
+@pytest.mark.parametrize("encryption", [serialization.BestAvailableEncryption(b"pass"), (
+    serialization.PrivateFormat.PKCS12.encryption_builder().kdf_rounds(2000)
+    .key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC).hmac_hash(hashes.SHA1()).build(b"pass")
+)], ids=["modern", "old"])  # fmt: skip
+def test_what_is_said_of_a_pkcs12_file_makes_it_usable(
+    start: Callable[..., ProviderProcess], azure: AzureDouble, tmp_path: Path, encryption
+) -> None:
+    key, made = pair()
+    path = tmp_path / "client.pfx"
+    path.write_bytes(pkcs12.serialize_key_and_certificates(b"client", key, made, None, encryption))
+    told = attempt(start(clientCertificatePath=str(path)))
+    assert azure.requests("POST", "/oauth2/") == []
+    command = told.split("`")[1].replace("FILE", str(path)).split()
+    assert command[:2] == ["openssl", "pkcs12"]
+    subprocess.run([*command, "-passin", "pass:pass"], check=True, capture_output=True)
+    assert attempt(start(clientCertificatePath=f"{path}.pem")) == "" and assertion(azure)
+
+
+def test_a_certificate_that_cannot_sign(start: Callable[..., ProviderProcess], azure: AzureDouble, tmp_path: Path) -> None:
+    (key, _), (_, other) = pair(), pair()
+    path = tmp_path / "client.pem"
+    text = other.public_bytes(serialization.Encoding.PEM)
+
+    def private(encryption) -> bytes:
+        return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+
+    for content, told in (
+        (b"no certificate", "no PEM certificate"),
+        (text, "no unencrypted PEM key"),
+        (text + private(serialization.BestAvailableEncryption(b"pass")), "openssl pkey"),
+        (text + private(serialization.NoEncryption()), "belongs to none of its certificates"),
+    ):
+        path.write_bytes(content)
+        assert told in attempt(start(clientCertificatePath=str(path)))
+    assert azure.requests("POST", "/oauth2/") == []
 
 
 def test_tokens_of_other_providers(start: Callable[..., ProviderProcess], azure: AzureDouble, tmp_path: Path) -> None:
@@ -109,6 +152,57 @@ def test_tokens_of_other_providers(start: Callable[..., ProviderProcess], azure:
     assert assertion(azure) == "pod-token"
     file.unlink()
     assert str(file) in attempt(start(ids=False, env=pod))
+
+
+def test_a_workflow_asks_for_its_token(start: Callable[..., ProviderProcess], azure: AzureDouble) -> None:
+    workflow = {"ARM_USE_OIDC": "true", "ACTIONS_ID_TOKEN_REQUEST_URL": azure.url + "/workflow/token?api-version=2.0",
+                "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "of-the-job"}  # fmt: skip
+    azure.fault("GET", "/workflow/token", only={"authorization": "Bearer of-the-job"}, body={"value": "workflow-token"})
+    assert attempt(start(env=workflow)) == ""
+    assert assertion(azure) == "workflow-token"
+    (asked,) = azure.requests("GET", "/workflow/token")
+    assert asked["query"] == {"api-version": "2.0", "audience": "api://AzureADTokenExchange"}
+    # What Azure Pipelines and the older variables of Terraform call it; another audience.
+    azure.fault("GET", "/workflow/token", only={"authorization": "Bearer other"}, status=403, body={"message": "no"})
+    older = {"ARM_OIDC_REQUEST_URL": azure.url + "/workflow/token", "ARM_OIDC_REQUEST_TOKEN": "other"}
+    told = attempt(start(useOidc=True, oidcAudience="api://x", env=older))
+    assert "HTTP 403" in told and "id-token: write" in told and "other" not in told.replace("another", "").replace("No other", "")
+    assert azure.requests("GET", "/workflow/token")[-1]["query"] == {"audience": "api://x"}
+
+
+def test_an_app_has_the_identity_of_its_service(start: Callable[..., ProviderProcess], azure: AzureDouble) -> None:
+    app = {"IDENTITY_ENDPOINT": azure.url + "/msi/token", "IDENTITY_HEADER": "of-the-app", "ARM_USE_MSI": "true",
+           "ARM_SUBSCRIPTION_ID": SUBSCRIPTION}  # fmt: skip
+    given = {"access_token": token(azure), "expires_on": "4102444800", "resource": "r", "token_type": "Bearer"}
+    for client in ({}, {"clientId": CLIENT_ID}):
+        azure.fault("GET", "/msi/token", only={"x-identity-header": "of-the-app"}, body=given)
+        mark = azure.mark()
+        assert attempt(start(ids=False, env=app, **client)) == ""
+        (asked,) = azure.requests("GET", "/msi/token", since=mark)
+        assert asked["query"]["resource"].startswith("https://management.azure.com")
+        assert asked["query"].get("client_id") == client.get("clientId")
+    azure.fault("GET", "/msi/token", status=400, times=None, body={"statusCode": 400, "message": "No identity is assigned"})
+    told = attempt(start(ids=False, env=app))
+    assert "the managed identity (azure.useMsi) was tried" in told and "has not been assigned" in told
+
+
+def test_tokens_of_further_tenants_go_along(start: Callable[..., ProviderProcess], azure: AzureDouble) -> None:
+    others = ["aaaaaaaa-0000-0000-0000-000000000001", "aaaaaaaa-0000-0000-0000-000000000002"]
+    provider = start(clientSecret=Secret("s3cret-of-nobody"), auxiliaryTenantIds=others)
+    assert attempt(provider) == ""
+    told = {entry["headers"].get("x-ms-authorization-auxiliary") for entry in azure.requests("GET", "/subscriptions/")}
+    assert told == {" ".join(others)}
+    asked = [entry["path"].split("/")[1] for entry in azure.requests("POST", "/oauth2/")]
+    assert sorted(asked) == sorted([TENANT, *others]), "each is asked for once"
+    # One that gives none is named; nothing is sent without it.
+    mark = azure.mark()
+    azure.fault("POST", f"/{others[1]}/oauth2/", times=None, status=400, body={
+        "error": "unauthorized_client", "error_description": "AADSTS700016: not found in the directory", "error_codes": [700016]})
+    told = attempt(start(clientSecret=Secret("s3cret-of-nobody"), auxiliaryTenantIds=others))
+    assert others[1] in told and "AADSTS700016" in told
+    assert azure.requests("GET", "/subscriptions/", since=mark) == []
+    found = provider.check_config({"azure": {"auxiliaryTenantIds": [*others, TENANT, CLIENT_ID]}})
+    assert [f.reason.split(":")[0] for f in found.failures] == ["azure.auxiliaryTenantIds"]
 
 
 def test_the_azure_cli_is_the_last_resort(start: Callable[..., ProviderProcess], azure: AzureDouble, tmp_path: Path) -> None:

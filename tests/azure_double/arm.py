@@ -52,6 +52,7 @@ class Arm:
 
     def answer(self, world: World, request: Request) -> Answer:
         token = check_token(world, request, ARM_AUDIENCES | {world.base})
+        check_further(world, request)
         if found := _OPERATION.search(request.path):
             return _operation(world, request, *found.groups())
         for route in self.routes:
@@ -132,6 +133,24 @@ def check_token(world: World, request: Request, audiences: set[str]) -> dict:
     if found["iat_exact"] < world.tokens_from or found["exp_exact"] < world.clock.now():
         raise Refused(401, "ExpiredAuthenticationToken", "The access token expiry has passed.")
     return found
+
+
+def further_tokens(header: str) -> list[dict]:
+    """What tokens of other tenants say that go along with the caller's own."""
+    return [claims(part.strip().removeprefix("Bearer ")) for part in header.split(",")]
+
+
+def check_further(world: World, request: Request) -> None:
+    header = request.headers.get("x-ms-authorization-auxiliary")
+    if header is None:
+        return
+    try:
+        found = further_tokens(header)
+    except (ValueError, IndexError):
+        found = []
+    wrong = any(token["aud"].rstrip("/") not in ARM_AUDIENCES | {world.base} for token in found)
+    if wrong or not 1 <= len({token["tid"] for token in found}) == len(found) <= 3:
+        raise violation(world, request, "InvalidAuthenticationToken", "the tokens of other tenants cannot be used")
 
 
 def check_subscription(world: World, sub: str, token: dict) -> None:

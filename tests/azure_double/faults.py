@@ -16,6 +16,8 @@ class Fault:
     method: str = ".*"
     #: A regular expression, searched for in path and query without regard to case.
     path: str = ".*"
+    #: Headers that the request has to have, by name in lower case.
+    only: dict[str, str] = field(default_factory=dict)
     #: How many of the matching requests pass before it begins, and how many it then catches (all, if None).
     skip: int = 0
     times: int | None = 1
@@ -34,6 +36,8 @@ class Fault:
 
     def takes(self, request: Request) -> bool:
         if not re.fullmatch(self.method, request.method) or not re.search(self.path, request.target, re.I):
+            return False
+        if any(request.headers.get(name) != value for name, value in self.only.items()):
             return False
         if self.skip:
             self.skip -= 1

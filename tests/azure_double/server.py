@@ -11,14 +11,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from . import aks, authority, groups, keys, pools, roles, secrets, storage, vault_objects, vaults
-from .arm import Arm
+from .arm import Arm, further_tokens
 from .control import Control
 from .faults import Fault, Faults
 from .wire import Answer, Flat, Refused, Request
 from .world import World, new_guid
 
+_FURTHER = "x-ms-authorization-auxiliary"
 #: Answers that never reach a log in the clear.
-_HIDDEN = {"authorization"}
+_HIDDEN = {"authorization", _FURTHER}
 
 
 class Double:
@@ -94,7 +95,11 @@ def _plain(body: Any) -> bool:
 
 
 def _shown(headers: dict[str, str]) -> dict[str, str]:
-    return {key: "[hidden]" if key in _HIDDEN else value for key, value in headers.items()}
+    shown = {key: "[hidden]" if key in _HIDDEN else value for key, value in headers.items()}
+    if _FURTHER in headers:
+        # Whose they are may be seen.
+        shown[_FURTHER] = " ".join(token["tid"] for token in further_tokens(headers[_FURTHER]))
+    return shown
 
 
 def _json(raw: bytes) -> Any:

@@ -3715,8 +3715,12 @@ func (o AzureClusterSpecPtrOutput) UserNodePools() AzureNodePoolArrayOutput {
 // client certificate, else a client secret, else an OIDC token, else a managed identity if `useMsi`, else the Azure CLI. All but the CLI
 // need `subscriptionId` and `tenantId`.
 type AzureConfig struct {
+	// Up to three further tenants, whose tokens go along with the requests to Resource Manager: for resources that refer to others across
+	// tenants, such as a subnet of another subscription. The service principal must be known there. Otherwise
+	// `ARM_AUXILIARY_TENANT_IDS`, a JSON list.
+	AuxiliaryTenantIds []string `pulumi:"auxiliaryTenantIds"`
 	// A PEM file with the service principal's certificate and its RSA key, unencrypted. Otherwise `ARM_CLIENT_CERTIFICATE_PATH`, then
-	// `AZURE_CLIENT_CERTIFICATE_PATH`.
+	// `AZURE_CLIENT_CERTIFICATE_PATH`. A PKCS#12 file (`.pfx`, `.p12`) becomes one by `openssl pkcs12 -in FILE -out FILE.pem -nodes`.
 	ClientCertificatePath *string `pulumi:"clientCertificatePath"`
 	// The application (client) id of the service principal, or of a user-assigned managed identity. Otherwise `ARM_CLIENT_ID`, then
 	// `AZURE_CLIENT_ID`.
@@ -3774,8 +3778,12 @@ type AzureConfigInput interface {
 // client certificate, else a client secret, else an OIDC token, else a managed identity if `useMsi`, else the Azure CLI. All but the CLI
 // need `subscriptionId` and `tenantId`.
 type AzureConfigArgs struct {
+	// Up to three further tenants, whose tokens go along with the requests to Resource Manager: for resources that refer to others across
+	// tenants, such as a subnet of another subscription. The service principal must be known there. Otherwise
+	// `ARM_AUXILIARY_TENANT_IDS`, a JSON list.
+	AuxiliaryTenantIds pulumi.StringArrayInput `pulumi:"auxiliaryTenantIds"`
 	// A PEM file with the service principal's certificate and its RSA key, unencrypted. Otherwise `ARM_CLIENT_CERTIFICATE_PATH`, then
-	// `AZURE_CLIENT_CERTIFICATE_PATH`.
+	// `AZURE_CLIENT_CERTIFICATE_PATH`. A PKCS#12 file (`.pfx`, `.p12`) becomes one by `openssl pkcs12 -in FILE -out FILE.pem -nodes`.
 	ClientCertificatePath pulumi.StringPtrInput `pulumi:"clientCertificatePath"`
 	// The application (client) id of the service principal, or of a user-assigned managed identity. Otherwise `ARM_CLIENT_ID`, then
 	// `AZURE_CLIENT_ID`.
@@ -3898,8 +3906,15 @@ func (o AzureConfigOutput) ToAzureConfigPtrOutputWithContext(ctx context.Context
 	}).(AzureConfigPtrOutput)
 }
 
+// Up to three further tenants, whose tokens go along with the requests to Resource Manager: for resources that refer to others across
+// tenants, such as a subnet of another subscription. The service principal must be known there. Otherwise
+// `ARM_AUXILIARY_TENANT_IDS`, a JSON list.
+func (o AzureConfigOutput) AuxiliaryTenantIds() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v AzureConfig) []string { return v.AuxiliaryTenantIds }).(pulumi.StringArrayOutput)
+}
+
 // A PEM file with the service principal's certificate and its RSA key, unencrypted. Otherwise `ARM_CLIENT_CERTIFICATE_PATH`, then
-// `AZURE_CLIENT_CERTIFICATE_PATH`.
+// `AZURE_CLIENT_CERTIFICATE_PATH`. A PKCS#12 file (`.pfx`, `.p12`) becomes one by `openssl pkcs12 -in FILE -out FILE.pem -nodes`.
 func (o AzureConfigOutput) ClientCertificatePath() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v AzureConfig) *string { return v.ClientCertificatePath }).(pulumi.StringPtrOutput)
 }
@@ -4009,8 +4024,20 @@ func (o AzureConfigPtrOutput) Elem() AzureConfigOutput {
 	}).(AzureConfigOutput)
 }
 
+// Up to three further tenants, whose tokens go along with the requests to Resource Manager: for resources that refer to others across
+// tenants, such as a subnet of another subscription. The service principal must be known there. Otherwise
+// `ARM_AUXILIARY_TENANT_IDS`, a JSON list.
+func (o AzureConfigPtrOutput) AuxiliaryTenantIds() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v *AzureConfig) []string {
+		if v == nil {
+			return nil
+		}
+		return v.AuxiliaryTenantIds
+	}).(pulumi.StringArrayOutput)
+}
+
 // A PEM file with the service principal's certificate and its RSA key, unencrypted. Otherwise `ARM_CLIENT_CERTIFICATE_PATH`, then
-// `AZURE_CLIENT_CERTIFICATE_PATH`.
+// `AZURE_CLIENT_CERTIFICATE_PATH`. A PKCS#12 file (`.pfx`, `.p12`) becomes one by `openssl pkcs12 -in FILE -out FILE.pem -nodes`.
 func (o AzureConfigPtrOutput) ClientCertificatePath() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *AzureConfig) *string {
 		if v == nil {

@@ -844,8 +844,14 @@ export interface AzureClusterSpec {
  */
 export interface AzureConfig {
     /**
+     * Up to three further tenants, whose tokens go along with the requests to Resource Manager: for resources that refer to others across
+     * tenants, such as a subnet of another subscription. The service principal must be known there. Otherwise
+     * `ARM_AUXILIARY_TENANT_IDS`, a JSON list.
+     */
+    auxiliaryTenantIds?: string[];
+    /**
      * A PEM file with the service principal's certificate and its RSA key, unencrypted. Otherwise `ARM_CLIENT_CERTIFICATE_PATH`, then
-     * `AZURE_CLIENT_CERTIFICATE_PATH`.
+     * `AZURE_CLIENT_CERTIFICATE_PATH`. A PKCS#12 file (`.pfx`, `.p12`) becomes one by `openssl pkcs12 -in FILE -out FILE.pem -nodes`.
      */
     clientCertificatePath?: string;
     /**

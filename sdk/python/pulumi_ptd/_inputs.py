@@ -174,10 +174,16 @@ class AzureConfigArgsDict(TypedDict):
     client certificate, else a client secret, else an OIDC token, else a managed identity if `useMsi`, else the Azure CLI. All but the CLI
     need `subscriptionId` and `tenantId`.
     """
+    auxiliary_tenant_ids: NotRequired[pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]]
+    """
+    Up to three further tenants, whose tokens go along with the requests to Resource Manager: for resources that refer to others across
+    tenants, such as a subnet of another subscription. The service principal must be known there. Otherwise
+    `ARM_AUXILIARY_TENANT_IDS`, a JSON list.
+    """
     client_certificate_path: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
     A PEM file with the service principal's certificate and its RSA key, unencrypted. Otherwise `ARM_CLIENT_CERTIFICATE_PATH`, then
-    `AZURE_CLIENT_CERTIFICATE_PATH`.
+    `AZURE_CLIENT_CERTIFICATE_PATH`. A PKCS#12 file (`.pfx`, `.p12`) becomes one by `openssl pkcs12 -in FILE -out FILE.pem -nodes`.
     """
     client_id: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
@@ -249,6 +255,7 @@ class AzureConfigArgsDict(TypedDict):
 @pulumi.input_type
 class AzureConfigArgs:
     def __init__(__self__, *,
+                 auxiliary_tenant_ids: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  client_certificate_path: pulumi.Input[Optional[_builtins.str]] = None,
                  client_id: pulumi.Input[Optional[_builtins.str]] = None,
                  client_secret: pulumi.Input[Optional[_builtins.str]] = None,
@@ -273,8 +280,11 @@ class AzureConfigArgs:
         client certificate, else a client secret, else an OIDC token, else a managed identity if `useMsi`, else the Azure CLI. All but the CLI
         need `subscriptionId` and `tenantId`.
 
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] auxiliary_tenant_ids: Up to three further tenants, whose tokens go along with the requests to Resource Manager: for resources that refer to others across
+               tenants, such as a subnet of another subscription. The service principal must be known there. Otherwise
+               `ARM_AUXILIARY_TENANT_IDS`, a JSON list.
         :param pulumi.Input[_builtins.str] client_certificate_path: A PEM file with the service principal's certificate and its RSA key, unencrypted. Otherwise `ARM_CLIENT_CERTIFICATE_PATH`, then
-               `AZURE_CLIENT_CERTIFICATE_PATH`.
+               `AZURE_CLIENT_CERTIFICATE_PATH`. A PKCS#12 file (`.pfx`, `.p12`) becomes one by `openssl pkcs12 -in FILE -out FILE.pem -nodes`.
         :param pulumi.Input[_builtins.str] client_id: The application (client) id of the service principal, or of a user-assigned managed identity. Otherwise `ARM_CLIENT_ID`, then
                `AZURE_CLIENT_ID`.
         :param pulumi.Input[_builtins.str] client_secret: The service principal's secret. Otherwise `ARM_CLIENT_SECRET`, then `AZURE_CLIENT_SECRET`.
@@ -297,6 +307,8 @@ class AzureConfigArgs:
         :param pulumi.Input[_builtins.bool] use_oidc: Whether to authenticate with a token of another identity provider (workload identity federation). Otherwise `ARM_USE_OIDC`. Where
                `AZURE_FEDERATED_TOKEN_FILE` is set, as in AKS pods with workload identity, it is on.
         """
+        if auxiliary_tenant_ids is not None:
+            pulumi.set(__self__, "auxiliary_tenant_ids", auxiliary_tenant_ids)
         if client_certificate_path is not None:
             pulumi.set(__self__, "client_certificate_path", client_certificate_path)
         if client_id is not None:
@@ -331,11 +343,25 @@ class AzureConfigArgs:
             pulumi.set(__self__, "use_oidc", use_oidc)
 
     @_builtins.property
+    @pulumi.getter(name="auxiliaryTenantIds")
+    def auxiliary_tenant_ids(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
+        """
+        Up to three further tenants, whose tokens go along with the requests to Resource Manager: for resources that refer to others across
+        tenants, such as a subnet of another subscription. The service principal must be known there. Otherwise
+        `ARM_AUXILIARY_TENANT_IDS`, a JSON list.
+        """
+        return pulumi.get(self, "auxiliary_tenant_ids")
+
+    @auxiliary_tenant_ids.setter
+    def auxiliary_tenant_ids(self, value: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "auxiliary_tenant_ids", value)
+
+    @_builtins.property
     @pulumi.getter(name="clientCertificatePath")
     def client_certificate_path(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
         A PEM file with the service principal's certificate and its RSA key, unencrypted. Otherwise `ARM_CLIENT_CERTIFICATE_PATH`, then
-        `AZURE_CLIENT_CERTIFICATE_PATH`.
+        `AZURE_CLIENT_CERTIFICATE_PATH`. A PKCS#12 file (`.pfx`, `.p12`) becomes one by `openssl pkcs12 -in FILE -out FILE.pem -nodes`.
         """
         return pulumi.get(self, "client_certificate_path")
 

@@ -2359,6 +2359,7 @@ class AzureConfig(dict):
     need `subscriptionId` and `tenantId`.
     """
     def __init__(__self__, *,
+                 auxiliary_tenant_ids: Optional[Sequence[_builtins.str]] = None,
                  client_certificate_path: Optional[_builtins.str] = None,
                  client_id: Optional[_builtins.str] = None,
                  client_secret: Optional[_builtins.str] = None,
@@ -2383,8 +2384,11 @@ class AzureConfig(dict):
         client certificate, else a client secret, else an OIDC token, else a managed identity if `useMsi`, else the Azure CLI. All but the CLI
         need `subscriptionId` and `tenantId`.
 
+        :param Sequence[_builtins.str] auxiliary_tenant_ids: Up to three further tenants, whose tokens go along with the requests to Resource Manager: for resources that refer to others across
+               tenants, such as a subnet of another subscription. The service principal must be known there. Otherwise
+               `ARM_AUXILIARY_TENANT_IDS`, a JSON list.
         :param _builtins.str client_certificate_path: A PEM file with the service principal's certificate and its RSA key, unencrypted. Otherwise `ARM_CLIENT_CERTIFICATE_PATH`, then
-               `AZURE_CLIENT_CERTIFICATE_PATH`.
+               `AZURE_CLIENT_CERTIFICATE_PATH`. A PKCS#12 file (`.pfx`, `.p12`) becomes one by `openssl pkcs12 -in FILE -out FILE.pem -nodes`.
         :param _builtins.str client_id: The application (client) id of the service principal, or of a user-assigned managed identity. Otherwise `ARM_CLIENT_ID`, then
                `AZURE_CLIENT_ID`.
         :param _builtins.str client_secret: The service principal's secret. Otherwise `ARM_CLIENT_SECRET`, then `AZURE_CLIENT_SECRET`.
@@ -2407,6 +2411,8 @@ class AzureConfig(dict):
         :param _builtins.bool use_oidc: Whether to authenticate with a token of another identity provider (workload identity federation). Otherwise `ARM_USE_OIDC`. Where
                `AZURE_FEDERATED_TOKEN_FILE` is set, as in AKS pods with workload identity, it is on.
         """
+        if auxiliary_tenant_ids is not None:
+            pulumi.set(__self__, "auxiliary_tenant_ids", auxiliary_tenant_ids)
         if client_certificate_path is not None:
             pulumi.set(__self__, "client_certificate_path", client_certificate_path)
         if client_id is not None:
@@ -2441,11 +2447,21 @@ class AzureConfig(dict):
             pulumi.set(__self__, "use_oidc", use_oidc)
 
     @_builtins.property
+    @pulumi.getter(name="auxiliaryTenantIds")
+    def auxiliary_tenant_ids(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        Up to three further tenants, whose tokens go along with the requests to Resource Manager: for resources that refer to others across
+        tenants, such as a subnet of another subscription. The service principal must be known there. Otherwise
+        `ARM_AUXILIARY_TENANT_IDS`, a JSON list.
+        """
+        return pulumi.get(self, "auxiliary_tenant_ids")
+
+    @_builtins.property
     @pulumi.getter(name="clientCertificatePath")
     def client_certificate_path(self) -> Optional[_builtins.str]:
         """
         A PEM file with the service principal's certificate and its RSA key, unencrypted. Otherwise `ARM_CLIENT_CERTIFICATE_PATH`, then
-        `AZURE_CLIENT_CERTIFICATE_PATH`.
+        `AZURE_CLIENT_CERTIFICATE_PATH`. A PKCS#12 file (`.pfx`, `.p12`) becomes one by `openssl pkcs12 -in FILE -out FILE.pem -nodes`.
         """
         return pulumi.get(self, "client_certificate_path")
 

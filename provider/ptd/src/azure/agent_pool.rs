@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::aks_cluster::args_of;
-use super::aks_live::{problem, stuck, tag_map};
+use super::aks_live::{REDO, is_leaving, problem, stuck, tag_map};
 use super::aks_pool_body::{pool_creation, pool_stuck, pool_update};
 use super::aks_pool_inputs::{observe_sizes, pool_settings};
 use super::aks_settings::observe;
@@ -205,13 +205,23 @@ impl<'a> Pool<'a> {
 
     /// The pool once nothing is at work on it.
     async fn settled(&self, cx: &Context<Ptd>) -> Result<Option<Value>, Error> {
-        let Some(live) = self.get(cx).await? else {
-            return Ok(None);
-        };
+        match self.get(cx).await? {
+            Some(live) => self.calmed(cx, live).await,
+            None => Ok(None),
+        }
+    }
+
+    /// A pool that was just read, once nothing is at work on it.
+    async fn calmed(&self, cx: &Context<Ptd>, live: Value) -> Result<Option<Value>, Error> {
         let accepted = self.keeper(cx);
         let job = Job {
             run: cx,
-            accepted: &accepted,
+            // What is going away is no part of what this run made.
+            accepted: if is_leaving(&live) {
+                &|_| {}
+            } else {
+                &accepted
+            },
         };
         Ok(self.session.arm.settled(&job, &self.id, API, live).await?)
     }
@@ -311,32 +321,47 @@ impl<'a> Pool<'a> {
         &self,
         cx: &Context<Ptd>,
         args: &AgentPoolArgs,
-        live: Value,
+        mut live: Value,
     ) -> Result<AgentPoolState, Error> {
-        let (body, changed) = self.update(args, &live)?;
-        let failed = state_of(&live).is_some_and(|state| state.is_bad());
-        if changed.is_empty() && !failed {
-            return Ok(self.state(&live));
+        for attempt in 0.. {
+            let (body, changed) = self.update(args, &live)?;
+            let failed = state_of(&live).is_some_and(|state| state.is_bad());
+            if changed.is_empty() && !failed {
+                break;
+            }
+            let control_plane = self.control_plane(cx).await?;
+            self.skew(
+                args.kubernetes_version.as_deref(),
+                Some(&live),
+                &control_plane,
+            )?;
+            let before = self.state(&live);
+            let accepted = |operation: Option<&PendingOperation>| {
+                let mut state = before.clone();
+                state.pending_operation = operation.cloned();
+                cx.checkpoint(self.id.as_str(), &state);
+            };
+            let job = Job {
+                run: cx,
+                accepted: &accepted,
+            };
+            let body = json!({ "properties": body });
+            let etag = text(&live, &["properties", "eTag"]);
+            let mut write = Write::new(&self.id, API, Some(&body)).while_busy(&self.cluster);
+            write.if_match = etag.as_deref();
+            match self.session.arm.put(&job, &write).await {
+                Ok(changed) => {
+                    live = changed;
+                    break;
+                }
+                // Somebody else, the autoscaler perhaps, has changed the pool since it was read.
+                Err(error) if error.status() == Some(412) && attempt < REDO => {
+                    let again = self.settled(cx).await?;
+                    live = again.ok_or_else(|| gone(&what(&self.id)))?;
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
-        let control_plane = self.control_plane(cx).await?;
-        self.skew(
-            args.kubernetes_version.as_deref(),
-            Some(&live),
-            &control_plane,
-        )?;
-        let before = self.state(&live);
-        let accepted = |operation: Option<&PendingOperation>| {
-            let mut state = before.clone();
-            state.pending_operation = operation.cloned();
-            cx.checkpoint(self.id.as_str(), &state);
-        };
-        let job = Job {
-            run: cx,
-            accepted: &accepted,
-        };
-        let body = json!({ "properties": body });
-        let write = Write::new(&self.id, API, Some(&body)).while_busy(&self.cluster);
-        let live = self.session.arm.put(&job, &write).await?;
         Ok(self.state(&live))
     }
 }
@@ -453,11 +478,15 @@ impl Resource for AgentPool {
         let session = open(cx, cluster.subscription_id(), args.tenant_id.as_deref()).await?;
         let pool = Pool::at(&session, cluster.child("agentPools", &args.name));
         let id = pool.id.to_string();
-        let state = match pool.settled(cx).await? {
+        let found = match pool.get(cx).await? {
+            Some(live) if !args.adopt && !is_leaving(&live) => {
+                return Err(exists_already(&what(&pool.id), &id));
+            }
+            Some(live) => pool.calmed(cx, live).await?,
+            None => None,
+        };
+        let state = match found {
             Some(live) => {
-                if !args.adopt {
-                    return Err(exists_already(&what(&pool.id), &id));
-                }
                 cx.checkpoint(&id, &pool.state(&live));
                 let changes = pool.update(&args, &live)?.1;
                 let state = pool.converge(cx, &args, live).await?;

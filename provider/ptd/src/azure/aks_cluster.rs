@@ -320,11 +320,15 @@ impl Resource for AksCluster {
         let cluster = Cluster::named(&session, &args);
         let id = cluster.id.to_string();
         // One that is being made, perhaps by a run that was killed, is followed to its end; one that is being deleted has to be gone first.
-        let state = match cluster.settled(cx).await? {
+        let found = match cluster.get(cx).await? {
+            Some(live) if !args.adopt && !aks_live::is_leaving(&live) => {
+                return Err(exists_already(&what(&args.name), &id));
+            }
+            Some(live) => cluster.calmed(cx, live).await?,
+            None => None,
+        };
+        let state = match found {
             Some(live) => {
-                if !args.adopt {
-                    return Err(exists_already(&what(&args.name), &id));
-                }
                 cx.checkpoint(&id, &cluster.state(&live));
                 let changes = cluster.pending(&args, &live)?;
                 let state = cluster.converge(cx, &args, live).await?;
@@ -354,9 +358,10 @@ impl Resource for AksCluster {
             cluster.credentials(cx, &live, &mut state).await?;
         }
         let mut found = Observed::new(cluster.observe(args.as_ref(), &live)?, state);
-        found
-            .problems
-            .extend(aks_live::problem(&live, &what(cluster.id.name())));
+        found.problems.extend(
+            aks_live::problem(&live, &what(cluster.id.name()))
+                .or_else(|| aks_live::system_problem(&live)),
+        );
         Ok(Some(found))
     }
 

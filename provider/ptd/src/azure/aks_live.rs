@@ -5,27 +5,22 @@ use base64::engine::general_purpose::STANDARD;
 use pulumi_provider::{Context, Error, Secret};
 use serde_json::{Map, Value, json};
 
-use super::aks_body::{
-    ClusterUpdate, cluster_creation, cluster_update, observe_force, system_inputs,
-};
-use super::aks_cluster::{AksClusterArgs, AksClusterState, AksIdentity, args_of, keep_case, what};
+use super::aks_body::{ClusterUpdate, cluster_creation, cluster_update, system_inputs};
+use super::aks_cluster::{AksClusterArgs, AksClusterState, AksIdentity, what};
 use super::aks_pool_body::{pool_stuck, pool_update};
-use super::aks_pool_inputs::{observe_sizes, pool_settings};
-use super::aks_settings::observe;
-use super::aks_tables::{API, CLUSTER_SETTINGS, ROTATION_SETTINGS, SYSTEM_POOL};
-use super::aks_version::satisfied;
+use super::aks_tables::{API, SYSTEM_POOL};
 use super::arm::{Job, PendingOperation, ResourceId, Write, region, state_of};
 use super::clients::AzureSession;
-use super::common::{at, elsewhere, flag, observed_tags, tags_of, text, wanted_tags};
+use super::common::{at, elsewhere, flag, tags_of, text, wanted_tags};
 use super::names::Tags;
 use crate::Ptd;
 
 /// How often an update is put together anew because somebody else changed the cluster meanwhile.
-const REDO: u32 = 5;
+pub(super) const REDO: u32 = 5;
 
 /// A cluster in a subscription.
 pub(super) struct Cluster<'a> {
-    session: &'a AzureSession,
+    pub(super) session: &'a AzureSession,
     /// Its id.
     pub id: ResourceId,
 }
@@ -35,6 +30,11 @@ pub(super) fn is_usable(live: &Value) -> bool {
     state_of(live).is_none_or(|state| {
         !state.word.eq_ignore_ascii_case("creating") && !state.word.eq_ignore_ascii_case("deleting")
     })
+}
+
+/// Whether a cluster or pool is being deleted.
+pub(super) fn is_leaving(live: &Value) -> bool {
+    state_of(live).is_some_and(|state| state.word.eq_ignore_ascii_case("deleting"))
 }
 
 /// What keeps a cluster or pool from being as it should, in its own words.
@@ -92,13 +92,27 @@ impl<'a> Cluster<'a> {
 
     /// The cluster once nothing is at work on it.
     pub(super) async fn settled(&self, cx: &Context<Ptd>) -> Result<Option<Value>, Error> {
-        let Some(live) = self.get(cx).await? else {
-            return Ok(None);
-        };
+        match self.get(cx).await? {
+            Some(live) => self.calmed(cx, live).await,
+            None => Ok(None),
+        }
+    }
+
+    /// A cluster that was just read, once nothing is at work on it.
+    pub(super) async fn calmed(
+        &self,
+        cx: &Context<Ptd>,
+        live: Value,
+    ) -> Result<Option<Value>, Error> {
         let accepted = self.keeper(cx);
         let job = Job {
             run: cx,
-            accepted: &accepted,
+            // What is going away is no part of what this run made.
+            accepted: if is_leaving(&live) {
+                &|_| {}
+            } else {
+                &accepted
+            },
         };
         Ok(self.session.arm.settled(&job, &self.id, API, live).await?)
     }
@@ -333,22 +347,80 @@ impl<'a> Cluster<'a> {
         args: &AksClusterArgs,
         live: Value,
     ) -> Result<AksClusterState, Error> {
-        let live = self.converge_cluster(cx, args, live).await?;
-        let (body, changed) = self.system_pool(args, &live)?;
-        if changed.is_empty() {
-            return self.finished(cx, &live).await;
-        }
-        self.running(&live)?;
+        let mut live = self.converge_cluster(cx, args, live).await?;
         let id = self.id.child("agentPools", SYSTEM_POOL);
-        let mut body = body;
-        super::aks_settings::remove(&mut body, &["name"]);
-        let body = json!({ "properties": body });
-        let write = Write::new(&id, API, Some(&body)).while_busy(&self.id);
-        self.session.arm.put(&Job::quiet(cx), &write).await?;
-        match self.get(cx).await? {
-            Some(live) => self.finished(cx, &live).await,
-            None => Err(super::common::gone(&what(&args.name))),
+        for attempt in 0.. {
+            live = self.system_pool_settled(cx, &id, live).await?;
+            let (mut body, changed) = self.system_pool(args, &live)?;
+            if changed.is_empty() && system_problem(&live).is_none() {
+                break;
+            }
+            self.running(&live)?;
+            let etag = system_pool_of(&live).and_then(|pool| text(pool, &["eTag"]));
+            super::aks_settings::remove(&mut body, &["name"]);
+            let body = json!({ "properties": body });
+            let mut write = Write::new(&id, API, Some(&body)).while_busy(&self.id);
+            write.if_match = etag.as_deref();
+            let accepted = self.progress(cx, &live);
+            let job = Job {
+                run: cx,
+                accepted: &accepted,
+            };
+            let end = self.session.arm.put(&job, &write).await;
+            let changed_meanwhile = match end {
+                Ok(_) => false,
+                Err(error) if error.status() == Some(412) && attempt < REDO => true,
+                Err(error) => return Err(error.into()),
+            };
+            live = self.still(cx, args).await?;
+            if !changed_meanwhile {
+                break;
+            }
         }
+        self.finished(cx, &live).await
+    }
+
+    /// Keeps in the state what Azure has taken on for a cluster that was as given before.
+    fn progress<'c>(
+        &self,
+        cx: &'c Context<Ptd>,
+        live: &Value,
+    ) -> impl Fn(Option<&PendingOperation>) + Send + Sync + use<'c> {
+        let (id, before) = (self.id.to_string(), self.state(live));
+        move |operation| {
+            let mut state = before.clone();
+            state.pending_operation = operation.cloned();
+            cx.checkpoint(&id, &state);
+        }
+    }
+
+    /// The cluster, which has to be there.
+    async fn still(&self, cx: &Context<Ptd>, args: &AksClusterArgs) -> Result<Value, Error> {
+        self.settled(cx)
+            .await?
+            .ok_or_else(|| super::common::gone(&what(&args.name)))
+    }
+
+    /// The cluster once nothing is at work on its system pool either: that may be so while the cluster says that it is well.
+    async fn system_pool_settled(
+        &self,
+        cx: &Context<Ptd>,
+        id: &ResourceId,
+        live: Value,
+    ) -> Result<Value, Error> {
+        let pool = json!({ "properties": system_pool_of(&live) });
+        if state_of(&pool).is_none_or(|state| state.is_final()) {
+            return Ok(live);
+        }
+        let accepted = self.progress(cx, &live);
+        let job = Job {
+            run: cx,
+            accepted: &accepted,
+        };
+        self.session.arm.settled(&job, id, API, pool).await?;
+        self.get(cx)
+            .await?
+            .ok_or_else(|| super::common::gone(&what(self.id.name())))
     }
 
     async fn converge_cluster(
@@ -357,11 +429,7 @@ impl<'a> Cluster<'a> {
         args: &AksClusterArgs,
         mut live: Value,
     ) -> Result<Value, Error> {
-        let accepted = |operation: Option<&PendingOperation>| {
-            let mut state = self.state(&live);
-            state.pending_operation = operation.cloned();
-            cx.checkpoint(self.id.as_str(), &state);
-        };
+        let accepted = self.progress(cx, &live);
         let mut fresh = None;
         for attempt in 0.. {
             let live = fresh.as_ref().unwrap_or(&live);
@@ -396,10 +464,7 @@ impl<'a> Cluster<'a> {
                     break;
                 }
                 Err(error) if error.status() == Some(412) && attempt < REDO => {
-                    let Some(again) = self.settled(cx).await? else {
-                        return Err(super::common::gone(&what(&args.name)));
-                    };
-                    fresh = Some(again);
+                    fresh = Some(self.still(cx, args).await?);
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -422,107 +487,6 @@ impl<'a> Cluster<'a> {
         Ok(())
     }
 
-    /// The inputs that would produce what is there.
-    pub(super) fn observe(
-        &self,
-        prior: Option<&AksClusterArgs>,
-        live: &Value,
-    ) -> Result<AksClusterArgs, Error> {
-        let said = prior
-            .map(serde_json::to_value)
-            .transpose()
-            .map_err(|error| Error::Bug(format!("the inputs of a cluster: {error}")))?;
-        let mut inputs = observe(CLUSTER_SETTINGS, said.as_ref(), live);
-        let name = text(live, &["name"]).unwrap_or_else(|| self.id.name().to_owned());
-        if said.is_none()
-            && inputs.get("dnsPrefix").and_then(Value::as_str) == Some(&format!("{name}-dns"))
-        {
-            inputs.remove("dnsPrefix");
-        }
-        let words = said.as_ref().map(super::aks_body::rotation_inputs);
-        let on = inputs
-            .get("secretsProvider")
-            .and_then(Value::as_bool)
-            .unwrap_or(true);
-        for (key, value) in observe(ROTATION_SETTINGS, words.as_ref(), live)
-            .into_iter()
-            .filter(|_| on)
-        {
-            let value = match value.as_str() {
-                Some(word @ ("true" | "false")) if key == "secretRotation" => {
-                    (word == "true").into()
-                }
-                _ => value,
-            };
-            inputs.insert(key, value);
-        }
-        if flag(
-            live,
-            &[
-                "properties",
-                "apiServerAccessProfile",
-                "enablePrivateCluster",
-            ],
-        ) != Some(true)
-        {
-            for (key, said) in ["privateClusterPublicFqdn", "privateDnsZone"]
-                .map(|key| (key, said.as_ref().and_then(|s| s.get(key))))
-            {
-                inputs.remove(key);
-                if let Some(said) = said.filter(|value| !value.is_null()) {
-                    inputs.insert(key.to_owned(), said.clone());
-                }
-            }
-        }
-        let group = self.id.group_name().unwrap_or_default();
-        let version = text(live, &["properties", "kubernetesVersion"]).unwrap_or_default();
-        let (forced, until) = observe_force(said.as_ref(), live);
-        let tags = observed_tags(
-            self.session,
-            &tags_of(live),
-            prior.map(|args| args.tags.as_ref()),
-        );
-        let system = system_pool_of(live).cloned().unwrap_or_default();
-        let said_system = said.as_ref().and_then(|s| s.get("systemPool"));
-        let mut pool = observe(&pool_settings(true), said_system, &system);
-        observe_sizes(&mut pool, said_system, &system, true);
-        pool.entry("vmSize").or_insert_with(|| "".into());
-        let mut insert = |key: &str, value: Value| inputs.insert(key.to_owned(), value);
-        insert(
-            "name",
-            keep_case(prior.map(|a| a.name.as_str()), &name).into(),
-        );
-        insert(
-            "resourceGroupName",
-            keep_case(prior.map(|a| a.resource_group_name.as_str()), group).into(),
-        );
-        insert(
-            "location",
-            text(live, &["location"]).map(|place| region(&place)).into(),
-        );
-        insert(
-            "kubernetesVersion",
-            match prior {
-                Some(args) if satisfied(&args.kubernetes_version, &version) => {
-                    args.kubernetes_version.clone().into()
-                }
-                _ => version.into(),
-            },
-        );
-        insert("systemPool", Value::Object(pool));
-        insert("forceUpgrade", forced.into());
-        insert("forceUpgradeUntil", until.into());
-        insert("allowDelete", prior.is_some_and(|a| a.allow_delete).into());
-        insert("adopt", prior.is_none_or(|a| a.adopt).into());
-        insert("tags", json!(tags));
-        insert(
-            "subscriptionId",
-            json!(prior.and_then(|a| a.subscription_id.clone())),
-        );
-        insert("tenantId", json!(prior.and_then(|a| a.tenant_id.clone())));
-        args_of(&self.id, inputs)
-    }
-
     /// Deletes the cluster with all its pools.
     pub(super) async fn delete(&self, cx: &Context<Ptd>) -> Result<(), Error> {
         if self.settled(cx).await?.is_none() {
@@ -534,7 +498,14 @@ impl<'a> Cluster<'a> {
     }
 }
 
-fn system_pool_of(live: &Value) -> Option<&Value> {
+/// What keeps the system pool from being as it should.
+pub(super) fn system_problem(live: &Value) -> Option<String> {
+    let name = text(live, &["name"]).unwrap_or_default();
+    let pool = json!({ "properties": system_pool_of(live) });
+    problem(&pool, &format!("the system pool of {}", what(&name)))
+}
+
+pub(super) fn system_pool_of(live: &Value) -> Option<&Value> {
     let pools = live.pointer("/properties/agentPoolProfiles")?.as_array()?;
     pools
         .iter()

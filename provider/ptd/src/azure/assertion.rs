@@ -16,9 +16,13 @@ use rustls::SignatureScheme;
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::SigningKey;
+use rustls::sign::{CertifiedKey, SigningKey};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+
+/// What is said of a file without a PEM certificate.
+const NO_PEM: &str = "it holds no PEM certificate; if it is a PKCS#12 file (.pfx, .p12), `openssl pkcs12 -in FILE -out FILE.pem -nodes` makes \
+     a PEM file of it (with -legacy where OpenSSL does not support its old encryption)";
 
 /// How long a signed statement is good for.
 const LIFE: Duration = Duration::from_mins(10);
@@ -132,14 +136,28 @@ async fn request(
 
 /// A statement of who the client is, signed as Entra asks for it.
 fn sign(pem: &[u8], client: &str, audience: &str) -> Result<String, String> {
-    let certificate = CertificateDer::from_pem_slice(pem).map_err(|_| {
-        "it holds no PEM certificate; a PKCS#12 file becomes one with `openssl pkcs12 -in FILE -out FILE.pem -nodes`".to_owned()
-    })?;
+    let certificates: Vec<CertificateDer<'_>> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("its PEM cannot be read: {error}"))?;
+    if certificates.is_empty() {
+        return Err(NO_PEM.to_owned());
+    }
     let key = PrivateKeyDer::from_pem_slice(pem).map_err(|_| {
-        "it holds no unencrypted PEM key; `openssl rsa -in FILE -out FILE.key` takes the password away".to_owned()
+        "it holds no unencrypted PEM key; `openssl pkey -in FILE -out FILE.key` takes the password away, and the certificate has to be in \
+         the file as well"
+            .to_owned()
     })?;
     let key: Arc<dyn SigningKey> =
         any_supported_type(&key).map_err(|error| format!("its key cannot be used: {error}"))?;
+    // Those of authorities may be there as well, in any order.
+    let certificate = certificates
+        .into_iter()
+        .find(|one| {
+            CertifiedKey::new(vec![one.clone()], key.clone())
+                .keys_match()
+                .is_ok()
+        })
+        .ok_or_else(|| "its key belongs to none of its certificates".to_owned())?;
     let signer = key
         .choose_scheme(&[SignatureScheme::RSA_PKCS1_SHA256])
         .ok_or_else(|| "its key is not an RSA key, which Entra asks for".to_owned())?;

@@ -169,13 +169,19 @@ impl AzureClients {
             adopt_cli(&mut settings).await?;
         }
         let transport: Arc<dyn HttpClient> = transport;
-        let tokens = credentials::tokens(&settings, &transport, &self.env);
+        let tokens = credentials::tokens(&settings, None, &transport, &self.env);
+        let auxiliary = settings
+            .auxiliary
+            .iter()
+            .map(|tenant| credentials::tokens(&settings, Some(tenant), &transport, &self.env))
+            .collect();
         let arm = ArmClient::new(
             settings.cloud.clone(),
             tokens.clone(),
             AzureTransport::new(transport.clone()),
             self.max_retries,
-        );
+        )
+        .with_auxiliary(auxiliary);
         Ok(Base {
             settings,
             arm,

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::arm::Cloud;
 use super::names;
 
+/// How many further tenants Resource Manager takes the tokens of.
+const MAX_AUXILIARY: usize = 3;
+
 /// Access to Azure. Everything is optional: what is absent comes from the environment variables that the Azure providers of Pulumi and
 /// Terraform read (`ARM_*`), then from those of Azure's SDKs (`AZURE_*`), and the last resort is the Azure CLI.
 ///
@@ -25,6 +28,12 @@ pub struct AzureConfig {
     /// `ARM_TENANT_ID`, `AZURE_TENANT_ID`, or that of the Azure CLI.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant_id: Option<String>,
+
+    /// Up to three further tenants, whose tokens go along with the requests to Resource Manager: for resources that refer to others across
+    /// tenants, such as a subnet of another subscription. The service principal must be known there. Otherwise
+    /// `ARM_AUXILIARY_TENANT_IDS`, a JSON list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auxiliary_tenant_ids: Option<Vec<String>>,
 
     /// The region for resources that name none, such as `eastus2`. Otherwise `ARM_LOCATION`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,7 +53,7 @@ pub struct AzureConfig {
     pub client_secret: Option<Secret<String>>,
 
     /// A PEM file with the service principal's certificate and its RSA key, unencrypted. Otherwise `ARM_CLIENT_CERTIFICATE_PATH`, then
-    /// `AZURE_CLIENT_CERTIFICATE_PATH`.
+    /// `AZURE_CLIENT_CERTIFICATE_PATH`. A PKCS#12 file (`.pfx`, `.p12`) becomes one by `openssl pkcs12 -in FILE -out FILE.pem -nodes`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_certificate_path: Option<String>,
 
@@ -124,6 +133,9 @@ impl AzureConfig {
         if let Some(tenant) = &self.tenant_id {
             check("tenantId", names::tenant(tenant));
         }
+        if let Some(tenants) = &self.auxiliary_tenant_ids {
+            check("auxiliaryTenantIds", auxiliary(tenants));
+        }
         if let Some(location) = &self.location {
             check("location", names::location(location));
         }
@@ -163,6 +175,17 @@ impl AzureConfig {
     }
 }
 
+/// Whether these can be further tenants.
+pub(super) fn auxiliary(tenants: &[String]) -> Result<(), String> {
+    if tenants.len() > MAX_AUXILIARY {
+        return Err(format!(
+            "must be {MAX_AUXILIARY} tenants at most, got {}",
+            tenants.len()
+        ));
+    }
+    tenants.iter().try_for_each(|tenant| names::tenant(tenant))
+}
+
 /// An endpoint's URL; tokens travel over https only.
 pub(super) fn endpoint(text: &str) -> Result<Url, String> {
     // The URL is not repeated where it might hold a password.
@@ -198,6 +221,7 @@ mod tests {
                 "subscriptionId": "x",
                 "clientId": "y",
                 "tenantId": "a/b",
+                "auxiliaryTenantIds": ["a/b"],
                 "location": "East_US",
                 "environment": "moon",
                 "clientCertificatePath": " ",
@@ -207,6 +231,7 @@ mod tests {
                 "subscriptionId",
                 "clientId",
                 "tenantId",
+                "auxiliaryTenantIds",
                 "location",
                 "environment",
                 "clientCertificatePath",

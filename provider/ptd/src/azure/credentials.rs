@@ -32,22 +32,26 @@ pub(super) struct Making {
     pub(super) transport: Arc<dyn HttpClient>,
 }
 
-/// The tokens of the chosen credential. Nothing is asked for yet.
+/// The tokens of the chosen credential, in its own tenant or in another. Nothing is asked for yet.
 pub(super) fn tokens(
     settings: &Settings,
+    tenant: Option<&str>,
     transport: &Arc<dyn HttpClient>,
     env: &Arc<dyn Env>,
 ) -> Arc<Tokens> {
     let making = Making {
         cloud: settings.cloud.clone(),
-        tenant: settings.tenant.clone(),
+        tenant: tenant.map_or_else(|| settings.tenant.clone(), |other| Some(other.to_owned())),
         client: settings.client.clone(),
         subscription: settings.subscription.clone(),
         transport: transport.clone(),
     };
     let method = settings.method.clone();
     let env = env.clone();
-    let name = settings.method.describe();
+    let name = match tenant {
+        Some(other) => format!("{} in tenant {other}", settings.method.describe()),
+        None => settings.method.describe().to_owned(),
+    };
     Arc::new(Tokens::new(
         name,
         Box::new(move || making.credential(&method, env.as_ref())),
@@ -262,4 +266,70 @@ pub(super) async fn cli_account(subscription: Option<&str>) -> Result<CliAccount
     }
     serde_json::from_slice(&output.stdout)
         .map_err(|error| format!("az account show gave what cannot be read: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use azure_core::http::headers::Headers;
+    use azure_core::http::{AsyncRawResponse, Request};
+
+    use super::*;
+
+    /// The metadata service of a virtual machine, which has one address only.
+    #[derive(Debug, Default)]
+    struct Machine {
+        asked: Mutex<Vec<String>>,
+    }
+
+    #[async_trait]
+    impl HttpClient for Machine {
+        async fn execute_request(
+            &self,
+            request: &Request,
+        ) -> azure_core::Result<AsyncRawResponse> {
+            let marked = request
+                .headers()
+                .get_optional_str(&"metadata".into())
+                .unwrap_or_default();
+            let line = format!("{} {} {marked}", request.method(), request.url());
+            self.asked.lock().expect("a lock").push(line);
+            let body = br#"{"access_token": "of-the-machine", "expires_on": "4102444800", "token_type": "Bearer", "resource": "r"}"#;
+            Ok(AsyncRawResponse::from_bytes(
+                200.into(),
+                Headers::new(),
+                body.as_slice(),
+            ))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_virtual_machine_is_asked_for_its_identity() {
+        for (client, told) in [(None, false), (Some("client-1"), true)] {
+            let machine = Arc::new(Machine::default());
+            let making = Making {
+                cloud: Cloud::named("public").expect("a cloud"),
+                tenant: None,
+                client: client.map(str::to_owned),
+                subscription: None,
+                transport: machine.clone(),
+            };
+            let credential = making.managed().expect("a credential");
+            let token = credential
+                .get_token(&["https://management.azure.com/.default"], None)
+                .await
+                .expect("a token");
+            assert_eq!(token.token.secret(), "of-the-machine");
+            let asked = machine.asked.lock().expect("a lock").join("\n");
+            assert!(
+                asked.starts_with("GET http://169.254.169.254/metadata/identity/oauth2/token?")
+            );
+            assert!(
+                asked.contains("resource=https") && asked.ends_with(" true"),
+                "{asked}"
+            );
+            assert_eq!(asked.contains("client_id=client-1"), told, "{asked}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ mod aks_body;
 mod aks_check;
 pub mod aks_cluster;
 mod aks_live;
+mod aks_observe;
 mod aks_pool_body;
 mod aks_pool_inputs;
 mod aks_settings;

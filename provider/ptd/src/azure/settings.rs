@@ -4,7 +4,7 @@ use azure_core::http::Url;
 use pulumi_provider::{Env, Secret};
 
 use super::arm::Cloud;
-use super::config::{AzureConfig, endpoint};
+use super::config::{AzureConfig, auxiliary, endpoint};
 
 /// The audience that Entra expects of other providers' tokens.
 const OIDC_AUDIENCE: &str = "api://AzureADTokenExchange";
@@ -17,6 +17,8 @@ pub(super) struct Settings {
     pub(super) cloud_named: bool,
     pub(super) subscription: Option<String>,
     pub(super) tenant: Option<String>,
+    /// Further tenants, whose tokens Resource Manager gets as well.
+    pub(super) auxiliary: Vec<String>,
     pub(super) client: Option<String>,
     pub(super) method: Chosen,
 }
@@ -89,6 +91,13 @@ impl Settings {
             "AZURE_AUTHORITY_HOST",
         )?;
         let method = choose(config, env)?;
+        let auxiliary = auxiliary_tenants(config, env)?;
+        if !auxiliary.is_empty() && method == Chosen::ManagedIdentity {
+            return Err(
+                "azure.auxiliaryTenantIds cannot be used with a managed identity, which belongs to one tenant only"
+                    .to_owned(),
+            );
+        }
         Ok(Self {
             cloud: cloud.at(arm, authority),
             cloud_named: named.is_some(),
@@ -107,6 +116,7 @@ impl Settings {
                 env,
                 &["ARM_CLIENT_ID", "AZURE_CLIENT_ID"],
             ),
+            auxiliary,
             method,
         })
     }
@@ -118,6 +128,20 @@ fn first(value: Option<&String>, env: &dyn Env, names: &[&str]) -> Option<String
         .filter(|v| !v.is_empty())
         .cloned()
         .or_else(|| names.iter().find_map(|name| env.get(name)))
+}
+
+fn auxiliary_tenants(config: &AzureConfig, env: &dyn Env) -> Result<Vec<String>, String> {
+    const NAME: &str = "ARM_AUXILIARY_TENANT_IDS";
+    if let Some(tenants) = &config.auxiliary_tenant_ids {
+        return Ok(tenants.clone());
+    }
+    let Some(text) = env.get(NAME).filter(|text| !text.trim().is_empty()) else {
+        return Ok(Vec::new());
+    };
+    let tenants: Vec<String> = serde_json::from_str(&text)
+        .map_err(|_| format!("{NAME} must be a JSON list of tenants, got {text:?}"))?;
+    auxiliary(&tenants).map_err(|problem| format!("{NAME} {problem}"))?;
+    Ok(tenants)
 }
 
 fn secret(value: Option<&Secret<String>>, env: &dyn Env, names: &[&str]) -> Option<Secret<String>> {
@@ -200,6 +224,9 @@ fn oidc(config: &AzureConfig, env: &dyn Env) -> Result<Chosen, String> {
                 .to_owned(),
         );
     };
+    endpoint(&url).map_err(|problem| {
+        format!("the URL to ask for an OIDC token at (azure.oidcRequestUrl, ACTIONS_ID_TOKEN_REQUEST_URL) {problem}")
+    })?;
     let audience = first(config.oidc_audience.as_ref(), env, &["ARM_OIDC_AUDIENCE"]);
     Ok(Chosen::OidcRequest {
         url,
@@ -303,5 +330,21 @@ mod tests {
             read(serde_json::json!({}), &[("ARM_ENDPOINT", "http://x")])
                 .is_err_and(|e| e.contains("ARM_ENDPOINT"))
         );
+        let plain = serde_json::json!({"useOidc": true, "oidcRequestToken": "t"});
+        let plain_url = [("ACTIONS_ID_TOKEN_REQUEST_URL", "http://x")];
+        assert!(read(plain, &plain_url).is_err_and(|e| e.contains("https://")));
+        let tenants = |text| [("ARM_AUXILIARY_TENANT_IDS", text)];
+        for (text, told) in [
+            ("a,b", "JSON list"),
+            (r#"["a/b"]"#, "ARM_AUXILIARY_TENANT_IDS"),
+            (r#"["a","b","c","d"]"#, "3 tenants"),
+        ] {
+            let found = read(serde_json::json!({}), &tenants(text));
+            assert!(found.is_err_and(|e| e.contains(told)), "{text}");
+        }
+        let machine = serde_json::json!({"useMsi": true, "auxiliaryTenantIds": ["a.example"]});
+        assert!(read(machine, &[]).is_err_and(|e| e.contains("one tenant")));
+        let good = read(serde_json::json!({}), &tenants(r#"["a.example"]"#)).expect("settings");
+        assert_eq!(good.auxiliary, ["a.example"]);
     }
 }

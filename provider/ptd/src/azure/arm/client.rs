@@ -47,6 +47,8 @@ const REGISTRATION_PATIENCE: Duration = Duration::from_mins(10);
 pub struct ArmClient {
     pub(super) cloud: Cloud,
     tokens: Arc<Tokens>,
+    /// Those of further tenants.
+    auxiliary: Vec<Arc<Tokens>>,
     pipeline: Pipeline,
     max_retries: u32,
 }
@@ -145,6 +147,7 @@ impl ArmClient {
         Self {
             cloud,
             tokens,
+            auxiliary: Vec::new(),
             pipeline: Pipeline::new(
                 Some("pulumi-resource-ptd"),
                 Some(crate::VERSION),
@@ -155,6 +158,13 @@ impl ArmClient {
             ),
             max_retries,
         }
+    }
+
+    /// The same, showing tokens of further tenants as well.
+    #[must_use]
+    pub fn with_auxiliary(mut self, auxiliary: Vec<Arc<Tokens>>) -> Self {
+        self.auxiliary = auxiliary;
+        self
     }
 
     /// The cloud it talks to.
@@ -577,6 +587,14 @@ impl ArmClient {
         let mut request = Request::new(ask.url.clone(), ask.method);
         request.insert_header("authorization", format!("Bearer {}", token.secret()));
         request.insert_header("accept", "application/json");
+        let mut further = Vec::with_capacity(self.auxiliary.len());
+        for tokens in &self.auxiliary {
+            let token = tokens.get(&self.cloud.arm_scope).await?;
+            further.push(format!("Bearer {}", token.secret()));
+        }
+        if !further.is_empty() {
+            request.insert_header("x-ms-authorization-auxiliary", further.join(", "));
+        }
         if let Some(etag) = ask.if_match {
             request.insert_header("if-match", etag.to_owned());
         }

@@ -7,6 +7,7 @@ import com.pulumi.core.annotations.CustomType;
 import dev.posit.ptd.outputs.AzureEndpoints;
 import java.lang.Boolean;
 import java.lang.String;
+import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import javax.annotation.Nullable;
@@ -14,8 +15,15 @@ import javax.annotation.Nullable;
 @CustomType
 public final class AzureConfig {
     /**
+     * @return Up to three further tenants, whose tokens go along with the requests to Resource Manager: for resources that refer to others across
+     * tenants, such as a subnet of another subscription. The service principal must be known there. Otherwise
+     * `ARM_AUXILIARY_TENANT_IDS`, a JSON list.
+     * 
+     */
+    private @Nullable List<String> auxiliaryTenantIds;
+    /**
      * @return A PEM file with the service principal&#39;s certificate and its RSA key, unencrypted. Otherwise `ARM_CLIENT_CERTIFICATE_PATH`, then
-     * `AZURE_CLIENT_CERTIFICATE_PATH`.
+     * `AZURE_CLIENT_CERTIFICATE_PATH`. A PKCS#12 file (`.pfx`, `.p12`) becomes one by `openssl pkcs12 -in FILE -out FILE.pem -nodes`.
      * 
      */
     private @Nullable String clientCertificatePath;
@@ -103,8 +111,17 @@ public final class AzureConfig {
 
     private AzureConfig() {}
     /**
+     * @return Up to three further tenants, whose tokens go along with the requests to Resource Manager: for resources that refer to others across
+     * tenants, such as a subnet of another subscription. The service principal must be known there. Otherwise
+     * `ARM_AUXILIARY_TENANT_IDS`, a JSON list.
+     * 
+     */
+    public List<String> auxiliaryTenantIds() {
+        return this.auxiliaryTenantIds == null ? List.of() : this.auxiliaryTenantIds;
+    }
+    /**
      * @return A PEM file with the service principal&#39;s certificate and its RSA key, unencrypted. Otherwise `ARM_CLIENT_CERTIFICATE_PATH`, then
-     * `AZURE_CLIENT_CERTIFICATE_PATH`.
+     * `AZURE_CLIENT_CERTIFICATE_PATH`. A PKCS#12 file (`.pfx`, `.p12`) becomes one by `openssl pkcs12 -in FILE -out FILE.pem -nodes`.
      * 
      */
     public Optional<String> clientCertificatePath() {
@@ -231,6 +248,7 @@ public final class AzureConfig {
     }
     @CustomType.Builder
     public static final class Builder {
+        private @Nullable List<String> auxiliaryTenantIds;
         private @Nullable String clientCertificatePath;
         private @Nullable String clientId;
         private @Nullable String clientSecret;
@@ -250,6 +268,7 @@ public final class AzureConfig {
         public Builder() {}
         public Builder(AzureConfig defaults) {
     	      Objects.requireNonNull(defaults);
+    	      this.auxiliaryTenantIds = defaults.auxiliaryTenantIds;
     	      this.clientCertificatePath = defaults.clientCertificatePath;
     	      this.clientId = defaults.clientId;
     	      this.clientSecret = defaults.clientSecret;
@@ -268,6 +287,15 @@ public final class AzureConfig {
     	      this.useOidc = defaults.useOidc;
         }
 
+        @CustomType.Setter
+        public Builder auxiliaryTenantIds(@Nullable List<String> auxiliaryTenantIds) {
+
+            this.auxiliaryTenantIds = auxiliaryTenantIds;
+            return this;
+        }
+        public Builder auxiliaryTenantIds(String... auxiliaryTenantIds) {
+            return auxiliaryTenantIds(List.of(auxiliaryTenantIds));
+        }
         @CustomType.Setter
         public Builder clientCertificatePath(@Nullable String clientCertificatePath) {
 
@@ -366,6 +394,7 @@ public final class AzureConfig {
         }
         public AzureConfig build() {
             final var _resultValue = new AzureConfig();
+            _resultValue.auxiliaryTenantIds = auxiliaryTenantIds;
             _resultValue.clientCertificatePath = clientCertificatePath;
             _resultValue.clientId = clientId;
             _resultValue.clientSecret = clientSecret;

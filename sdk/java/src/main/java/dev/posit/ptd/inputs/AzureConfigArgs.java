@@ -8,6 +8,7 @@ import com.pulumi.core.annotations.Import;
 import dev.posit.ptd.inputs.AzureEndpointsArgs;
 import java.lang.Boolean;
 import java.lang.String;
+import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import javax.annotation.Nullable;
@@ -27,8 +28,27 @@ public final class AzureConfigArgs extends com.pulumi.resources.ResourceArgs {
     public static final AzureConfigArgs Empty = new AzureConfigArgs();
 
     /**
+     * Up to three further tenants, whose tokens go along with the requests to Resource Manager: for resources that refer to others across
+     * tenants, such as a subnet of another subscription. The service principal must be known there. Otherwise
+     * `ARM_AUXILIARY_TENANT_IDS`, a JSON list.
+     * 
+     */
+    @Import(name="auxiliaryTenantIds")
+    private @Nullable Output<List<String>> auxiliaryTenantIds;
+
+    /**
+     * @return Up to three further tenants, whose tokens go along with the requests to Resource Manager: for resources that refer to others across
+     * tenants, such as a subnet of another subscription. The service principal must be known there. Otherwise
+     * `ARM_AUXILIARY_TENANT_IDS`, a JSON list.
+     * 
+     */
+    public Optional<Output<List<String>>> auxiliaryTenantIds() {
+        return Optional.ofNullable(this.auxiliaryTenantIds);
+    }
+
+    /**
      * A PEM file with the service principal&#39;s certificate and its RSA key, unencrypted. Otherwise `ARM_CLIENT_CERTIFICATE_PATH`, then
-     * `AZURE_CLIENT_CERTIFICATE_PATH`.
+     * `AZURE_CLIENT_CERTIFICATE_PATH`. A PKCS#12 file (`.pfx`, `.p12`) becomes one by `openssl pkcs12 -in FILE -out FILE.pem -nodes`.
      * 
      */
     @Import(name="clientCertificatePath")
@@ -36,7 +56,7 @@ public final class AzureConfigArgs extends com.pulumi.resources.ResourceArgs {
 
     /**
      * @return A PEM file with the service principal&#39;s certificate and its RSA key, unencrypted. Otherwise `ARM_CLIENT_CERTIFICATE_PATH`, then
-     * `AZURE_CLIENT_CERTIFICATE_PATH`.
+     * `AZURE_CLIENT_CERTIFICATE_PATH`. A PKCS#12 file (`.pfx`, `.p12`) becomes one by `openssl pkcs12 -in FILE -out FILE.pem -nodes`.
      * 
      */
     public Optional<Output<String>> clientCertificatePath() {
@@ -283,6 +303,7 @@ public final class AzureConfigArgs extends com.pulumi.resources.ResourceArgs {
     private AzureConfigArgs() {}
 
     private AzureConfigArgs(AzureConfigArgs $) {
+        this.auxiliaryTenantIds = $.auxiliaryTenantIds;
         this.clientCertificatePath = $.clientCertificatePath;
         this.clientId = $.clientId;
         this.clientSecret = $.clientSecret;
@@ -320,8 +341,45 @@ public final class AzureConfigArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
+         * @param auxiliaryTenantIds Up to three further tenants, whose tokens go along with the requests to Resource Manager: for resources that refer to others across
+         * tenants, such as a subnet of another subscription. The service principal must be known there. Otherwise
+         * `ARM_AUXILIARY_TENANT_IDS`, a JSON list.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder auxiliaryTenantIds(@Nullable Output<List<String>> auxiliaryTenantIds) {
+            $.auxiliaryTenantIds = auxiliaryTenantIds;
+            return this;
+        }
+
+        /**
+         * @param auxiliaryTenantIds Up to three further tenants, whose tokens go along with the requests to Resource Manager: for resources that refer to others across
+         * tenants, such as a subnet of another subscription. The service principal must be known there. Otherwise
+         * `ARM_AUXILIARY_TENANT_IDS`, a JSON list.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder auxiliaryTenantIds(List<String> auxiliaryTenantIds) {
+            return auxiliaryTenantIds(Output.of(auxiliaryTenantIds));
+        }
+
+        /**
+         * @param auxiliaryTenantIds Up to three further tenants, whose tokens go along with the requests to Resource Manager: for resources that refer to others across
+         * tenants, such as a subnet of another subscription. The service principal must be known there. Otherwise
+         * `ARM_AUXILIARY_TENANT_IDS`, a JSON list.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder auxiliaryTenantIds(String... auxiliaryTenantIds) {
+            return auxiliaryTenantIds(List.of(auxiliaryTenantIds));
+        }
+
+        /**
          * @param clientCertificatePath A PEM file with the service principal&#39;s certificate and its RSA key, unencrypted. Otherwise `ARM_CLIENT_CERTIFICATE_PATH`, then
-         * `AZURE_CLIENT_CERTIFICATE_PATH`.
+         * `AZURE_CLIENT_CERTIFICATE_PATH`. A PKCS#12 file (`.pfx`, `.p12`) becomes one by `openssl pkcs12 -in FILE -out FILE.pem -nodes`.
          * 
          * @return builder
          * 
@@ -333,7 +391,7 @@ public final class AzureConfigArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param clientCertificatePath A PEM file with the service principal&#39;s certificate and its RSA key, unencrypted. Otherwise `ARM_CLIENT_CERTIFICATE_PATH`, then
-         * `AZURE_CLIENT_CERTIFICATE_PATH`.
+         * `AZURE_CLIENT_CERTIFICATE_PATH`. A PKCS#12 file (`.pfx`, `.p12`) becomes one by `openssl pkcs12 -in FILE -out FILE.pem -nodes`.
          * 
          * @return builder
          * 
