@@ -92,11 +92,7 @@ def server(dist) -> Iterator[Files]:
 
 @pytest.fixture
 def machine(cli_env, tmp_path) -> dict[str, str]:
-    """The environment of somebody who has the Pulumi CLI, and never saw this plugin."""
-    own = str(cli.plugin_binary().parent)
-    path = os.pathsep.join(entry for entry in cli_env["PATH"].split(os.pathsep) if entry != own)
-    assert not shutil.which("pulumi-resource-ptd", path=path)
-    return cli_env | {"PATH": path, "PULUMI_HOME": str(tmp_path / "home")}
+    return cli.without_plugin(cli_env, tmp_path / "home")
 
 
 def installed(machine: dict[str, str]) -> list[str]:
@@ -190,7 +186,17 @@ def test_the_schema_by_name_and_by_binary(machine, archive, server, plugin_bin):
                      "csharp": "PositDev", "java": "dev.posit"}  # fmt: skip
 
 
-def test_archive_python_package_and_cli_are_enough(machine, archive, aws_env, boto, tmp_path):
+def test_a_binary_is_added_as_a_package(machine, plugin_bin, tmp_path):
+    """What somebody does who was given nothing but the binary."""
+    project = tmp_path / "app"
+    project.mkdir()
+    (project / "Pulumi.yaml").write_text("name: app\nruntime: yaml\n")
+    run("pulumi", "package", "add", plugin_bin, env=machine, cwd=project)
+    assert yaml.safe_load((project / "Pulumi.yaml").read_text())["packages"] == {"ptd": f"ptd@{VERSION}"}
+    assert yaml.safe_load((project / f"sdks/ptd/ptd-{VERSION}.yaml").read_text())["downloadUrl"].startswith("github://")
+
+
+def test_archive_python_package_and_cli_are_enough(machine, archive, aws_env, boto, server, tmp_path):
     """A clean directory with these three runs an example to the end."""
     clean = tmp_path / "clean"
     clean.mkdir()
@@ -206,7 +212,13 @@ def test_archive_python_package_and_cli_are_enough(machine, archive, aws_env, bo
     workspace.up()
     assert workspace.outputs()["backendUrl"] == "s3://ptd-acme01-staging?region=us-east-2"
     assert [bucket["Name"] for bucket in boto("s3").list_buckets()["Buckets"]] == ["ptd-acme01-staging"]
+    # On a machine without the plugin, naming the package in the program is enough: the SDK says which version, and from where.
+    # A server of our own stands in for the public one.
+    del workspace.env["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"]
+    workspace.env |= {"PULUMI_HOME": str(tmp_path / "home2"), "PULUMI_PLUGIN_DOWNLOAD_URL_OVERRIDES": f"posit-dev/pulumi-ptd$={server.url}"}
+    workspace.run("stack", "select", cli.STACK)
     assert workspace.up().changes == {}
+    assert installed(workspace.env) == [f"resource-ptd-v{VERSION}"] and server.asked == [f"/{archive.name}"]
     workspace.config(allowDelete="true")
     workspace.up()
     workspace.destroy()

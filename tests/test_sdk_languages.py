@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,8 +32,13 @@ def tool(*command: str | Path, cwd: Path, env: dict[str, str] | None = None) -> 
 
 
 @pytest.fixture
-def env(cli_env, aws_env) -> dict[str, str]:
-    return cli_env | aws_env | {"PTD_TARGETS_CONFIG_DIR": str(cli.ROOT / "examples/aws-bootstrap/infra")}
+def env(cli_env, aws_env, plugin_bin, tmp_path) -> dict[str, str]:
+    """The plugin is installed as `pulumi plugin install` does it: what the SDK says of its name and version has to find it."""
+    home = tmp_path / "home"
+    installed = home / f"plugins/resource-ptd-v{VERSION}"
+    installed.mkdir(parents=True)
+    (installed / "pulumi-resource-ptd").symlink_to(plugin_bin)
+    return cli.without_plugin(cli_env, home) | aws_env | {"PTD_TARGETS_CONFIG_DIR": str(cli.ROOT / "examples/aws-bootstrap/infra")}
 
 
 @pytest.fixture
@@ -85,15 +92,34 @@ def test_go(env, bootstrapped, tmp_path):
     bootstrapped(tool(tmp_path / "program", cwd=tmp_path, env=env).stdout)
 
 
+def maven_repository(folder: Path, packages: Path) -> Path:
+    """What Maven has fetched already, and the packed SDK, which it finds as it would in a registry."""
+    fetched = Path.home() / ".m2/repository"
+    place = folder / "dev/posit/ptd" / VERSION
+    place.mkdir(parents=True)
+    for known in [*fetched.glob("*"), *fetched.glob("dev/*")]:
+        link = folder / known.relative_to(fetched)
+        if not link.exists():
+            link.symlink_to(known)
+    for kind in ("jar", "pom"):
+        shutil.copy(packages / f"ptd-{VERSION}.{kind}", place)
+    return folder
+
+
 def test_java(env, bootstrapped, tmp_path):
-    shutil.copytree(PROGRAMS / "java", tmp_path, dirs_exist_ok=True)
-    shutil.copytree(cli.ROOT / "sdk/java", tmp_path / "sdk")
-    # Compiles the SDK and the program, and runs it.
-    done = tool("mvn", "--quiet", "--batch-mode", "compile", f"-Dptd.version={VERSION}", cwd=tmp_path, env=env)
-    bootstrapped(done.stdout)
-    resources = tmp_path / "sdk/target/classes/dev/posit/ptd"
-    assert (resources / "version.txt").read_text() == VERSION
-    assert json.loads((resources / "plugin.json").read_text())["server"] == "github://api.github.com/posit-dev/pulumi-ptd"
+    packages = tmp_path / "packages"
+    tool(sys.executable, cli.ROOT / "tools/pack_sdks.py", packages, "java", cwd=tmp_path)
+    assert sorted(file.name for file in packages.iterdir()) == [f"ptd-{VERSION}.jar", f"ptd-{VERSION}.pom"]
+    with zipfile.ZipFile(packages / f"ptd-{VERSION}.jar") as jar:
+        assert jar.read("dev/posit/ptd/version.txt").decode() == VERSION
+        assert json.loads(jar.read("dev/posit/ptd/plugin.json"))["server"] == "github://api.github.com/posit-dev/pulumi-ptd"
+        assert jar.read("META-INF/LICENSE") == (cli.ROOT / "LICENSE").read_bytes()
+    program = tmp_path / "program"
+    shutil.copytree(PROGRAMS / "java", program)
+    repository = maven_repository(tmp_path / "repository", packages)
+    # Compiles the program, and runs it.
+    command = ("mvn", "--quiet", "--batch-mode", f"-Dmaven.repo.local={repository}", f"-Dptd.version={VERSION}", "compile")
+    bootstrapped(tool(*command, cwd=program, env=env).stdout)
 
 
 def test_every_sdk_has_the_one_version():
@@ -105,3 +131,6 @@ def test_every_sdk_has_the_one_version():
     assert json.loads((sdk / "go/ptd/pulumi-plugin.json").read_text())["version"] == VERSION
     assert f'version = "{VERSION}"' in (sdk / "python/pyproject.toml").read_text()
     assert f"<version>{VERSION}</version>" in (sdk / "java/pom.xml").read_text()
+    # And the commands that install it.
+    named = re.findall(r"\bv(\d+\.\d+\.\d+[\w.-]*?)(?: |-linux)", (cli.ROOT / "README.md").read_text())
+    assert named and set(named) == {VERSION}

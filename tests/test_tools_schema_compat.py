@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import subprocess
 import sys
@@ -13,33 +12,42 @@ from support import cli
 
 TOOL = cli.ROOT / "tools/schema_compat.py"
 TEXT = {"type": "string"}
+SECRET = {"type": "string", "secret": True}
 SCHEMA = {
     "name": "demo",
     "version": "1.0.0",
+    "language": {"python": {"packageName": "pulumi_demo", "readme": "Reads."}},
     "config": {"variables": {"region": TEXT}},
     "provider": {"inputProperties": {"region": TEXT}},
     "types": {
         "demo:index:In": {"type": "object", "properties": {"a": TEXT}},
         "demo:index:Out": {"type": "object", "properties": {"a": TEXT}, "required": ["a"]},
-        "demo:index:Color": {"type": "string", "enum": [{"value": "red"}, {"value": "blue"}]},
+        "demo:index:Color": {"type": "string", "enum": [{"value": "red", "name": "Red"}, {"value": "blue"}]},
     },
     "resources": {
         "demo:index:Thing": {
-            "inputProperties": {"size": {"type": "integer"}, "name": TEXT, "in": {"$ref": "#/types/demo:index:In"}},
+            "inputProperties": {"size": {"type": "integer"}, "name": TEXT, "in": {"$ref": "#/types/demo:index:In"}, "password": SECRET},
             "requiredInputs": ["name"],
-            "properties": {"size": {"type": "integer"}, "out": {"$ref": "#/types/demo:index:Out"}},
+            "properties": {"size": {"type": "integer"}, "out": {"$ref": "#/types/demo:index:Out"}, "token": SECRET},
+            "stateInputs": {"properties": {"name": TEXT}},
             "required": ["out"],
             "methods": {"spin": "demo:index:Thing/spin"},
-        }
+        },
+        "demo:aws:Twin": {"inputProperties": {"a": TEXT}},
+        "demo:azure:Twin": {"inputProperties": {"a": TEXT}},
     },
-    "functions": {"demo:index:find": {"inputs": {"properties": {"name": TEXT}}, "outputs": {"properties": {"id": TEXT}, "required": ["id"]}}},
+    "functions": {
+        "demo:index:find": {"inputs": {"properties": {"name": TEXT}}, "outputs": {"properties": {"id": TEXT}, "required": ["id"]}},
+        "demo:index:count": {"returnType": {"type": "integer"}},
+    },
 }
 
 
 @pytest.fixture
 def compare(tmp_path) -> Callable[..., tuple[int, str]]:
     def run(change: Callable[[dict], object], changelog: str = "# Changelog\n\n## 2.0.0 (unreleased)\n\n- New.\n") -> tuple[int, str]:
-        new = copy.deepcopy(SCHEMA)
+        # No two of its parts are one.
+        new = json.loads(json.dumps(SCHEMA))
         change(new)
         for name, content in (("old.json", json.dumps(SCHEMA)), ("new.json", json.dumps(new)), ("CHANGELOG.md", changelog)):
             (tmp_path / name).write_text(content)
@@ -73,6 +81,16 @@ BREAKING = {
     "In: input a was optional and is required": lambda s: s["types"]["demo:index:In"].update(required=["a"]),
     "Out: output a was always there and is optional": lambda s: s["types"]["demo:index:Out"]["required"].clear(),
     "Color: value red is gone": lambda s: s["types"]["demo:index:Color"]["enum"].pop(0),
+    "Color: value red was called Red and is called Scarlet": lambda s: s["types"]["demo:index:Color"]["enum"][0].update(name="Scarlet"),
+    "Color: was an enum, or became one": lambda s: s["types"].update({"demo:index:Color": TEXT}),
+    "Thing: input password was secret and is not": lambda s: thing(s)["inputProperties"].update(password=TEXT),
+    "Thing: output token was secret and is not": lambda s: thing(s)["properties"]["token"].update(secret=False),
+    'Thing: input name was {"type": "string"} and is {"type": "string", "plain": true}': lambda s: thing(s)["inputProperties"]["name"].update(plain=True),
+    "Thing: state name to look it up by is gone": lambda s: thing(s).pop("stateInputs"),
+    "find: input name is gone": lambda s: s["functions"]["demo:index:find"].pop("inputs"),
+    'count: returnType was {"type": "integer"} and is {"type": "string"}': lambda s: s["functions"]["demo:index:count"].update(returnType=TEXT),
+    "demo:azure:Twin: input a is gone": lambda s: s["resources"]["demo:azure:Twin"].update(inputProperties={}),
+    "package: packageName of python was pulumi_demo and is pulumi_other": lambda s: s["language"]["python"].update(packageName="pulumi_other"),
     "provider: input region is gone": lambda s: s["provider"]["inputProperties"].clear(),
     "config: input region is gone": lambda s: s["config"]["variables"].clear(),
     "package: was called demo and is called other": lambda s: s.update(name="other"),
@@ -91,6 +109,8 @@ HARMLESS = {
     "new output": lambda s: (thing(s)["properties"].update(more=TEXT), thing(s)["required"].append("more")),
     "input became optional": lambda s: thing(s)["requiredInputs"].clear(),
     "output is now always there": lambda s: thing(s)["required"].append("size"),
+    "input became a secret": lambda s: thing(s)["inputProperties"]["name"].update(secret=True),
+    "other readme": lambda s: s["language"]["python"].update(readme="Reads well."),
     "other words": lambda s: thing(s)["inputProperties"]["size"].update(description="How large."),
     "new value of an enum": lambda s: s["types"]["demo:index:Color"]["enum"].append({"value": "green"}),
     "written type asks for less": lambda s: s["types"]["demo:index:In"].update(required=[]),
@@ -108,10 +128,23 @@ def test_the_changelog_has_to_say_so_in_its_current_section(compare):
     told = "## 2.0.0 (unreleased)\n\n### Breaking\n\n- `Thing` has no `size` any more: leave it out.\n\n## 1.0.0\n"
     code, text = compare(gone, told)
     assert code == 0 and "input size is gone" in text, text
-    # Neither an older section nor another resource nor another heading will do.
+    # Neither an older section nor another resource, property or heading will do; nor two entries that have a half each.
     assert compare(gone, "## 2.0.0\n\n- New.\n\n## 1.0.0\n\n### Breaking\n\n- `Thing` has no `size`.\n")[0] == 1
     assert compare(gone, told.replace("Thing", "Things"))[0] == 1
+    assert compare(gone, told.replace("size", "name"))[0] == 1
+    assert compare(gone, told.replace("`size`", "`name`\n- `Other` has no `size`"))[0] == 1
     assert compare(gone, told.replace("### Breaking", "### Changed"))[0] == 1
+    # What the release that it is compared with broke says nothing about what breaks after it.
+    code, text = compare(gone, told.replace("2.0.0 (unreleased)", "1.0.0 (2026-01-01)"))
+    assert code == 1 and "has to name Thing with size under" in text, text
+
+
+def test_the_changelog_says_which_of_two_with_one_name(compare):
+    gone = BREAKING["demo:azure:Twin: input a is gone"]
+    told = "## Unreleased\n\n### Breaking\n\n- `demo:aws:Twin` has no `a`.\n"
+    code, text = compare(gone, told)
+    assert code == 1 and "has to name azure:Twin with a under" in text, text
+    assert compare(gone, told.replace("demo:aws:Twin", "azure.Twin"))[0] == 0
 
 
 def test_before_the_first_release_nothing_can_break(tmp_path):

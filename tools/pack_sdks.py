@@ -64,6 +64,9 @@ def nodejs(folder: Path, out: Path, modules: Path | None = None) -> None:
 def java(folder: Path, out: Path) -> None:
     """A jar, and the pom that says what it needs."""
     source = copy("java", folder)
+    inside = source / "src/main/resources/META-INF"
+    inside.mkdir(parents=True)
+    shutil.move(source / "LICENSE", inside)
     run("mvn", "--quiet", "--batch-mode", "package", cwd=source)
     (jar,) = (source / "target").glob("*.jar")
     shutil.copy(jar, out)

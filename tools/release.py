@@ -22,9 +22,13 @@ import sys
 import tomllib
 from pathlib import Path
 
+import schema_compat
+
 ROOT = Path(__file__).resolve().parents[1]
-#: What https://semver.org allows, without build metadata, which archives have no place for.
-SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?")
+#: What https://semver.org allows, without build metadata, which archives have no place for; of pre-releases those that Python has as well.
+SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-(alpha|beta|rc)\.(0|[1-9]\d*))?")
+#: What later schemas are compared with.
+RELEASED = ROOT / "sdk/released-schema.json"
 HEADING = re.compile(r"(?m)^## (?:(?P<version>\S+) \(unreleased\)|Unreleased)$")
 
 
@@ -36,10 +40,15 @@ def order(version: str) -> tuple:
     """For comparison: a pre-release comes before its release."""
     match = SEMVER.fullmatch(version)
     if not match:
-        raise Refused(f"{version} is not a semantic version such as 1.2.3 or 1.2.3-rc.1")
+        raise Refused(f"{version} is not a semantic version such as 1.2.3 or 1.2.3-rc.1 (or alpha, or beta)")
     numbers = tuple(int(part) for part in match.groups()[:3])
-    parts = (match[4] or "").split(".") if match[4] else []
-    return numbers, not parts, [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
+    return numbers, not match[4], match[4] or "", int(match[5] or 0)
+
+
+def series(version: str) -> tuple[int, ...]:
+    """The versions among which nothing may break."""
+    major, minor, patch = order(version)[0]
+    return (major,) if major else (0, minor) if minor else (0, 0, patch)
 
 
 def git(*args: str) -> str:
@@ -73,11 +82,17 @@ def template(text: str, new: str) -> str:
     return re.sub(r'(?m)^pulumi-provider = "[^"]+"$', f'pulumi-provider = "{new}"', text)
 
 
+def readme(text: str, old: str, new: str) -> str:
+    """The commands that install it."""
+    return re.sub(rf"\bv{re.escape(old)}(?![\w+]|\.\d)", f"v{new}", text)
+
+
 def edits(old: str, new: str, day: str) -> dict[Path, str]:
     """Each file that a person would edit, with its new text."""
     makers = {
         "Cargo.toml": lambda text: manifest(text, old, new),
         "Cargo.lock": lambda text: lock(text, new),
+        "README.md": lambda text: readme(text, old, new),
         "CHANGELOG.md": lambda text: changelog(text, new, day),
         "templates/provider/Cargo.toml": lambda text: template(text, new),
     }
@@ -91,6 +106,12 @@ def preconditions(old: str, new: str) -> None:
         raise Refused("there are uncommitted changes: commit or stash them first")
     if taken := [tag for tag in tags(new) if git("tag", "--list", tag)]:
         raise Refused(f"the tag {taken[0]} exists: {new} is released already")
+    if RELEASED.exists():
+        released = json.loads(RELEASED.read_text())
+        broken = schema_compat.breaking(released, json.loads((ROOT / "schema.json").read_text()))
+        if broken and series(released["version"]) == series(new):
+            where, what = broken[0]
+            raise Refused(f"{new} may break nothing of {released['version']}, and {where}: {what}; `tools/schema_compat.py` lists everything")
 
 
 def tags(version: str) -> list[str]:
@@ -115,16 +136,19 @@ def keep_schema(new: str) -> None:
     found = json.loads((ROOT / "schema.json").read_text())["version"]
     if found != new:
         raise Refused(f"schema.json has the version {found} and not {new}: `make sdk` did not do its work")
-    shutil.copy(ROOT / "schema.json", ROOT / "sdk/released-schema.json")
+    shutil.copy(ROOT / "schema.json", RELEASED)
 
 
 def publishing(new: str) -> list[str]:
     pushed = " ".join(tags(new))
+    before = "-" in new
+    # As Python writes a pre-release.
+    wheel = re.sub(r"-(a|b|rc)[a-z]*\.", r"\1", new)
     return [
         f"git push origin HEAD {pushed}",
-        f"gh release create v{new} dist/pulumi-resource-ptd-v{new}-*",
-        f"python -m twine upload dist/sdks/pulumi_ptd-{new}-*.whl",
-        f"npm publish --access public dist/sdks/posit-dev-pulumi-ptd-{new}.tgz",
+        f"gh release create v{new} --verify-tag{' --prerelease' if before else ''} dist/pulumi-resource-ptd-v{new}-*",
+        f"python -m twine upload dist/sdks/pulumi_ptd-{wheel}-*.whl",
+        f"npm publish --access public{' --tag next' if before else ''} dist/sdks/posit-dev-pulumi-ptd-{new}.tgz",
         f"mvn deploy:deploy-file -Dfile=dist/sdks/ptd-{new}.jar -DpomFile=dist/sdks/ptd-{new}.pom",
         "pulumi package gen-sdk schema.json --language dotnet --out dist/sdks && dotnet pack dist/sdks/dotnet",
         *(f"cargo publish --locked -p {crate}" for crate in ("pulumi-proto", "pulumi-provider", "pulumi-automation")),
@@ -138,13 +162,13 @@ def release(new: str, day: str, execute: bool) -> None:
     make = os.environ.get("MAKE", "make")
     before = [[make, "sdk"], [make, "check-generated"]]
     after = [["git", "add", "--all"], ["git", "commit", "--quiet", "-m", f"Release {new}"]]
-    after += [["git", "tag", "-a", tag, "-m", f"Release {new}"] for tag in tags(new)]
-    after.append([make, "dist"])
+    # An archive that is too large, say, is better found before there is a tag.
+    after += [[make, "dist"], *(["git", "tag", "-a", tag, "-m", f"Release {new}"] for tag in tags(new))]
     if not execute:
         print(f"This would release {new}; nothing is changed without --execute.\n")
         for path, text in changed.items():
             show(path, text)
-        print("\n" + "\n".join(f"$ {shlex.join(command)}" for command in [*before, ["cp", "schema.json", "sdk/released-schema.json"], *after]))
+        print("\n" + "\n".join(f"$ {shlex.join(command)}" for command in [*before, ["cp", "schema.json", str(RELEASED.relative_to(ROOT))], *after]))
     else:
         for path, text in changed.items():
             path.write_text(text)

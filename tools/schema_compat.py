@@ -3,8 +3,8 @@
 
     tools/schema_compat.py [--released sdk/released-schema.json] [--schema schema.json] [--changelog CHANGELOG.md]
 
-Fails when something does and the changelog's current section does not name it under a heading "Breaking". The release
-script keeps the released schema; as long as nothing was released there is nothing to break.
+Fails when something does and the changelog's section for what comes next does not name it under a heading "Breaking".
+The release script keeps the released schema; as long as nothing was released there is nothing to break.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 #: What a property is, as far as programs notice.
-SHAPE = ("type", "$ref", "items", "additionalProperties", "oneOf", "const")
+SHAPE = ("type", "$ref", "items", "additionalProperties", "oneOf", "const", "plain")
+#: What projects and programs call the packages.
+NAMES = ("packageName", "basePackage", "rootNamespace", "importBasePath", "modulePath")
 
 
 def references(node: object) -> Iterator[str]:
@@ -74,6 +76,9 @@ def properties(old: dict, new: dict, *, written: bool, read: bool, key: str = "p
         now = after[name]
         if shape(was) != shape(now):
             yield f"{kind} {name} was {json.dumps(shape(was))} and is {json.dumps(shape(now))}"
+        # The value would stand in states and logs in the clear.
+        if was.get("secret") and not now.get("secret"):
+            yield f"{kind} {name} was secret and is not"
         if written and was.get("default") != now.get("default"):
             yield f"{kind} {name} had the default {json.dumps(was.get('default'))} and has {json.dumps(now.get('default'))}"
         if written and now.get("willReplaceOnChanges") and not was.get("willReplaceOnChanges"):
@@ -94,6 +99,10 @@ def resource(old: dict, new: dict) -> Iterator[str]:
         yield "was a component, or became one"
     yield from inputs(old, new)
     yield from properties(old, new, written=False, read=True)
+    for name, was in ((old.get("stateInputs") or {}).get("properties") or {}).items():
+        now = ((new.get("stateInputs") or {}).get("properties") or {}).get(name)
+        if now is None or shape(was) != shape(now):
+            yield f"state {name} to look it up by is gone or another"
     for name in old.get("methods") or {}:
         if name not in (new.get("methods") or {}):
             yield f"method {name} is gone"
@@ -102,6 +111,9 @@ def resource(old: dict, new: dict) -> Iterator[str]:
 def function(old: dict, new: dict) -> Iterator[str]:
     yield from properties(old.get("inputs") or {}, new.get("inputs") or {}, written=True, read=False)
     yield from properties(old.get("outputs") or {}, new.get("outputs") or {}, written=False, read=True)
+    for key in ("returnType", "multiArgumentInputs"):
+        if old.get(key) != new.get(key):
+            yield f"{key} was {json.dumps(old.get(key))} and is {json.dumps(new.get(key))}"
 
 
 def named(old: dict, new: dict, *, written: bool, read: bool) -> Iterator[str]:
@@ -110,8 +122,12 @@ def named(old: dict, new: dict, *, written: bool, read: bool) -> Iterator[str]:
     elif "enum" in old:
         if old.get("type") != new.get("type"):
             yield f"was an enum of {old.get('type')} and is one of {new.get('type')}"
-        values = [value["value"] for value in new["enum"]]
-        yield from (f"value {value['value']} is gone" for value in old["enum"] if value["value"] not in values)
+        after = {value["value"]: value.get("name") for value in new["enum"]}
+        for value in old["enum"]:
+            if value["value"] not in after:
+                yield f"value {value['value']} is gone"
+            elif after[value["value"]] != value.get("name"):
+                yield f"value {value['value']} was called {value.get('name')} and is called {after[value['value']]}"
     else:
         yield from properties(old, new, written=written, read=read)
 
@@ -119,9 +135,13 @@ def named(old: dict, new: dict, *, written: bool, read: bool) -> Iterator[str]:
 def breaking(old: dict, new: dict) -> list[tuple[str, str]]:
     """Everything that breaks: where (a token, `provider` or `config`) and what."""
     found: list[tuple[str, str]] = []
-    for key in ("name",):
-        if old.get(key) != new.get(key):
-            found.append(("package", f"was called {old.get(key)} and is called {new.get(key)}"))
+    if old.get("name") != new.get("name"):
+        found.append(("package", f"was called {old.get('name')} and is called {new.get('name')}"))
+    for language, settings in (old.get("language") or {}).items():
+        after = (new.get("language") or {}).get(language) or {}
+        for key in NAMES:
+            if key in settings and settings[key] != after.get(key):
+                found.append(("package", f"{key} of {language} was {settings[key]} and is {after.get(key)}"))
     found += [("provider", what) for what in inputs(old.get("provider") or {}, new.get("provider") or {})]
     config_before, config_after = old.get("config") or {}, new.get("config") or {}
     found += [
@@ -142,18 +162,36 @@ def breaking(old: dict, new: dict) -> list[tuple[str, str]]:
     return found
 
 
-def admitted(changelog: str) -> str:
-    """What the current section, the first one, says under "Breaking"."""
+def admitted(changelog: str, released: str) -> str:
+    """What the first section says under "Breaking"; nothing, when it is the section of what was released already."""
     sections = re.split(r"(?m)^## ", changelog)
     current = sections[1] if len(sections) > 1 else ""
+    if current.split(maxsplit=1)[:1] == [released]:
+        return ""
     parts = re.split(r"(?m)^### ", current)
     return "\n".join(part for part in parts[1:] if part.lower().startswith("breaking"))
 
 
-def silent(found: list[tuple[str, str]], changelog: str) -> list[tuple[str, str]]:
-    """What the changelog does not own up to: it must name the last part of the token."""
-    text = admitted(changelog)
-    return [(where, what) for where, what in found if not re.search(rf"\b{re.escape(where.rsplit(':', 1)[-1])}\b", text)]
+def label(where: str, tokens: list[str]) -> str:
+    """What the changelog has to call it: the last part of the token, and its module as well when several end so."""
+    _, *module, name = where.split(":")
+    twins = [token for token in tokens if token.rsplit(":", 1)[-1] == name]
+    return f"{module[0].split('/')[0]}:{name}" if module and len(twins) > 1 else name
+
+
+def silent(found: list[tuple[str, str]], text: str, tokens: list[str]) -> list[str]:
+    """What the changelog does not own up to: names, each with the properties it has to name as well."""
+    untold = []
+    for where, what in found:
+        words = [label(where, tokens) if ":" in where else where]
+        # "input size is gone" is about `size`; "the resource is gone" about nothing but the token.
+        words += re.findall(r"^(?:input|output|property|method|value|state) (\S+)", what)
+        # One entry, which may go over several lines, names them all.
+        entries = re.split(r"(?m)^- ", text)
+        patterns = [rf"(?<!\w){re.escape(word).replace(':', '[:.]')}(?!\w)" for word in words]
+        if not any(all(re.search(pattern, entry) for pattern in patterns) for entry in entries):
+            untold.append(" with ".join(words))
+    return sorted(set(untold))
 
 
 def main() -> None:
@@ -169,9 +207,10 @@ def main() -> None:
     found = breaking(released, json.loads(args.schema.read_text()))
     for where, what in found:
         print(f"breaking since {released.get('version')}: {where}: {what}")
-    if untold := silent(found, args.changelog.read_text()):
-        names = ", ".join(sorted({where.rsplit(":", 1)[-1] for where, _ in untold}))
-        sys.exit(f"{args.changelog.name} has to name {names} under '### Breaking' of its first section, with what users must do")
+    told = admitted(args.changelog.read_text(), released.get("version", ""))
+    if untold := silent(found, told, [token for section in ("resources", "functions", "types") for token in released.get(section) or {}]):
+        names = ", ".join(untold)
+        sys.exit(f"{args.changelog.name} has to name {names} under '### Breaking' of its unreleased section, with what users must do")
     if not found:
         print(f"schema: compatible with {released.get('version')}")
 

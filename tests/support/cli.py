@@ -63,6 +63,13 @@ def cli_env(home: Path, backend: Path, python: str) -> dict[str, str]:
     return env
 
 
+def without_plugin(env: dict[str, str], home: Path) -> dict[str, str]:
+    """The environment of somebody who has the Pulumi CLI with a home of its own, and never built the plugin."""
+    path = os.pathsep.join(entry for entry in env["PATH"].split(os.pathsep) if entry != str(plugin_binary().parent))
+    assert not shutil.which("pulumi-resource-ptd", path=path)
+    return env | {"PATH": path, "PULUMI_HOME": str(home)}
+
+
 class CommandFailed(AssertionError):
     """A command ended otherwise than expected; the text shows all it printed."""
 
