@@ -404,7 +404,10 @@ impl ArmClient {
                     .await?;
             } else if refusal.refusal.is_throttled() {
                 patience.throttled(run, refusal).await?;
-            } else if refusal.refusal.is_passing() && method != Method::Post {
+            } else if (refusal.refusal.is_passing() && method != Method::Post)
+                // Somebody else was in between; without an ETag there is nothing to read anew.
+                || (refusal.refusal.status == Some(412) && write.if_match.is_none())
+            {
                 patience.failed(run, refusal).await?;
                 // The answer may be lost, and not the request.
                 if method == Method::Put
