@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from . import aws_bootstrap, engine_alone, pipeline, process  # noqa: E402
+from . import aws_bootstrap, azure_bootstrap, engine_alone, pipeline, process  # noqa: E402
 from .setting import Setting  # noqa: E402
 from .table import HEAD, Row  # noqa: E402
 
@@ -22,6 +22,7 @@ AREAS: dict[str, Callable[[Setting], Iterator[Row]]] = {
     "process": process.rows,
     "engine": engine_alone.rows,
     "bootstrap": aws_bootstrap.rows,
+    "azure": azure_bootstrap.rows,
     "pipeline": pipeline.rows,
 }
 

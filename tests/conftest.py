@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from support import cli, inner  # noqa: E402
 from support.azure import AzureDouble  # noqa: E402
+from support.azure_cloud import Azure, config as azure_config  # noqa: E402
 from support.engine import Callbacks  # noqa: E402
 from support.moto import REGION, Moto  # noqa: E402
 from support.network import Certificates, make_certificates  # noqa: E402
@@ -95,6 +96,12 @@ def azure(azure_server: AzureDouble) -> Iterator[AzureDouble]:
     azure_server.reset()
     yield azure_server
     assert azure_server.violations() == []
+
+
+@pytest.fixture
+def cloud(launch: Callable[..., ProviderProcess], azure: AzureDouble) -> Azure:
+    """A provider on the double, and what a program would do to one resource."""
+    return Azure(lambda **more: launch(env={"SSL_CERT_FILE": str(azure.ca)}).ready(azure_config(azure, **more)), azure)
 
 
 @pytest.fixture(scope="session")

@@ -9,70 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 from support import values
-from support.azure import CLIENT_ID, CLIENT_SECRET, LOCATION, SUBSCRIPTION, TENANT, AzureDouble
+from support.azure import SUBSCRIPTION, TENANT, AzureDouble
+from support.azure_cloud import ACCOUNT, ADMINISTRATOR, ADMINS, GROUP, RESOURCES, VAULT, Azure
 from support.azurite import Azurite
 from support.protocol import urn
-from support.provider import ProviderProcess, details
+from support.provider import details
 from support.values import Secret
-
-GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg"
-VAULT = f"{GROUP}/providers/Microsoft.KeyVault/vaults/kv-test"
-ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/sttest"
-CONTAINER = f"{ACCOUNT}/blobServices/default/containers/state"
-ADMINS = "44444444-4444-4444-4444-444444444444"
-ADMINISTRATOR = "00482a5a-887f-4fb3-b363-3b7fe8e74483"
-
-IN_GROUP = {"resourceGroupName": "rg", "location": LOCATION}
-RESOURCES = {
-    "ResourceGroup": (GROUP, {"name": "rg", "location": LOCATION, "tags": {"a": "b"}}),
-    "KeyVault": (VAULT, {"name": "kv-test", **IN_GROUP}),
-    "EncryptionKey": (f"{VAULT}/keys/posit-team-dedicated", {"vaultName": "kv-test", "resourceGroupName": "rg"}),
-    "StateStorage": (CONTAINER, {"accountName": "sttest", "containerName": "state", **IN_GROUP}),
-    "VaultSecret": (f"{VAULT}/secrets/s", {"name": "s", "vaultName": "kv-test", "resourceGroupName": "rg", "generate": "password"}),
-    "RoleAssignment": ("", {"scope": GROUP, "roleDefinitionId": ADMINISTRATOR, "principalId": ADMINS, "principalType": "Group"}),
-}  # fmt: skip
-
-
-def config(azure: AzureDouble, **more) -> dict:
-    return {"maxRetries": 3, "azure": {
-        "subscriptionId": SUBSCRIPTION, "tenantId": TENANT, "clientId": CLIENT_ID, "clientSecret": Secret(CLIENT_SECRET),
-        "endpoints": {"resourceManager": azure.url, "authority": azure.url},
-    } | more}  # fmt: skip
-
-
-class Azure:
-    """A provider on the double, with what a program would do to one resource."""
-
-    def __init__(self, start: Callable[[], ProviderProcess], double: AzureDouble) -> None:
-        self.start, self.double = start, double
-        self.provider = start()
-
-    def args(self, kind: str, **more) -> dict:
-        wanted = {**RESOURCES[kind][1], **more}
-        checked = self.provider.check(urn(f"ptd:azure:{kind}"), wanted)
-        assert not checked.failures, checked.failures
-        return values.decode(checked.inputs)
-
-    def create(self, kind: str, preview: bool = False, **more):
-        made = self.provider.create(urn(f"ptd:azure:{kind}"), self.args(kind, **more), preview=preview)
-        return made.id, values.decode(made.properties)
-
-    def refused(self, kind: str, **more) -> str:
-        with pytest.raises(grpc.RpcError) as error:
-            self.create(kind, **more)
-        return error.value.details()
-
-    def delete(self, kind: str, id: str, outputs: dict, **more) -> None:
-        self.provider.delete(urn(f"ptd:azure:{kind}"), id, outputs, self.args(kind, **more))
-
-    def vault(self) -> None:
-        self.double.make_group("rg")
-        self.create("KeyVault")
-
-
-@pytest.fixture
-def cloud(launch: Callable[..., ProviderProcess], azure: AzureDouble) -> Iterator[Azure]:
-    yield Azure(lambda **more: launch(env={"SSL_CERT_FILE": str(azure.ca)}).ready(config(azure, **more)), azure)
 
 
 @pytest.mark.parametrize("kind", RESOURCES)

@@ -82,7 +82,7 @@ def check_etag(request: Request, held: str | None) -> None:
 
 def started(world: World, request: Request, operation: Operation, place: str, location: bool = False) -> dict[str, str]:
     """The headers of an answer that has begun an operation."""
-    headers = {"Azure-AsyncOperation": operation_url(world, operation, request.names, NS, place, "operations")}
+    headers = {world.settings.operation_header: operation_url(world, operation, request.names, NS, place, "operations")}
     if location:
         headers["Location"] = operation_url(world, operation, request.names, NS, place, "operationresults")
     return headers | world.operations.hint()

@@ -51,6 +51,10 @@ class Control:
         self.double.faults.all.append(Fault(**values))
         return {}
 
+    def _calm(self) -> dict:
+        self.double.faults.all.clear()
+        return {}
+
     def _bucket(self, **values: Any) -> dict:
         self.double.faults.buckets.append(Bucket(**values))
         return {}

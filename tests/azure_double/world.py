@@ -48,6 +48,8 @@ class Settings:
     #: Format of the blob address of a new account.
     blob_endpoint: str = "https://{name}.blob.core.windows.net/"
     storage_key: str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+    #: Where clusters and pools tell of their operations: this header, or `Operation-Location`.
+    operation_header: str = "Azure-AsyncOperation"
     #: Two operations on different pools of a cluster at once.
     pools_overlap: bool = False
     #: A size other than the live one is refused while the autoscaler has a pool; otherwise it is applied.

@@ -92,6 +92,10 @@ class AzureDouble:
         """What happens to requests whose method and path and query match; see faults.py. Earlier ones come first."""
         self._control("fault", method=method, path=path, **what)
 
+    def calm(self) -> None:
+        """No faults any more."""
+        self._control("calm")
+
     def bucket(self, method: str, path: str, **what: Any) -> None:
         self._control("bucket", method=method, path=path, **what)
 

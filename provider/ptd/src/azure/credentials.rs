@@ -285,10 +285,7 @@ mod tests {
 
     #[async_trait]
     impl HttpClient for Machine {
-        async fn execute_request(
-            &self,
-            request: &Request,
-        ) -> azure_core::Result<AsyncRawResponse> {
+        async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
             let marked = request
                 .headers()
                 .get_optional_str(&"metadata".into())

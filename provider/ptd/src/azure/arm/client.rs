@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use azure_core::http::headers::{HeaderName, Headers};
 use azure_core::http::{
@@ -14,30 +13,14 @@ use tokio::time::Instant;
 
 use super::cloud::Cloud;
 use super::error::{ArmError, Refusal};
-use super::hints::{growing, retry_after};
+use super::hints::retry_after;
 use super::id::ResourceId;
+use super::line::{First, Lines};
 use super::operation::{PendingOperation, state_of};
+use super::patience::{Patience, Refused};
 use super::run::{Job, Run};
 use super::same::covers;
 use super::token::Tokens;
-
-/// The version of the calls that register a service with a subscription.
-const REGISTRATION_API: &str = "2021-04-01";
-
-/// The first pause before a request is repeated; later ones double.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-
-/// The longest pause between attempts without a hint.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-
-/// The longest pause of a throttled request without a hint.
-const LONGEST_THROTTLE: Duration = Duration::from_mins(1);
-
-/// How long to wait for other operations on the same thing, and for a throttled service, where the operation has no limit of its own.
-const PATIENCE: Duration = Duration::from_hours(1);
-
-/// How long a registration may take.
-const REGISTRATION_PATIENCE: Duration = Duration::from_mins(10);
 
 /// A client of Azure Resource Manager.
 ///
@@ -51,6 +34,7 @@ pub struct ArmClient {
     auxiliary: Vec<Arc<Tokens>>,
     pipeline: Pipeline,
     max_retries: u32,
+    lines: Lines,
 }
 
 impl fmt::Debug for ArmClient {
@@ -157,6 +141,7 @@ impl ArmClient {
                 None,
             ),
             max_retries,
+            lines: Lines::default(),
         }
     }
 
@@ -404,6 +389,7 @@ impl ArmClient {
         };
         let mut registered = false;
         let mut patience = Patience::new(self.max_retries);
+        let mut first = None;
         loop {
             run.alive()?;
             let refusal = match self.send(&ask).await? {
@@ -414,11 +400,14 @@ impl ArmClient {
                 self.register(run, write.id, refusal.refusal).await?;
                 registered = true;
             } else if refusal.refusal.is_busy() {
-                self.wait_for_others(run, write, &mut patience, refusal)
+                self.wait_for_others(run, write, &mut patience, refusal, &mut first)
                     .await?;
             } else if refusal.refusal.is_throttled() {
                 patience.throttled(run, refusal).await?;
-            } else if refusal.refusal.is_passing() && method != Method::Post {
+            } else if (refusal.refusal.is_passing() && method != Method::Post)
+                // Somebody else was in between; without an ETag there is nothing to read anew.
+                || (refusal.refusal.status == Some(412) && write.if_match.is_none())
+            {
                 patience.failed(run, refusal).await?;
                 // The answer may be lost, and not the request.
                 if method == Method::Put
@@ -447,6 +436,7 @@ impl ArmClient {
         write: &Write<'_>,
         patience: &mut Patience,
         refused: Refused,
+        first: &mut Option<First>,
     ) -> Result<(), ArmError> {
         let Some(watched) = write.busy else {
             run.status(format!(
@@ -456,7 +446,26 @@ impl ArmClient {
             .await;
             return patience.busy(run, refused).await;
         };
-        patience.busy(run, refused.clone()).await?;
+        if first.is_none() {
+            run.status(format!(
+                "waits for another operation on {}",
+                watched.describe()
+            ))
+            .await;
+            let begun = Instant::now();
+            *first = Some(tokio::select! {
+                biased;
+                error = run.ending() => return Err(error.into()),
+                place = self.lines.first(watched.as_str()) => place,
+            });
+            // What the others took is none of the service's doing.
+            *patience = Patience::new(self.max_retries);
+            if let Some(wait) = refused.wait {
+                run.sleep(wait.saturating_sub(begun.elapsed())).await?;
+            }
+        } else {
+            patience.busy(run, refused.clone()).await?;
+        }
         loop {
             let Some(live) = self.get(run, watched, write.api).await? else {
                 return Ok(());
@@ -472,68 +481,6 @@ impl ArmClient {
             ))
             .await;
             patience.busy(run, refused.clone()).await?;
-        }
-    }
-
-    /// Registers the service with the subscription, which the first use of it takes.
-    async fn register(
-        &self,
-        run: &dyn Run,
-        id: &ResourceId,
-        refusal: Refusal,
-    ) -> Result<(), ArmError> {
-        let (Some(namespace), Some(subscription)) = (id.namespace(), id.subscription_id()) else {
-            return Err(refusal.into());
-        };
-        let hint = format!(
-            "Have somebody with the right to do so run `az provider register --namespace {namespace} --subscription {subscription}`, \
-             or grant this identity the action {namespace}/register/action"
-        );
-        run.status(format!(
-            "registers {namespace} with subscription {subscription}"
-        ))
-        .await;
-        let path = format!("/subscriptions/{subscription}/providers/{namespace}");
-        let ask = |method, path: &str| {
-            Ok::<_, ArmError>(Ask {
-                method,
-                url: self.url(path, REGISTRATION_API, &[]),
-                body: None,
-                if_match: None,
-                operation: format!("register {namespace}"),
-                subject: subscription,
-            })
-        };
-        run.alive()?;
-        self.read(run, &ask(Method::Post, &format!("{path}/register"))?)
-            .await
-            .map_err(|error| error.with_hint(hint.clone()))?;
-        let begun = Instant::now();
-        let mut attempt = 0;
-        loop {
-            let answer = self.read(run, &ask(Method::Get, &path)?).await?;
-            let state = answer
-                .body
-                .as_ref()
-                .and_then(|b| b.get("registrationState"));
-            let state = state.and_then(Value::as_str).unwrap_or_default().to_owned();
-            if state.eq_ignore_ascii_case("Registered") {
-                return Ok(());
-            }
-            if begun.elapsed() > REGISTRATION_PATIENCE {
-                return Err(Refusal {
-                    message: format!(
-                        "{namespace} is not registered with the subscription yet ({state})"
-                    ),
-                    hint: Some("Run this again in some minutes".to_owned()),
-                    ..refusal
-                }
-                .into());
-            }
-            let wait = retry_after(&answer.headers)
-                .unwrap_or_else(|| growing(attempt, Duration::from_secs(1), LONGEST_PAUSE));
-            run.sleep(wait).await?;
-            attempt += 1;
         }
     }
 
@@ -649,92 +596,4 @@ pub(super) fn vanished(id: &ResourceId) -> ArmError {
         ..Refusal::default()
     }
     .into()
-}
-
-/// A refusal and the wait that it asks for.
-#[derive(Clone, Debug)]
-pub(super) struct Refused {
-    pub(super) refusal: Refusal,
-    pub(super) wait: Option<Duration>,
-}
-
-impl Refused {
-    fn stale_token(&self) -> bool {
-        self.refusal.status == Some(401)
-            && !self
-                .refusal
-                .is_code(&["InvalidAuthenticationTokenTenant", "AuthorizationFailed"])
-    }
-}
-
-/// How often and how long one request is repeated.
-struct Patience {
-    failures: u32,
-    throttles: u32,
-    waits: u32,
-    max_retries: u32,
-    begun: Instant,
-}
-
-impl Patience {
-    fn new(max_retries: u32) -> Self {
-        Self {
-            failures: 0,
-            throttles: 0,
-            waits: 0,
-            max_retries,
-            begun: Instant::now(),
-        }
-    }
-
-    async fn failed(&mut self, run: &dyn Run, refused: Refused) -> Result<(), ArmError> {
-        if self.failures >= self.max_retries {
-            return Err(refused.refusal.into());
-        }
-        let wait = refused
-            .wait
-            .unwrap_or_else(|| growing(self.failures, FIRST_PAUSE, LONGEST_PAUSE));
-        self.failures += 1;
-        self.sleep(run, wait, refused).await
-    }
-
-    async fn throttled(&mut self, run: &dyn Run, refused: Refused) -> Result<(), ArmError> {
-        // Without a hint, nobody says that it ends.
-        if refused.wait.is_none() && self.throttles >= self.max_retries {
-            return Err(refused.refusal.into());
-        }
-        let wait = refused
-            .wait
-            .unwrap_or_else(|| growing(self.throttles, Duration::from_secs(1), LONGEST_THROTTLE));
-        self.throttles += 1;
-        if wait > LONGEST_PAUSE {
-            run.status(format!("throttled: waits {}s", wait.as_secs()))
-                .await;
-        }
-        self.sleep(run, wait, refused).await
-    }
-
-    async fn busy(&mut self, run: &dyn Run, refused: Refused) -> Result<(), ArmError> {
-        let wait = refused
-            .wait
-            .unwrap_or_else(|| growing(self.waits, Duration::from_millis(500), LONGEST_PAUSE));
-        self.waits += 1;
-        self.sleep(run, wait, refused).await
-    }
-
-    async fn sleep(&self, run: &dyn Run, wait: Duration, refused: Refused) -> Result<(), ArmError> {
-        let left = run
-            .remaining()
-            .unwrap_or_else(|| PATIENCE.saturating_sub(self.begun.elapsed()));
-        if wait > left {
-            let hint = format!(
-                "It asks to wait {}s, which is more than the {}s that are left: raise the limit with the resource option customTimeouts, \
-                 or run this again later",
-                wait.as_secs(),
-                left.as_secs()
-            );
-            return Err(ArmError::from(refused.refusal).with_hint(hint));
-        }
-        Ok(run.sleep(wait).await?)
-    }
 }

@@ -10,7 +10,10 @@ mod cloud;
 mod error;
 mod hints;
 mod id;
+mod line;
 mod operation;
+mod patience;
+mod registration;
 mod run;
 mod same;
 #[cfg(test)]
