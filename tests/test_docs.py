@@ -35,6 +35,16 @@ def test_no_link_is_dead(file):
     assert links.dead(cli.ROOT / file, cli.ROOT) == []
 
 
+@pytest.mark.parametrize(("link", "found"), [
+    ("https://example.com/a#b", None), ("https:///a", "nothing is no host"), ("https://example/a", "example is no host"),
+    ("https:example.com", "nothing is no host"), ("https://exam ple.com", "exam ple.com is no host"), ("README.md#install", None),
+    ("README.md#nowhere", "README.md has no such heading"), ("../outside.md", "there is no such file"),
+])  # fmt: skip
+def test_a_link_that_leads_nowhere_is_found(link, found):
+    said = links.problem(link, cli.ROOT / "CHANGELOG.md", cli.ROOT)
+    assert said is None if found is None else found in said
+
+
 @pytest.fixture
 def copy(tmp_path) -> Path:
     """What the site is built from."""
