@@ -101,7 +101,8 @@ check-generated: build tools
 
 msrv: ## everything compiles with the oldest Rust that Cargo.toml promises
 	@oldest=$$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml); \
-		rustup toolchain install "$$oldest" --profile minimal --no-self-update >/dev/null 2>&1 || { echo "msrv: Rust $$oldest cannot be had"; exit 1; }; \
+		$(CARGO) "+$$oldest" --version >/dev/null 2>&1 || rustup toolchain install "$$oldest" --profile minimal --no-self-update >/dev/null 2>&1 \
+			|| { echo "msrv: Rust $$oldest cannot be had"; exit 1; }; \
 		CARGO_TARGET_DIR=target/msrv $(CARGO) "+$$oldest" check --quiet --locked --workspace
 
 package: ## the crates as crates.io takes them, each compiled from its package

@@ -35,6 +35,16 @@ def test_no_link_is_dead(file):
     assert links.dead(cli.ROOT / file, cli.ROOT) == []
 
 
+@pytest.mark.parametrize(("link", "found"), [
+    ("https://example.com/a#b", None), ("https:///a", "nothing is no host"), ("https://example/a", "example is no host"),
+    ("https:example.com", "nothing is no host"), ("https://exam ple.com", "exam ple.com is no host"), ("README.md#install", None),
+    ("README.md#nowhere", "README.md has no such heading"), ("../outside.md", "there is no such file"),
+])  # fmt: skip
+def test_a_link_that_leads_nowhere_is_found(link, found):
+    said = links.problem(link, cli.ROOT / "CHANGELOG.md", cli.ROOT)
+    assert said is None if found is None else found in said
+
+
 @pytest.fixture
 def copy(tmp_path) -> Path:
     """What the site is built from."""
@@ -126,6 +136,10 @@ def test_an_error_text_is_one_of_the_source(text):
         ("limits.md", "30 s, and 5 s to connect", "ptd/src/aws/config.rs", "DEFAULT_CONNECT_TIMEOUT_SECONDS: u32 = 5;"),
         ("limits.md", "| 10, with growing pauses |", "ptd/src/aws/clients.rs", "DEFAULT_MAX_RETRIES"),
         ("limits.md", "finding credentials | 2 minutes", "ptd/src/aws/clients.rs", "CREDENTIALS_TIMEOUT: Duration = Duration::from_mins(2);"),
+        ("limits.md", "cannot be seen for 15 minutes", "ptd/src/azure/arm/operation.rs", "BLIND: Duration = Duration::from_mins(15);"),
+        ("limits.md", "says for how long | 1 hour", "ptd/src/azure/arm/client.rs", "PATIENCE: Duration = Duration::from_hours(1);"),
+        ("limits.md", "with an Azure subscription | 10 minutes", "ptd/src/azure/arm/client.rs", "REGISTRATION_PATIENCE: Duration = Duration::from_mins(10);"),
+        ("limits.md", "just assigned | 10 minutes", "ptd/src/azure/vault_secret.rs", "SPREAD: Duration = Duration::from_mins(10);"),
         ("limits.md", "1 minute, then it is killed", "ptd/src/stack/run.rs", "GRACE: Duration = Duration::from_mins(1);"),
         ("limits.md", "swept after a week", "ptd/src/stack/run_folder.rs", "OLD: Duration = Duration::from_hours(7 * 24);"),
         ("limits.md", "3.200 or newer", "automation/src/cli.rs", "MINIMUM_VERSION: Version = Version::new(3, 200, 0);"),

@@ -33,7 +33,6 @@ PLATFORMS = {
     "linux-arm64": "aarch64-unknown-linux-gnu",
     "darwin-amd64": "x86_64-apple-darwin",
     "darwin-arm64": "aarch64-apple-darwin",
-    "windows-amd64": "x86_64-pc-windows-msvc",
 }
 #: Users wait for the download, and other plugins of this kind are as large.
 LARGEST = 11_000_000
@@ -54,10 +53,6 @@ def host() -> str:
 
 def epoch() -> int:
     return int(os.environ.get("SOURCE_DATE_EPOCH") or output("git", "log", "-1", "--format=%ct"))
-
-
-def binary_name(platform: str) -> str:
-    return NAME + (".exe" if platform.startswith("windows") else "")
 
 
 def build(platform: str, root: Path = ROOT) -> Path:
@@ -85,12 +80,12 @@ def build(platform: str, root: Path = ROOT) -> Path:
     }
     command = ["cargo", "build", "--quiet", "--release", "--locked", "--target", triple, "-p", "ptd", "--bin", NAME]
     subprocess.run(command, cwd=root, env=env, check=True)
-    return target / triple / "release" / binary_name(platform)
+    return target / triple / "release" / NAME
 
 
 def archive(binary: Path, platform: str, out: Path, time: int, level: int = 9) -> Path:
     """The layout the engine expects: the binary at the top, executable."""
-    entries = [(binary_name(platform), binary.read_bytes(), 0o755)]
+    entries = [(NAME, binary.read_bytes(), 0o755)]
     entries += [(name, (ROOT / name).read_bytes(), 0o644) for name in ("LICENSE", "README.md")]
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.USTAR_FORMAT) as tar:

@@ -83,8 +83,9 @@ def template(text: str, new: str) -> str:
 
 
 def readme(text: str, old: str, new: str) -> str:
-    """The commands that install it."""
-    return re.sub(rf"\bv{re.escape(old)}(?![\w+]|\.\d)", f"v{new}", text)
+    """The commands that install it, for which there is something to install from now on."""
+    text = text.replace("There is no release yet: `make dist`", "From a checkout, `make dist`")
+    return re.sub(rf"(?<![\d.]){re.escape(old)}(?![\w+-]|\.\d)", new, text)
 
 
 def edits(old: str, new: str, day: str) -> dict[Path, str]:
@@ -149,7 +150,7 @@ def publishing(new: str) -> list[str]:
         f"gh release create v{new} --verify-tag{' --prerelease' if before else ''} dist/pulumi-resource-ptd-v{new}-*",
         f"python -m twine upload dist/sdks/pulumi_ptd-{wheel}-*.whl",
         f"npm publish --access public{' --tag next' if before else ''} dist/sdks/posit-dev-pulumi-ptd-{new}.tgz",
-        f"mvn deploy:deploy-file -Dfile=dist/sdks/ptd-{new}.jar -DpomFile=dist/sdks/ptd-{new}.pom",
+        f"mvn deploy:deploy-file -DrepositoryId=<id> -Durl=<url> -Dfile=dist/sdks/ptd-{new}.jar -DpomFile=dist/sdks/ptd-{new}.pom",
         "pulumi package gen-sdk schema.json --language dotnet --out dist/sdks && dotnet pack dist/sdks/dotnet",
         *(f"cargo publish --locked -p {crate}" for crate in ("pulumi-proto", "pulumi-provider", "pulumi-automation")),
     ]

@@ -44,6 +44,8 @@ def problem(link: str, file: Path, root: Path) -> str | None:
     if url.scheme:
         if url.scheme not in ("https", "mailto"):
             return f"{link}: neither https nor a file of the repository"
+        if url.scheme == "https" and not re.fullmatch(r"[\w-]+(\.[\w-]+)+(:\d+)?", url.netloc):
+            return f"{link}: {url.netloc or 'nothing'} is no host"
         return None
     target = file if not url.path else (file.parent / unquote(url.path)).resolve()
     if not target.is_relative_to(root) or not target.exists():

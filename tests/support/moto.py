@@ -45,7 +45,8 @@ class Moto:
             stderr=log,
             env={k: v for k, v in os.environ.items() if not k.startswith("AWS_")} | self._env,
         )
-        end = time.monotonic() + 60
+        # Loading it takes seconds, and minutes where a build has all the processors.
+        end = time.monotonic() + 300
         while True:
             if self._process.poll() is not None:
                 raise RuntimeError(f"moto ended:\n{self._log.read_text()[-2000:]}")
@@ -54,6 +55,7 @@ class Moto:
                 return self
             except OSError as error:
                 if time.monotonic() > end:
+                    self.stop()
                     raise RuntimeError("moto does not answer") from error
                 time.sleep(0.05)
 
