@@ -1,7 +1,10 @@
 //! One stack, and what can be done with it.
 
+mod location;
+mod operation;
+mod reader;
+
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,187 +12,24 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::fs::File;
-use tokio::io::AsyncReadExt;
-use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use crate::cli::{Cli, ok};
-use crate::error::{Subject, classify, message};
-use crate::events::{Event, EventKind, Summary};
+use crate::error::{Subject, classify};
+use crate::events::Event;
 use crate::process::{Cancelled, Command, Ended};
 use crate::{Error, Settings};
+use operation::flags;
+use reader::Reader;
+
+pub use location::Location;
+pub use operation::{Operation, Outcome, Run};
 
 /// How often the events of a running operation are looked for.
 const POLL: Duration = Duration::from_millis(50);
-/// What fails when events cannot be read.
-const READING_EVENTS: &str = "reading the events of the operation";
+
 /// How many errors a failed operation tells.
 const ERRORS_TOLD: usize = 5;
-
-/// Where a stack is: its backend and its full name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Location {
-    backend: String,
-    organization: String,
-    project: String,
-    name: String,
-}
-
-impl Location {
-    /// `backend` is a URL such as `s3://bucket?region=us-east-2`, `file:///directory` or `https://api.pulumi.com`; `stack` is
-    /// `<organization>/<project>/<stack>`, where self-managed backends have the one organization `organization`.
-    pub fn new(backend: &str, stack: &str) -> Result<Self, Error> {
-        let parts: Vec<&str> = stack.split('/').collect();
-        let [organization, project, name] = parts[..] else {
-            return Err(Error::Invalid(format!(
-                "stack {stack:?} is not organization/project/stack"
-            )));
-        };
-        let legal = |part: &str| {
-            !part.is_empty()
-                && part.len() <= 100
-                && part
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-                && !matches!(part, "." | "..")
-        };
-        if let Some(bad) = parts.iter().find(|part| !legal(part)) {
-            return Err(Error::Invalid(format!(
-                "stack {stack:?}: {bad:?} must have 1 to 100 letters, digits, dots, hyphens and underscores"
-            )));
-        }
-        if !backend.contains("://") {
-            return Err(Error::Invalid(format!("backend {backend:?} is not a URL")));
-        }
-        Ok(Self {
-            backend: backend.to_owned(),
-            organization: organization.to_owned(),
-            project: project.to_owned(),
-            name: name.to_owned(),
-        })
-    }
-
-    /// The backend's URL.
-    #[must_use]
-    pub fn backend(&self) -> &str {
-        &self.backend
-    }
-
-    /// Whether the state is a file in a directory or a bucket, rather than kept by a service such as Pulumi Cloud, which numbers
-    /// updates and encrypts secrets by itself.
-    #[must_use]
-    pub fn is_self_managed(&self) -> bool {
-        !self.backend.starts_with("https://") && !self.backend.starts_with("http://")
-    }
-
-    /// The project's name.
-    #[must_use]
-    pub fn project(&self) -> &str {
-        &self.project
-    }
-
-    /// The stack's name alone.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// `<organization>/<project>/<stack>`.
-    #[must_use]
-    pub fn full_name(&self) -> String {
-        format!("{}/{}/{}", self.organization, self.project, self.name)
-    }
-}
-
-impl fmt::Display for Location {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} in {}", self.full_name(), self.backend)
-    }
-}
-
-/// What is run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operation {
-    /// Shows what `Up` would do.
-    Preview,
-    /// Brings the resources to what the program says.
-    Up,
-    /// Brings the state to what the resources are.
-    Refresh,
-    /// Shows what `Refresh` would do.
-    RefreshPreview,
-    /// Deletes all resources.
-    Destroy,
-}
-
-impl Operation {
-    /// As in `pulumi <name>`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Preview => "preview",
-            Self::Up => "up",
-            Self::Refresh | Self::RefreshPreview => "refresh",
-            Self::Destroy => "destroy",
-        }
-    }
-}
-
-/// How an operation is run.
-#[derive(Debug, Clone)]
-pub struct Run {
-    /// Recorded with the update.
-    pub message: Option<String>,
-    /// Only these resources, by URN.
-    pub targets: Vec<String>,
-    /// All but these resources, by URN.
-    pub excludes: Vec<String>,
-    /// Replaces these resources, by URN.
-    pub replace: Vec<String>,
-    /// Steps at once; the CLI's own default when absent.
-    pub parallel: Option<u32>,
-    /// Refreshes first.
-    pub refresh: bool,
-    /// Directories of policy packs.
-    pub policy_packs: Vec<PathBuf>,
-    /// Ends the operation when cancelled: it is interrupted, and killed when it does not end within `grace`.
-    pub cancel: CancellationToken,
-    /// How long a cancelled operation may take to end by itself.
-    pub grace: Duration,
-    /// How long it may take; no limit when absent.
-    pub timeout: Option<Duration>,
-}
-
-impl Default for Run {
-    fn default() -> Self {
-        Self {
-            message: None,
-            targets: Vec::new(),
-            excludes: Vec::new(),
-            replace: Vec::new(),
-            parallel: None,
-            refresh: false,
-            policy_packs: Vec::new(),
-            cancel: CancellationToken::new(),
-            grace: Duration::from_mins(1),
-            timeout: None,
-        }
-    }
-}
-
-/// What an operation did.
-#[derive(Debug, Clone, Default)]
-pub struct Outcome {
-    /// Counts and duration.
-    pub changes: Summary,
-    /// The stack's outputs, as far as its program came; secrets are only marked (see [`crate::is_secret`]).
-    pub outputs: Option<BTreeMap<String, Value>>,
-    /// Errors of programs, resources and policies, as `<URN>: <message>`.
-    pub errors: Vec<String>,
-    /// Warnings likewise.
-    pub warnings: Vec<String>,
-}
 
 /// One update in a stack's history.
 #[derive(Debug, Clone, Deserialize)]
@@ -239,7 +79,7 @@ impl Stack {
     ) -> Result<Self, Error> {
         let directory = directory.into();
         let mut stack = Self::without_project(cli, location).await?;
-        let committed = directory.join(format!("Pulumi.{}.yaml", stack.location.name));
+        let committed = directory.join(format!("Pulumi.{}.yaml", stack.location.name()));
         stack.settings = match tokio::fs::read_to_string(&committed).await {
             Ok(text) => Settings::parse(&text)
                 .map_err(|e| Error::Invalid(format!("{}: {e}", committed.display())))?,
@@ -257,7 +97,8 @@ impl Stack {
                 .await
                 .map_err(|e| Error::Invalid(format!("making a private directory: {e}")))?
                 .map_err(Error::io("making a private directory"))?;
-        let project = serde_json::json!({"name": location.project, "runtime": "yaml"}).to_string();
+        let project =
+            serde_json::json!({"name": location.project(), "runtime": "yaml"}).to_string();
         write(&private.path().join("Pulumi.yaml"), &project).await?;
         Ok(Self {
             cli,
@@ -387,7 +228,7 @@ impl Stack {
         let command = self
             .cli
             .operation(&self.directory, run.grace)
-            .env("PULUMI_BACKEND_URL", &self.location.backend)
+            .env("PULUMI_BACKEND_URL", self.location.backend())
             .args([
                 operation.name(),
                 "--non-interactive",
@@ -406,7 +247,8 @@ impl Stack {
         let mut outcome = Outcome::default();
         let root = format!(
             "::pulumi:pulumi:Stack::{}-{}",
-            self.location.project, self.location.name
+            self.location.project(),
+            self.location.name()
         );
         let mut tell = |event: Event| {
             outcome.note(&event, &root);
@@ -493,7 +335,7 @@ impl Stack {
     pub async fn install(&self) -> Result<(), Error> {
         let command = self.cli.command(&self.directory);
         let ended = command
-            .env("PULUMI_BACKEND_URL", &self.location.backend)
+            .env("PULUMI_BACKEND_URL", self.location.backend())
             .args(["install", "--non-interactive", "--color", "never"])
             .run()
             .await?;
@@ -558,7 +400,7 @@ impl Stack {
     fn settings_file(&self) -> PathBuf {
         self.private
             .path()
-            .join(format!("Pulumi.{}.yaml", self.location.name))
+            .join(format!("Pulumi.{}.yaml", self.location.name()))
     }
 
     /// A command about the stack that does not need its program.
@@ -566,7 +408,7 @@ impl Stack {
         let stack = self.location.full_name();
         self.cli
             .command(self.private.path())
-            .env("PULUMI_BACKEND_URL", &self.location.backend)
+            .env("PULUMI_BACKEND_URL", self.location.backend())
             .args([
                 name,
                 "--non-interactive",
@@ -580,7 +422,7 @@ impl Stack {
     fn subject<'a>(&'a self, stack: &'a str) -> Subject<'a> {
         Subject {
             stack,
-            backend: &self.location.backend,
+            backend: self.location.backend(),
         }
     }
 
@@ -627,80 +469,6 @@ impl Stack {
     }
 }
 
-impl Outcome {
-    fn note(&mut self, event: &Event, root: &str) {
-        match &event.kind {
-            EventKind::SummaryEvent(summary) => self.changes = summary.clone(),
-            EventKind::ResOutputsEvent(step) if step.metadata.urn.ends_with(root) => {
-                self.outputs = step
-                    .metadata
-                    .new
-                    .as_ref()
-                    .map(|state| state.outputs.clone());
-            }
-            EventKind::DiagnosticEvent(told) if !told.ephemeral => {
-                let text = message(&told.message);
-                let text = if told.urn.is_empty() {
-                    text
-                } else {
-                    format!("{}: {text}", told.urn)
-                };
-                match told.severity.as_str() {
-                    "error" => self.errors.push(text),
-                    "warning" => self.warnings.push(text),
-                    _ => {}
-                }
-            }
-            EventKind::PolicyEvent(policy) => {
-                let text = policy.to_string();
-                if policy.is_mandatory() {
-                    self.errors.push(text);
-                } else {
-                    self.warnings.push(text);
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
-fn flags(operation: Operation, run: &Run) -> Vec<String> {
-    let mut flags = Vec::new();
-    match operation {
-        Operation::Preview => {}
-        Operation::RefreshPreview => flags.push("--preview-only".to_owned()),
-        _ => flags.extend(["--yes".to_owned(), "--skip-preview".to_owned()]),
-    }
-    let mut each = |flag: &str, values: &[String]| {
-        flags.extend(
-            values
-                .iter()
-                .flat_map(|value| [flag.to_owned(), value.clone()]),
-        );
-    };
-    each("--target", &run.targets);
-    each("--exclude", &run.excludes);
-    if matches!(operation, Operation::Preview | Operation::Up) {
-        each("--replace", &run.replace);
-        let packs: Vec<_> = run
-            .policy_packs
-            .iter()
-            .map(|p| p.display().to_string())
-            .collect();
-        each("--policy-pack", &packs);
-    }
-    if let Some(message) = &run.message {
-        each("--message", std::slice::from_ref(message));
-    }
-    if let Some(parallel) = run.parallel {
-        each("--parallel", &[parallel.to_string()]);
-    }
-    if run.refresh && !matches!(operation, Operation::Refresh | Operation::RefreshPreview) {
-        flags.push("--refresh".to_owned());
-    }
-    flags
-}
-
 /// Writes a file that only this user can read.
 async fn write(path: &Path, text: &str) -> Result<(), Error> {
     let fail = || Error::io(format!("writing {}", path.display()));
@@ -713,41 +481,4 @@ async fn write(path: &Path, text: &str) -> Result<(), Error> {
     tokio::io::AsyncWriteExt::flush(&mut file)
         .await
         .map_err(fail())
-}
-
-/// Reads a growing file of events.
-struct Reader {
-    file: File,
-    /// A line that is not yet complete.
-    rest: Vec<u8>,
-}
-
-impl Reader {
-    async fn open(path: &Path) -> Result<Self, Error> {
-        let file = File::open(path).await;
-        Ok(Self {
-            file: file.map_err(Error::io(READING_EVENTS))?,
-            rest: Vec::new(),
-        })
-    }
-
-    /// Reads on from where it ended the last time.
-    async fn read(&mut self, tell: &mut impl FnMut(Event)) -> Result<(), Error> {
-        let read = self.file.read_to_end(&mut self.rest).await;
-        read.map_err(Error::io(READING_EVENTS))?;
-        let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else {
-            return Ok(());
-        };
-        let lines: Vec<u8> = self.rest.drain(..=end).collect();
-        for line in lines
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty())
-        {
-            match serde_json::from_slice(line) {
-                Ok(event) => tell(event),
-                Err(error) => tracing::debug!(%error, "an event that cannot be read"),
-            }
-        }
-        Ok(())
-    }
 }

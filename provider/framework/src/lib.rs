@@ -12,6 +12,7 @@ struct Readme;
 
 mod calllog;
 mod check;
+mod child;
 mod component;
 mod context;
 mod de;
@@ -41,6 +42,7 @@ pub mod wire;
 
 pub use calllog::CALL_LOG_ENV;
 pub use check::{Autonaming, Checking, Failure, nearest};
+pub use child::{Child, ChildOptions, Registered};
 pub use component::Component;
 pub use context::Context;
 pub use de::{FitError, from_properties, from_value};
@@ -48,7 +50,7 @@ pub use diff::{Change, Diff};
 pub use env::{Env, ProcessEnv};
 pub use error::{Error, RemoteError};
 pub use method::{Method, Receiver};
-pub use monitor::{Child, ChildOptions, Construction, Outputs, Registered};
+pub use monitor::{Construction, Outputs};
 pub use package::Package;
 pub use path::{Path, Step};
 pub use resource::{

@@ -7,10 +7,10 @@ use pulumi_provider::{Change, Checking, Context, Diff, Error, Path, PropertyMap}
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::clients::RegionClients;
 use super::credentials::Caller;
 use super::error::AwsError;
 use super::names;
+use super::region_clients::RegionClients;
 use crate::Ptd;
 use crate::checks::{check_tags, check_with};
 use crate::tags::{TagChange, TagPolicy, Tags};

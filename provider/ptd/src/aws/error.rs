@@ -19,11 +19,10 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 
+use crate::causes::{chain_text, find};
 use classify::{
     classify, clean, find_timeout_or_io, permission, unexplained, unreachable_hint, xml_element,
 };
-
-use crate::causes::{chain_text, find};
 
 /// What sort of failure it is.
 #[derive(Clone, Debug, PartialEq, Eq)]

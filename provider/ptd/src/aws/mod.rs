@@ -16,14 +16,16 @@ pub mod error;
 mod http;
 pub mod names;
 pub mod post_actions;
+mod region_clients;
 pub mod retry;
 pub mod secret;
 pub mod secret_fields;
 mod secret_write;
 pub mod state_bucket;
 
-pub use clients::{AwsClients, RegionClients};
+pub use clients::AwsClients;
 pub use common::{Hardening, HardeningStatus};
 pub use config::AwsConfig;
 pub use credentials::Caller;
 pub use error::{AwsError, Kind, call};
+pub use region_clients::RegionClients;

@@ -2,6 +2,7 @@
 
 mod delete;
 mod live;
+mod put;
 
 use aws_sdk_s3::types::{
     BucketLocationConstraint, CreateBucketConfiguration, ObjectOwnership as WireOwnership,

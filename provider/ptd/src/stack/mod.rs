@@ -4,6 +4,8 @@ mod args;
 mod check;
 mod config;
 mod credentials;
+mod environment;
+mod failure;
 mod foresee;
 mod identity;
 mod install;

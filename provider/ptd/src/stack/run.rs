@@ -5,14 +5,15 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use pulumi_automation as automation;
-use pulumi_automation::{Cli, Environment, Holder, Location, Operation, Outcome, Run, is_secret};
+use pulumi_automation::{Cli, Holder, Location, Operation, Outcome, Run, is_secret};
 use pulumi_provider::{Context, Error, Marked};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::args::{RetryOn, StackArgs, StackCredentials, StackState};
+use super::args::{StackArgs, StackCredentials, StackState};
 use super::credentials::Served;
-use super::identity;
+use super::environment::environment;
+use super::failure::{class, refused};
 use super::progress::{Line, Progress, summary};
 use super::report::{self, InnerRun};
 use super::run_folder::{RunFolder, Slot};
@@ -21,54 +22,15 @@ use crate::Ptd;
 
 /// How long an interrupted inner update may take to finish what it has begun.
 pub(super) const GRACE: Duration = Duration::from_mins(1);
+
 /// How often a lock that somebody else holds is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
+
 /// How long what may become a lock is left alone.
 const HALF_LOCK: Duration = Duration::from_secs(3);
+
 /// With this argument, the plugin supervises an inner run.
 pub const SUPERVISE: &str = "supervise";
-
-/// Variables of this process that inner ones get. The outer engine's own, `PULUMI_CONFIG` with its secrets in plain text among
-/// them, are none of their business.
-fn inherited(name: &str) -> bool {
-    const OF_PULUMI: [&str; 4] = [
-        "PULUMI_HOME",
-        "PULUMI_PYTHON_CMD",
-        "PULUMI_SKIP_UPDATE_CHECK",
-        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION",
-    ];
-    OF_PULUMI.contains(&name) || name.starts_with("PULUMI_K8S_") || !name.starts_with("PULUMI")
-}
-
-fn environment(args: &StackArgs, program: &Program, served: Option<&Served>) -> Environment {
-    let mut environment = Environment::inherit_where(inherited);
-    if let Some(served) = served {
-        served.apply(&mut environment);
-    }
-    let backend = &args.backend_url;
-    let same =
-        || identity::outer_backend().is_some_and(|outer| identity::same_backend(&outer, backend));
-    let mut names: Vec<&str> = args
-        .inherit_environment
-        .iter()
-        .map(String::as_str)
-        .collect();
-    if backend.starts_with("https://") && same() {
-        names.push("PULUMI_ACCESS_TOKEN");
-    }
-    for name in names {
-        if let Some(value) = std::env::var_os(name) {
-            environment.set(name, value);
-        }
-    }
-    for (name, value) in &program.environment {
-        environment.set(*name, value);
-    }
-    for (name, value) in &args.environment {
-        environment.set(name, &value.value);
-    }
-    environment
-}
 
 /// An inner stack, ready to be run.
 pub(super) struct Inner {
@@ -84,14 +46,6 @@ pub(super) struct Inner {
     expected: u64,
     _slot: Option<Slot>,
     _served: Option<Served>,
-}
-
-/// What went wrong with an inner stack, with what to do about it.
-pub(super) fn refused(args: &StackArgs, error: &automation::Error) -> Error {
-    Error::refused(
-        format!("stack {}: {error}", args.stack),
-        next_step(error, args),
-    )
 }
 
 impl Inner {
@@ -565,61 +519,6 @@ fn absolute(paths: &[String]) -> Result<Vec<std::path::PathBuf>, automation::Err
         })
     });
     each.collect()
-}
-
-/// The kind of a failure that may be gone the next time.
-fn class(error: &automation::Error) -> Option<RetryOn> {
-    const THROTTLED: [&str; 6] = [
-        "Throttling",
-        "ThrottledException",
-        "TooManyRequests",
-        "RequestLimitExceeded",
-        "SlowDown",
-        "StatusCode: 429",
-    ];
-    match error {
-        automation::Error::Locked { .. } => Some(RetryOn::Lock),
-        automation::Error::Backend { .. } => Some(RetryOn::Backend),
-        automation::Error::Failed { message, .. }
-            if THROTTLED.iter().any(|word| message.contains(word)) =>
-        {
-            Some(RetryOn::Throttling)
-        }
-        _ => None,
-    }
-}
-
-/// What to do about a failure.
-fn next_step(error: &automation::Error, args: &StackArgs) -> String {
-    let backend = &args.backend_url;
-    let place = args
-        .directory
-        .as_deref()
-        .map(|directory| format!("-C {directory} "))
-        .unwrap_or_default();
-    let by_hand = format!(
-        "PULUMI_BACKEND_URL='{backend}' pulumi {place}preview --stack {}",
-        args.stack
-    );
-    match error {
-        automation::Error::Locked { .. } => format!(
-            "wait for the other update (lockTimeout waits by itself); when its process is gone, free the stack with: \
-             PULUMI_BACKEND_URL='{backend}' pulumi cancel --stack {}",
-            args.stack
-        ),
-        automation::Error::HalfLocked { .. } => format!(
-            "when nobody is at work on it, free the stack with: PULUMI_BACKEND_URL='{backend}' pulumi cancel --stack {}",
-            args.stack
-        ),
-        automation::Error::Cancelled { .. } => "run the update again: it continues from here".to_owned(),
-        automation::Error::Missing { .. } | automation::Error::TooOld { .. } => "install the Pulumi CLI".to_owned(),
-        automation::Error::Secrets { .. } => {
-            "check the input secretsProvider, and that environment or inheritEnvironment gives what it needs, such as \
-             PULUMI_CONFIG_PASSPHRASE"
-                .to_owned()
-        }
-        _ => format!("correct the cause and run the update again; by hand: {by_hand}"),
-    }
 }
 
 /// Whether an existing stack can be seen in its backend without opening it: a backend that does not exist must not be made by a
