@@ -1,6 +1,8 @@
 """Pipelines of stacks: a program of Stack resources beside the same stacks run by hand, and beside Terragrunt.
 
-What the stacks do is wait (the `wait` example of the framework), so that what is left is the cost of running them.
+What the stacks do is wait (the `wait` example of the framework), so that what is left is the cost of running them. Secrets are
+encrypted by a key service, as those of a platform are: a passphrase costs each command of the CLI a million rounds of hashing, half
+a second on a processor without instructions for it, by hand as by a Stack.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from support import cli
+from support.vault import PROVIDER, Vault
 
 from .peer import LOCAL_BINARIES, Terragrunt
 from .setting import MB, Setting, summary, up
@@ -62,10 +65,12 @@ class Hand:
 class Pipeline:
     """A graph of stacks as one outer program, and beside it the same projects for commands by hand."""
 
-    def __init__(self, setting: Setting, name: str, graph: Graph, seconds: float = 0.0, resources: int = 1, secrets: int = 0) -> None:
+    def __init__(
+        self, setting: Setting, vault: Vault, name: str, graph: Graph, seconds: float = 0.0, resources: int = 1, secrets: int = 0
+    ) -> None:
         self.graph, self.seconds, self.resources, self.secrets = graph, seconds, resources, secrets
         self.folder = setting.folder / name
-        env = cli.cli_env(setting.folder / "home", self.folder / "backend", sys.executable)
+        env = cli.cli_env(setting.folder / "home", self.folder / "backend", sys.executable) | vault.env
         env["PATH"] = os.pathsep.join([str(setting.plugin.parent), str(waiting(setting)), env["PATH"]])
         self.inner = f"file://{self.folder}/inner"
         (self.folder / "inner").mkdir(parents=True)
@@ -90,7 +95,7 @@ class Pipeline:
                 "directory": step,
                 "stack": f"organization/{step}/dev",
                 "backendUrl": self.inner,
-                "inheritEnvironment": ["PULUMI_CONFIG_PASSPHRASE"],
+                "secretsProvider": PROVIDER,
             }
             if self.secrets:
                 properties["config"] = {f"secret{at}": {"fn::secret": f"value {at}"} for at in range(self.secrets)}
@@ -125,22 +130,27 @@ def waiting(setting: Setting) -> Path:
 
 
 def rows(setting: Setting) -> Iterator[Row]:
-    empty = setting.workspace("bare", {"resources": {}})
-    up(empty)
-    bare = [up(empty) for _ in range(setting.rounds)]
-    yield Row("bare `pulumi up` of an empty project", min(bare).seconds, "s", peer=BARE, note=summary(bare))
-    yield from seven(setting, min(bare).seconds)
-    yield from overhead(setting)
-    yield from eight(setting)
-    yield growth(setting)
-    yield from fifty(setting)
+    with Vault() as vault:
+        empty = setting.workspace("bare", {"resources": {}}, vault.env)
+        up(empty)
+        bare = [up(empty) for _ in range(setting.rounds)]
+        yield Row("bare `pulumi up` of an empty project", min(bare).seconds, "s", peer=BARE, note=summary(bare))
+        hashing = setting.workspace("passphrase", {"resources": {}})
+        up(hashing)
+        hashed = [up(hashing) for _ in range(setting.rounds)]
+        yield Row("bare `pulumi up` with a passphrase", min(hashed).seconds, "s", note=summary(hashed))
+        yield from seven(setting, vault, min(bare).seconds)
+        yield from overhead(setting, vault)
+        yield from eight(setting, vault)
+        yield growth(setting, vault)
+        yield from fifty(setting, vault)
 
 
-def seven(setting: Setting, bare: float) -> Iterator[Row]:
+def seven(setting: Setting, vault: Vault, bare: float) -> Iterator[Row]:
     """The seven workflows, each of which waits two seconds."""
     firsts, changes, repeats, hands_first, hands = [], [], [], [], []
     for number in range(setting.rounds):
-        pipeline = Pipeline(setting, f"seven{number}", SEVEN, SECONDS)
+        pipeline = Pipeline(setting, vault, f"seven{number}", SEVEN, SECONDS)
         firsts.append(pipeline.up())
         repeats.append(pipeline.no_op())
         hands_first.append(pipeline.by_hand())
@@ -171,15 +181,15 @@ def peers(setting: Setting) -> tuple[Peer, Peer]:
     return Peer(TERRAGRUNT.name, first, recorded=False), Peer(TERRAGRUNT_AGAIN.name, again, recorded=False)
 
 
-def overhead(setting: Setting) -> Iterator[Row]:
+def overhead(setting: Setting, vault: Vault) -> Iterator[Row]:
     """What running a stack as a resource costs beyond the bare `pulumi up`: the differences of chains cancel what the outer run costs."""
     long, short = chain(4), chain(1)
     for secrets in (0, 1):
         firsts, singles, changes, repeats, bare_first, bare_changed = ([] for _ in range(6))
         for number in range(setting.rounds):
-            one = Pipeline(setting, f"one{secrets}x{number}", short, secrets=secrets)
+            one = Pipeline(setting, vault, f"one{secrets}x{number}", short, secrets=secrets)
             singles.append(one.up().seconds)
-            four = Pipeline(setting, f"four{secrets}x{number}", long, secrets=secrets)
+            four = Pipeline(setting, vault, f"four{secrets}x{number}", long, secrets=secrets)
             firsts.append(four.up().seconds)
             repeats.append(four.no_op().seconds)
             bare_first.append(four.by_hand().loop / len(long))
@@ -193,8 +203,8 @@ def overhead(setting: Setting) -> Iterator[Row]:
         yield Row(f"overhead {what}, exists", cost, "s", 0.4, note=f"over a bare `up` of {min(bare_changed):.2f} s")
 
 
-def eight(setting: Setting) -> Iterator[Row]:
-    pipeline = Pipeline(setting, "eight", chain(8))
+def eight(setting: Setting, vault: Vault) -> Iterator[Row]:
+    pipeline = Pipeline(setting, vault, "eight", chain(8))
     pipeline.up()
     pipeline.by_hand()
     repeats = [pipeline.no_op() for _ in range(setting.rounds)]
@@ -204,11 +214,11 @@ def eight(setting: Setting) -> Iterator[Row]:
     yield Row("eight steps, no-op : eight no-op `up`s", ours / loop, "x", 0.15, note=f"{loop:.2f} s in the loop")
 
 
-def growth(setting: Setting) -> Row:
+def growth(setting: Setting, vault: Vault) -> Row:
     """By how much a stack of many resources makes the outer state bigger than one of a single resource."""
     sizes = []
     for resources in (1, RESOURCES):
-        pipeline = Pipeline(setting, f"state{resources}", chain(1), resources=resources)
+        pipeline = Pipeline(setting, vault, f"state{resources}", chain(1), resources=resources)
         pipeline.up()
         sizes.append(len(json.dumps(pipeline.outer.export())))
     grown = (sizes[1] - sizes[0]) * 1000 / RESOURCES / 1000
@@ -216,8 +226,8 @@ def growth(setting: Setting) -> Row:
     return Row("outer state per 1,000 inner resources", grown, "kB", note=note)
 
 
-def fifty(setting: Setting) -> Iterator[Row]:
-    pipeline = Pipeline(setting, "fifty", FIFTY)
+def fifty(setting: Setting, vault: Vault) -> Iterator[Row]:
+    pipeline = Pipeline(setting, vault, "fifty", FIFTY)
     with Watched(pipeline.outer) as watched:
         took = pipeline.up()
     made = len(list((pipeline.folder / "inner/.pulumi/stacks").glob("*/dev.json")))
