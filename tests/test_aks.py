@@ -454,3 +454,16 @@ def test_forty_pools_on_four_clusters(azure: AzureDouble, provider: ProviderProc
     assert answers.count(201) == 40, "each pool was made once"
     # Those who wait stand in line: of refused writes Azure counts each one as well.
     assert answers.count(409) <= 40, answers
+
+
+@pytest.mark.parametrize(("kind", "bad"), [
+    (CLUSTER, {"secretRotationInterval": "soon"}), (CLUSTER, {"podCidr": "10.0"}), (CLUSTER, {"serviceCidr": "10.0.0.0/33"}),
+    (CLUSTER, {"dnsServiceIp": "11.0.0.1"}), (CLUSTER, {"forceUpgradeUntil": "tomorrow"}), (CLUSTER, {"privateDnsZone": "zone"}),
+    (CLUSTER, {"systemPool": CLUSTER_INPUTS["systemPool"] | {"subnetId": "x"}}),
+    (CLUSTER, {"systemPool": CLUSTER_INPUTS["systemPool"] | {"availabilityZones": ["9"]}}),
+    (POOL, {"subnetId": "x"}), (POOL, {"osDiskType": "Fast"}), (POOL, {"availabilityZones": ["9"]}), (POOL, {"nodeLabels": {"a b": "y"}}),
+], ids=lambda value: next(iter(value)) if isinstance(value, dict) else "")  # fmt: skip
+def test_what_cannot_be_is_refused_by_its_property(azure: AzureDouble, provider: ProviderProcess, kind: str, bad: dict) -> None:
+    found = Thing(provider, kind).failures((CLUSTER_INPUTS if kind == CLUSTER else POOL_INPUTS) | bad)
+    assert len(found) == 1 and next(iter(found)).startswith(next(iter(bad))), found
+    assert azure.requests() == []

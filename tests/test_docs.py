@@ -132,13 +132,13 @@ def test_an_error_text_is_one_of_the_source(text):
 @pytest.mark.parametrize(
     ("page", "says", "source", "is_so"),
     [
-        ("limits.md", "30 s, and 5 s to connect", "ptd/src/aws/config.rs", "DEFAULT_REQUEST_TIMEOUT_SECONDS: u32 = 30;"),
-        ("limits.md", "30 s, and 5 s to connect", "ptd/src/aws/config.rs", "DEFAULT_CONNECT_TIMEOUT_SECONDS: u32 = 5;"),
-        ("limits.md", "| 10, with growing pauses |", "ptd/src/aws/clients.rs", "DEFAULT_MAX_RETRIES"),
+        ("limits.md", "30 s, and 5 s to connect", "ptd/src/config.rs", "DEFAULT_REQUEST_TIMEOUT_SECONDS: u32 = 30;"),
+        ("limits.md", "30 s, and 5 s to connect", "ptd/src/config.rs", "DEFAULT_CONNECT_TIMEOUT_SECONDS: u32 = 5;"),
+        ("limits.md", "| 10, with growing pauses |", "ptd/src/config.rs", "DEFAULT_MAX_RETRIES: u32 = 9;"),
         ("limits.md", "finding credentials | 2 minutes", "ptd/src/aws/clients.rs", "CREDENTIALS_TIMEOUT: Duration = Duration::from_mins(2);"),
         ("limits.md", "cannot be seen for 15 minutes", "ptd/src/azure/arm/operation.rs", "BLIND: Duration = Duration::from_mins(15);"),
-        ("limits.md", "says for how long | 1 hour", "ptd/src/azure/arm/client.rs", "PATIENCE: Duration = Duration::from_hours(1);"),
-        ("limits.md", "with an Azure subscription | 10 minutes", "ptd/src/azure/arm/client.rs", "REGISTRATION_PATIENCE: Duration = Duration::from_mins(10);"),
+        ("limits.md", "says for how long | 1 hour", "ptd/src/azure/arm/patience.rs", "PATIENCE: Duration = Duration::from_hours(1);"),
+        ("limits.md", "with an Azure subscription | 10 minutes", "ptd/src/azure/arm/registration.rs", "REGISTRATION_PATIENCE: Duration = Duration::from_mins(10);"),
         ("limits.md", "just assigned | 10 minutes", "ptd/src/azure/vault_secret.rs", "SPREAD: Duration = Duration::from_mins(10);"),
         ("limits.md", "1 minute, then it is killed", "ptd/src/stack/run.rs", "GRACE: Duration = Duration::from_mins(1);"),
         ("limits.md", "swept after a week", "ptd/src/stack/run_folder.rs", "OLD: Duration = Duration::from_hours(7 * 24);"),

@@ -21,7 +21,7 @@ use super::common::{
     diff_case, diff_default_tags, gone, observed_tags, open, parse_id, text, wanted_tags,
 };
 use super::names::Tags;
-use super::{aks_check, aks_version};
+use super::{aks_check, aks_rules, aks_version};
 use crate::Ptd;
 use crate::adoption::{exists_already, tell_adoption};
 use crate::checks::{check_tags, check_with};
@@ -393,6 +393,8 @@ impl Resource for AgentPool {
             aks_check::pool_name(name)
         });
         check_with(checking, "kubernetesVersion", aks_version::rule);
+        check_with(checking, "subnetId", aks_rules::subnet);
+        check_with(checking, "osDiskType", aks_rules::disk_type);
         check_with(checking, "mode", |mode| {
             if ["User", "System"].contains(&mode) {
                 Ok(())
@@ -429,6 +431,11 @@ impl Resource for AgentPool {
             &mut fail,
         );
         aks_check::labels(args.node_labels.as_ref(), &mut fail);
+        for (index, zone) in args.availability_zones.iter().flatten().enumerate() {
+            if let Err(problem) = aks_rules::zone(zone) {
+                checking.fail(Path::root().key("availabilityZones").index(index), problem);
+            }
+        }
         for (index, text) in args.node_taints.iter().flatten().enumerate() {
             if let Err(problem) = aks_check::taint(text) {
                 checking.fail(Path::root().key("nodeTaints").index(index), problem);

@@ -3,8 +3,10 @@
 use pulumi_provider::{Checking, Diff, Error, Path, Prior, PropertyMap};
 
 use super::aks_cluster::{AksCluster, AksClusterArgs, AksSystemPool, below, what};
+use super::aks_rules;
 use super::aks_version::step;
 use super::names::Tags;
+use crate::checks::check_with;
 
 type Rule = Result<(), String>;
 
@@ -72,7 +74,7 @@ pub(super) fn label(key: &str) -> Rule {
     if key.starts_with("kubernetes.azure.com/") {
         return Err(format!("the label {key:?} is one of Azure's own"));
     }
-    Ok(())
+    aks_rules::label_key(key)
 }
 
 /// A surge as `1` or `33%`.
@@ -153,6 +155,16 @@ pub(super) fn cluster(checking: &mut Checking<'_>) {
     {
         checking.refuse("imageCleanerIntervalHours", "must be 24 to 2160 hours");
     }
+    check_with(checking, "secretRotationInterval", aks_rules::duration);
+    check_with(checking, "forceUpgradeUntil", aks_rules::moment);
+    check_with(checking, "privateDnsZone", aks_rules::private_zone);
+    check_with(checking, "podCidr", aks_rules::cidr);
+    check_with(checking, "serviceCidr", aks_rules::cidr);
+    let services = checking.known::<String>("serviceCidr");
+    let services = services.unwrap_or_else(|| "10.0.0.0/16".to_owned());
+    check_with(checking, "dnsServiceIp", |text| {
+        aks_rules::address_in(text, &services)
+    });
     names(checking);
     let Some(pool) = checking.known::<AksSystemPool>("systemPool") else {
         return;
@@ -166,6 +178,17 @@ pub(super) fn cluster(checking: &mut Checking<'_>) {
             "managedNATGateway cannot be combined with a subnet of one's own (systemPool.subnetId): Azure refuses it. \
              Use userAssignedNATGateway with a NAT gateway on the subnet",
         );
+    }
+    if let Some(Err(problem)) = pool.subnet_id.as_deref().map(aks_rules::subnet) {
+        checking.fail(below("systemPool", "subnetId"), problem);
+    }
+    for (index, zone) in pool.availability_zones.iter().flatten().enumerate() {
+        if let Err(problem) = aks_rules::zone(zone) {
+            checking.fail(
+                below("systemPool", "availabilityZones").index(index),
+                problem,
+            );
+        }
     }
     system_pool(checking, &pool);
 }

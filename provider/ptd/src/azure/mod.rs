@@ -12,6 +12,7 @@ mod aks_live;
 mod aks_observe;
 mod aks_pool_body;
 mod aks_pool_inputs;
+mod aks_rules;
 mod aks_settings;
 mod aks_tables;
 mod aks_version;
