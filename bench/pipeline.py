@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,10 +111,13 @@ class Pipeline:
         return up(self.outer, "--expect-no-changes")
 
     def by_hand(self, *args: str) -> Hand:
-        """`pulumi up` in each project; the stacks are there before."""
-        for workspace in self.hands.values():
+        """`pulumi up` in each project, after `pulumi stack init` where it is the first."""
+        seconds = {}
+        for step, workspace in self.hands.items():
+            began = time.perf_counter()
             workspace.init()
-        return Hand({step: up(workspace, *args).seconds for step, workspace in self.hands.items()})
+            seconds[step] = time.perf_counter() - began + up(workspace, *args).seconds
+        return Hand(seconds)
 
 
 def waiting(setting: Setting) -> Path:
@@ -162,7 +166,7 @@ def seven(setting: Setting, vault: Vault, bare: float) -> Iterator[Row]:
     target = 4 * SECONDS + 4 * (bare + 0.6) + 0.5
     yield Row("seven stacks of 2 s, first run", first, "s", round(target, 2), peer_first, f"critical path 8 s; {summary(firsts)}")
     path_first, path = (min(critical(SEVEN, hand.seconds) for hand in every) for every in (hands_first, hands))
-    note = f"{path_first:.2f} s by hand, without `stack init`"
+    note = f"{path_first:.2f} s by hand, with `stack init`"
     yield Row("first run : critical path by hand", first / path_first, "x", 1.10, note=note)
     yield Row("seven stacks of 2 s, all changed", change, "s", note=summary(changes))
     yield Row("all changed : critical path by hand", change / path, "x", 1.10, note=f"{path:.2f} s by hand")

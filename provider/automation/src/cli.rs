@@ -81,35 +81,98 @@ pub struct Cli {
     supervisor: Option<Arc<[OsString]>>,
 }
 
-/// Programs asked for their version already: file, size and time of the last change tell one from the next.
-static ASKED: Mutex<BTreeMap<(PathBuf, u64, SystemTime), Version>> = Mutex::new(BTreeMap::new());
+/// What tells one program from the next without asking: file, size, and time of the last change.
+type Key = (PathBuf, u64, SystemTime);
 
-/// What a program says its version is.
-async fn version(program: &Path, environment: &Environment) -> Result<Version, Error> {
+/// Programs asked for their version already.
+static ASKED: Mutex<BTreeMap<Key, Version>> = Mutex::new(BTreeMap::new());
+
+/// For how long a version that was written down counts: a file may hand over to another program, whose change it does not show.
+const REMEMBERED: Duration = Duration::from_hours(12);
+
+async fn key(program: &Path) -> Option<Key> {
+    let found = tokio::fs::metadata(program).await.ok()?;
+    Some((program.to_owned(), found.len(), found.modified().ok()?))
+}
+
+/// What a program says its version is. `memory` is a file of which a program that was found before is believed, so that it need
+/// not be started.
+async fn version(
+    program: &Path,
+    environment: &Environment,
+    memory: Option<&Path>,
+) -> Result<Version, Error> {
     let asked = || ASKED.lock().unwrap_or_else(PoisonError::into_inner);
-    let key = tokio::fs::metadata(program)
-        .await
-        .ok()
-        .and_then(|found| Some((program.to_owned(), found.len(), found.modified().ok()?)));
+    let key = key(program).await;
     if let Some(version) = key.as_ref().and_then(|key| asked().get(key).cloned()) {
         return Ok(version);
     }
-    let ended = Command::new(program, environment, Path::new("/"))
-        .arg("version")
-        .run()
-        .await?;
-    let text = String::from_utf8_lossy(&ended.stdout);
-    let version = Version::parse(text.trim().trim_start_matches('v'))
-        .map_err(|_| Error::Invalid(format!("{} version says {text:?}", program.display())))?;
+    let remembered = match (memory, &key) {
+        (Some(memory), Some(key)) => remembered(memory, key).await,
+        _ => None,
+    };
+    let version = if let Some(version) = remembered {
+        version
+    } else {
+        let version = ask(program, environment).await?;
+        if let (Some(memory), Some(key)) = (memory, &key)
+            && is_supported(&version)
+        {
+            // Without it the next process asks again.
+            let _ = tokio::fs::write(memory, line(key, &version)).await;
+        }
+        version
+    };
     if let Some(key) = key {
         asked().insert(key, version.clone());
     }
     Ok(version)
 }
 
+async fn ask(program: &Path, environment: &Environment) -> Result<Version, Error> {
+    let ended = Command::new(program, environment, Path::new("/"))
+        .arg("version")
+        .run()
+        .await?;
+    let text = String::from_utf8_lossy(&ended.stdout);
+    Version::parse(text.trim().trim_start_matches('v'))
+        .map_err(|_| Error::Invalid(format!("{} version says {text:?}", program.display())))
+}
+
+fn is_supported(version: &Version) -> bool {
+    (version.major, version.minor) >= (MINIMUM_VERSION.major, MINIMUM_VERSION.minor)
+}
+
+/// How a version is written down; a line that is cut off is no such text.
+fn line((program, size, changed): &Key, version: &Version) -> String {
+    let changed = changed.duration_since(SystemTime::UNIX_EPOCH);
+    let changed = changed.unwrap_or_default().as_nanos();
+    format!("{version}\t{changed}\t{size}\t{}\n", program.display())
+}
+
+async fn remembered(memory: &Path, key: &Key) -> Option<Version> {
+    let age = tokio::fs::metadata(memory).await.ok()?.modified().ok()?;
+    if age.elapsed().ok()? > REMEMBERED {
+        return None;
+    }
+    let text = tokio::fs::read_to_string(memory).await.ok()?;
+    let version = Version::parse(text.split('\t').next()?).ok()?;
+    (text == line(key, &version) && is_supported(&version)).then_some(version)
+}
+
 impl Cli {
     /// Finds `pulumi` on the PATH of this environment and asks for its version.
     pub async fn find(environment: Environment) -> Result<Self, Error> {
+        Self::find_with(environment, None).await
+    }
+
+    /// As [`Cli::find`], but a program that was found within the last hours is not started again for its version, which takes as
+    /// long as many a command. `memory` is a file of this user alone, which is written where it is not there.
+    pub async fn find_remembered(environment: Environment, memory: &Path) -> Result<Self, Error> {
+        Self::find_with(environment, Some(memory)).await
+    }
+
+    async fn find_with(environment: Environment, memory: Option<&Path>) -> Result<Self, Error> {
         let path = environment.get("PATH").unwrap_or_default().to_owned();
         let candidates: Vec<PathBuf> = std::env::split_paths(&path)
             .map(|folder| folder.join("pulumi"))
@@ -119,7 +182,7 @@ impl Cli {
                 .await
                 .is_ok_and(|m| m.is_file())
             {
-                return Self::at(candidate, environment).await;
+                return Self::open(candidate, environment, memory).await;
             }
         }
         let path = path.to_string_lossy().into_owned();
@@ -130,18 +193,22 @@ impl Cli {
     }
 
     /// Takes this program.
-    pub async fn at(
-        program: impl Into<PathBuf>,
+    pub async fn at(program: impl Into<PathBuf>, environment: Environment) -> Result<Self, Error> {
+        Self::open(program.into(), environment, None).await
+    }
+
+    async fn open(
+        program: PathBuf,
         mut environment: Environment,
+        memory: Option<&Path>,
     ) -> Result<Self, Error> {
-        let program = program.into();
         // Nobody waits for an answer from the network about newer versions, nor for one from a person.
         environment.set("PULUMI_SKIP_UPDATE_CHECK", "true");
         environment.set("PULUMI_NON_INTERACTIVE", "true");
         // What is needed for --event-log.
         environment.set("PULUMI_DEBUG_COMMANDS", "true");
-        let found = version(&program, &environment).await?;
-        if (found.major, found.minor) < (MINIMUM_VERSION.major, MINIMUM_VERSION.minor) {
+        let found = version(&program, &environment, memory).await?;
+        if !is_supported(&found) {
             return Err(Error::TooOld {
                 program,
                 found,
@@ -201,4 +268,46 @@ impl Cli {
 /// Whether a command succeeded.
 pub(crate) fn ok(ended: &Ended) -> bool {
     ended.code == Some(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_program_that_was_found_before_is_not_started_for_its_version() {
+        let folder = tempfile::tempdir().expect("folder");
+        let (program, memory) = (folder.path().join("pulumi"), folder.path().join("memory"));
+        std::fs::write(&program, "no program").expect("program");
+        let found =
+            async || Cli::open(program.clone(), Environment::default(), Some(&memory)).await;
+
+        assert!(found().await.is_err());
+        assert!(!memory.exists());
+        let known = Version::new(3, 259, 0);
+        let written = line(&key(&program).await.expect("key"), &known);
+        std::fs::write(&memory, &written[..written.len() - 1]).expect("memory");
+        assert!(found().await.is_err(), "half a line is believed");
+        std::fs::write(&memory, &written).expect("memory");
+        assert_eq!(found().await.expect("remembered").version, known);
+
+        std::fs::write(&program, "another program").expect("program");
+        assert!(
+            found().await.is_err(),
+            "what is said of another program is believed"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_version_that_is_too_old_is_not_believed() {
+        let folder = tempfile::tempdir().expect("folder");
+        let (program, memory) = (folder.path().join("pulumi"), folder.path().join("memory"));
+        std::fs::write(&program, "no program").expect("program");
+        let written = line(&key(&program).await.expect("key"), &Version::new(3, 1, 0));
+        std::fs::write(&memory, written).expect("memory");
+        assert_eq!(
+            remembered(&memory, &key(&program).await.expect("key")).await,
+            None
+        );
+    }
 }

@@ -1,5 +1,8 @@
 //! Checking inputs: defaults, types and limits from the schema; then whatever the resource itself demands.
 
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
 use regex::Regex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -419,7 +422,7 @@ impl Validator<'_> {
                 format!("must have at most {max} characters, has {length}"),
             );
         } else if let Some(pattern) = &limits.pattern
-            && Regex::new(pattern).is_ok_and(|r| !r.is_match(text))
+            && compiled(pattern).is_some_and(|r| !r.is_match(text))
         {
             self.fail(path, format!("must match the pattern {pattern}"));
         }
@@ -450,6 +453,18 @@ impl Validator<'_> {
             .map_or_else(String::new, |near| format!("; did you mean '{near}'?"));
         self.fail(path, format!("must be one of {}{hint}", allowed.join(", ")));
     }
+}
+
+/// The pattern, compiled once in a process: that takes longer than all the rest of a check.
+fn compiled(pattern: &str) -> Option<Regex> {
+    static KNOWN: LazyLock<Mutex<HashMap<String, Option<Regex>>>> = LazyLock::new(Mutex::default);
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = known.get(pattern) {
+        return known.clone();
+    }
+    let regex = Regex::new(pattern).ok();
+    known.insert(pattern.to_owned(), regex.clone());
+    regex
 }
 
 fn article(ty: &TypeSpec) -> &'static str {

@@ -47,7 +47,7 @@ pub struct ChildOptions {
     pub aliases: Vec<pulumi_proto::pulumirpc::Alias>,
     /// The parent's URN where it is not the component itself.
     pub parent: Option<String>,
-    /// The provider to use where it is not the component's own: a registered [`Construction::new_provider`], or one the
+    /// The provider to use where it is not the component's own: a registered [`crate::Construction::new_provider`], or one the
     /// program gave as an input of type [`crate::ProviderReference`].
     pub provider: Option<ResourceReference>,
 }

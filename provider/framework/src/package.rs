@@ -270,7 +270,9 @@ impl<P: Provider> Package<P> {
 
     /// The package's schema, as the SDK generators and the registry read it.
     pub fn schema(self) -> Result<Value, SchemaError> {
-        Ok(self.settled()?.schema())
+        let settled = self.settled()?;
+        settled.refuse_patterns()?;
+        Ok(settled.schema())
     }
 }
 
@@ -313,6 +315,24 @@ pub(crate) struct Settled<P: Provider> {
 }
 
 impl<P: Provider> Settled<P> {
+    fn refuse_patterns(&self) -> Result<(), SchemaError> {
+        self.types.refuse_patterns()?;
+        self.config.refuse_patterns(&self.name)?;
+        for (token, kind) in &self.resources {
+            kind.inputs.refuse_patterns(token)?;
+        }
+        for (token, kind) in &self.components {
+            kind.inputs.refuse_patterns(token)?;
+        }
+        for (token, kind) in &self.functions {
+            kind.args.refuse_patterns(token)?;
+        }
+        for (token, kind) in &self.methods {
+            kind.args.refuse_patterns(token)?;
+        }
+        Ok(())
+    }
+
     /// Where the engine may download the plugin, as SDKs send it along.
     pub(crate) fn download_url(&self) -> String {
         self.metadata

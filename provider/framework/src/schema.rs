@@ -216,6 +216,14 @@ impl Types {
         object(&name, &root)
     }
 
+    /// Refuses patterns of named types that no text can be held against.
+    pub(crate) fn refuse_patterns(&self) -> Result<(), SchemaError> {
+        self.named.iter().try_for_each(|(name, (_, ty))| match ty {
+            NamedType::Object(object) => object.refuse_patterns(name),
+            NamedType::Enum { .. } => Ok(()),
+        })
+    }
+
     /// Refuses types that contain themselves: check and SDKs would never come to their end.
     pub(crate) fn refuse_cycles(&self) -> Result<(), SchemaError> {
         let mut done = BTreeSet::new();

@@ -101,7 +101,11 @@ fn refused<T: JsonSchema>() -> String {
     let mut types = Types::default();
     types
         .read::<T>("index")
-        .and_then(|_| types.refuse_cycles())
+        .and_then(|spec| {
+            types.refuse_cycles()?;
+            types.refuse_patterns()?;
+            spec.refuse_patterns(&T::schema_name())
+        })
         .unwrap_err()
         .to_string()
 }

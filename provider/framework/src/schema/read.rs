@@ -1,11 +1,16 @@
 //! From what schemars derives to the model.
 
+use std::sync::LazyLock;
+
 use serde_json::Value;
 
 use super::{
     ASSET, Element, EnumValue, Json, Limits, NamedType, ObjectSpec, PROVIDER, PropertySpec,
     SchemaError, TypeSpec, Types,
 };
+
+/// What is found where there is nothing.
+static NOTHING: LazyLock<Json> = LazyLock::new(Json::new);
 
 pub(super) fn fail<T>(at: &str, problem: impl Into<String>) -> Result<T, SchemaError> {
     Err(SchemaError {
@@ -87,11 +92,9 @@ pub(super) fn property(
     value: &Value,
     required: bool,
 ) -> Result<PropertySpec, SchemaError> {
-    let nothing = Json::new();
-    let schema = value.as_object().unwrap_or(&nothing);
+    let schema = value.as_object().unwrap_or(&NOTHING);
     let (schema_type, inner, optional) = type_of(at, value)?;
-    let limits = limits(schema).or(limits(&inner));
-    check_pattern(at, &limits)?;
+    let limits = limits(schema).or(limits(inner));
     let flag = |key: &str| schema.get(key).or_else(|| inner.get(key)) == Some(&Value::Bool(true));
     // An empty list or map as default says no more than that the property may be absent.
     let empty = |v: &Value| match v {
@@ -124,13 +127,6 @@ pub(super) fn property(
         deprecated: text(schema, "deprecated"),
         limits,
     })
-}
-
-pub(super) fn check_pattern(at: &str, limits: &Limits) -> Result<(), SchemaError> {
-    match limits.pattern.as_deref().map(regex::Regex::new) {
-        Some(Err(error)) => fail(at, format!("has a pattern that cannot be used: {error}")),
-        _ => Ok(()),
-    }
 }
 
 pub(super) fn limits(schema: &Json) -> Limits {
@@ -173,9 +169,12 @@ impl Limits {
 }
 
 /// The type, the schema it was found in below `Option`, and whether it is optional.
-pub(super) fn type_of(at: &str, value: &Value) -> Result<(TypeSpec, Json, bool), SchemaError> {
+pub(super) fn type_of<'a>(
+    at: &str,
+    value: &'a Value,
+) -> Result<(TypeSpec, &'a Json, bool), SchemaError> {
     let schema = match value {
-        Value::Bool(true) => return Ok((TypeSpec::Any, Json::new(), false)),
+        Value::Bool(true) => return Ok((TypeSpec::Any, &NOTHING, false)),
         Value::Object(schema) => schema,
         _ => return fail(at, "has no type"),
     };
@@ -202,7 +201,7 @@ pub(super) fn type_of(at: &str, value: &Value) -> Result<(TypeSpec, Json, bool),
             _ => TypeSpec::Object(name.to_owned()),
         };
         // What stands beside the reference, such as a secret mark, counts as well.
-        return Ok((ty, schema.clone(), false));
+        return Ok((ty, schema, false));
     }
     let mut optional = false;
     let kind = match schema.get("type") {
@@ -219,15 +218,14 @@ pub(super) fn type_of(at: &str, value: &Value) -> Result<(TypeSpec, Json, bool),
                 _ => return fail(at, "has several types"),
             }
         }
-        _ => return Ok((TypeSpec::Any, schema.clone(), false)),
+        _ => return Ok((TypeSpec::Any, schema, false)),
     };
     let element = |key: &str| -> Result<Box<Element>, SchemaError> {
         let item = schema.get(key).unwrap_or(&Value::Bool(true));
         let (ty, inner, _) = type_of(&format!("{at}[]"), item)?;
-        let own = item.as_object().cloned().unwrap_or_default();
+        let own = item.as_object().unwrap_or(&NOTHING);
         let secret = inner.get("secret").or_else(|| own.get("secret")) == Some(&Value::Bool(true));
-        let limits = limits(&own).or(limits(&inner));
-        check_pattern(at, &limits)?;
+        let limits = limits(own).or(limits(inner));
         Ok(Box::new(Element { ty, secret, limits }))
     };
     let ty = match kind {
@@ -242,7 +240,29 @@ pub(super) fn type_of(at: &str, value: &Value) -> Result<(TypeSpec, Json, bool),
         "object" => TypeSpec::Map(element("additionalProperties")?),
         other => return fail(at, format!("has type {other}")),
     };
-    Ok((ty, schema.clone(), optional))
+    Ok((ty, schema, optional))
+}
+
+impl ObjectSpec {
+    /// Refuses patterns that no text can be held against. Compiling them all takes longer than the rest of a start, so that it is done
+    /// where the schema is made.
+    pub(crate) fn refuse_patterns(&self, at: &str) -> Result<(), SchemaError> {
+        for (name, property) in &self.properties {
+            let mut limits = &property.limits;
+            let mut ty = &property.ty;
+            loop {
+                if let Some(Err(error)) = limits.pattern.as_deref().map(regex::Regex::new) {
+                    let at = format!("{at}.{name}");
+                    return fail(&at, format!("has a pattern that cannot be used: {error}"));
+                }
+                let (TypeSpec::Array(element) | TypeSpec::Map(element)) = ty else {
+                    break;
+                };
+                (limits, ty) = (&element.limits, &element.ty);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// References do not say whether they name an object or an enum: told apart once all types are known.

@@ -1,7 +1,7 @@
 //! What the inner runs of one run of the outer CLI came to, for people and for other programs.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -217,7 +217,7 @@ fn replace(path: &Path, report: &Report) -> io::Result<()> {
     let folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
     std::fs::create_dir_all(&folder)?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    serde_json::to_writer_pretty(&mut file, report)?;
+    file.write_all(&serde_json::to_vec_pretty(report)?)?;
     file.persist(path).map_err(|error| error.error).map(drop)
 }
 

@@ -16,7 +16,7 @@ use super::environment::environment;
 use super::failure::{class, refused};
 use super::progress::{Line, Progress, summary};
 use super::report::{self, InnerRun};
-use super::run_folder::{RunFolder, Slot};
+use super::run_folder::{self, RunFolder, Slot};
 use super::source::Program;
 use crate::Ptd;
 
@@ -69,9 +69,12 @@ impl Inner {
             StackCredentials::Inherit => None,
             StackCredentials::Provider => Some(Served::begin(&cx.provider().aws).await?),
         };
-        let cli = Cli::find(environment(args, &program, served.as_ref()))
-            .await
-            .map_err(fail)?;
+        let environment = environment(args, &program, served.as_ref());
+        let found = match run_folder::memory() {
+            Ok(memory) => Cli::find_remembered(environment, &memory).await,
+            Err(_) => Cli::find(environment).await,
+        };
+        let cli = found.map_err(fail)?;
         let cli = match std::env::current_exe() {
             Ok(this) => cli.supervised_by([this.into_os_string(), SUPERVISE.into()]),
             Err(_) => cli,

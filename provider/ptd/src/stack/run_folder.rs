@@ -88,11 +88,22 @@ fn hashed(text: &str) -> String {
     hex::encode(&Sha256::digest(text)[..12])
 }
 
+/// What processes of this user share, whatever the run.
+fn base() -> io::Result<PathBuf> {
+    let base = std::env::temp_dir().join(format!("ptd-{}", rustix::process::getuid().as_raw()));
+    private(&base)?;
+    Ok(base)
+}
+
+/// Where the version of the CLI is written down.
+pub(super) fn memory() -> io::Result<PathBuf> {
+    base().map(|base| base.join("cli"))
+}
+
 impl RunFolder {
     /// The directory of the run of this engine.
     pub(super) fn of(engine: &str) -> io::Result<Self> {
-        let base = std::env::temp_dir().join(format!("ptd-{}", rustix::process::getuid().as_raw()));
-        private(&base)?;
+        let base = base()?;
         let folder = base.join(hashed(engine));
         if !folder.exists() {
             sweep(&base);
