@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support import cli, vault
+from support import cli, inner, vault
 
 TARGET, ROOM = "acme01-staging", "main01-staging"
 SECRET = "s3cr3t-pipeline-value-0123456789"
@@ -44,15 +44,14 @@ def project(step: str, kind: str = "workload") -> str:
     return f"ptd-aws-{kind}-{step.replace('_', '-')}"
 
 
-class Pipeline:
+class Pipeline(inner.Backend):
     """An outer project with a target's files, a project for each step, and a backend for them."""
 
     def __init__(self, workspace: cli.Workspace, root: Path, name: str = TARGET) -> None:
-        self.outer, self.name, self.room = workspace, name, name == ROOM
+        super().__init__(workspace, root)
+        self.name, self.room = name, name == ROOM
         self.kind = "control-room" if self.room else "workload"
-        self.backend, self.log = root / "inner-backend", root / "times"
-        self.backend.mkdir(exist_ok=True)
-        self.url = f"file://{self.backend}"
+        self.log = root / "times"
         self.extra: dict = {}
         parent = "__ctrl__" if self.room else "__work__"
         self.target = f"infra/{parent}/{name}"
@@ -63,7 +62,7 @@ class Pipeline:
             self.program(step)
         self.properties = {
             "target": name, "programs": "programs", "backendUrl": self.url, "secretsProvider": vault.PROVIDER,
-            "environment": {"PULUMI_CONFIG_PASSPHRASE": {"fn::secret": "inner passphrase"}}, "bootstrap": {"manage": False},
+            "environment": {"PULUMI_CONFIG_PASSPHRASE": {"fn::secret": inner.PASSPHRASE}}, "bootstrap": {"manage": False},
             "onDelete": "destroyAndRemove",
         } | ({} if self.room else {"workloadSecret": False})  # fmt: skip
 
@@ -123,10 +122,8 @@ for name, value in {hidden!r}.items():
             assert self.times(one)[1] <= self.times(next_)[0], f"{one} before {next_}"
 
     def by_hand(self, step: str, *args: str, kind: str | None = None) -> str:
-        env = self.outer.env | {"PULUMI_BACKEND_URL": self.url, "PULUMI_CONFIG_PASSPHRASE": "inner passphrase"}
         full = f"organization/{project(step, kind or self.kind)}/{self.name}"
-        command = ["pulumi", "stack", *args, "--stack", full, "--non-interactive"]
-        return subprocess.run(command, env=env, check=True, capture_output=True, text=True, cwd=self.outer.folder).stdout
+        return self.look(["pulumi", "stack", *args, "--stack", full, "--non-interactive"])
 
     def updates(self, step: str) -> int:
         return len(json.loads(self.by_hand(step, "history", "--json")))

@@ -19,13 +19,32 @@ INNER = {
 }
 
 
-class Pipeline:
-    """An outer project with inner ones beside it, and their backend."""
+PASSPHRASE = "inner passphrase"
+
+
+class Backend:
+    """An outer project, and the backend of the inner stacks that it runs."""
 
     def __init__(self, workspace: cli.Workspace, root: Path) -> None:
         self.outer, self.backend = workspace, root / "inner-backend"
-        self.backend.mkdir()
+        self.backend.mkdir(exist_ok=True)
         self.url = f"file://{self.backend}"
+
+    @property
+    def env(self) -> dict[str, str]:
+        """With it, `pulumi` opens inner stacks."""
+        return self.outer.env | {"PULUMI_BACKEND_URL": self.url, "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE}
+
+    def look(self, command: list[str]) -> str:
+        """What a command of somebody who opens an inner stack without the provider writes."""
+        return subprocess.run(command, env=self.env, check=True, capture_output=True, text=True, cwd=self.outer.folder).stdout
+
+
+class Pipeline(Backend):
+    """An outer project with inner ones beside it, and their backend."""
+
+    def __init__(self, workspace: cli.Workspace, root: Path) -> None:
+        super().__init__(workspace, root)
         self.resources: dict[str, dict] = {}
 
     def inner(self, name: str, program: dict | None = None, options: dict | None = None, **inputs) -> dict:
@@ -47,7 +66,7 @@ class Pipeline:
             "directory": name,
             "stack": f"organization/{name}/dev",
             "backendUrl": self.url,
-            "environment": {"PULUMI_CONFIG_PASSPHRASE": {"fn::secret": "inner passphrase"}},
+            "environment": {"PULUMI_CONFIG_PASSPHRASE": {"fn::secret": PASSPHRASE}},
             **inputs,
         }
         properties = {key: value for key, value in properties.items() if value is not None}
@@ -57,19 +76,13 @@ class Pipeline:
     def write(self, **outputs) -> cli.Workspace:
         return self.outer.yaml({"resources": self.resources, "outputs": outputs})
 
-    @property
-    def env(self) -> dict[str, str]:
-        """With it, `pulumi` opens inner stacks."""
-        return self.outer.env | {"PULUMI_BACKEND_URL": self.url, "PULUMI_CONFIG_PASSPHRASE": "inner passphrase"}
-
     def command(self, name: str, *args: str) -> list[str]:
         folder = ["pulumi", "-C", str(self.outer.folder / name)]
         return [*folder, *args, "--stack", f"organization/{name}/dev", "--non-interactive"]
 
     def by_hand(self, name: str, *args: str) -> str:
         """What somebody finds who opens the inner stack without the provider."""
-        command = self.command(name, "stack", *args)
-        return subprocess.run(command, env=self.env, check=True, capture_output=True, text=True).stdout
+        return self.look(self.command(name, "stack", *args))
 
     def up_by_hand(self, name: str) -> None:
         """Makes the inner stack without the provider."""

@@ -8,6 +8,7 @@ pub mod azure;
 mod causes;
 mod checks;
 pub mod config;
+mod defaults;
 pub mod generate;
 pub mod get_target;
 mod http;

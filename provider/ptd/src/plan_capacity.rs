@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Ptd;
+use crate::defaults::yes;
 
 /// Adds up what workflows ask of a cluster and holds it, together with a reserve, against the nodes that the cluster may have. What
 /// does not fit the most nodes is an error that says by how much and how many nodes it would take; what does not fit the fewest is
@@ -108,9 +109,6 @@ pub struct CapacityPlan {
     pub warnings: Vec<String>,
 }
 
-fn yes() -> bool {
-    true
-}
 fn one() -> u32 {
     1
 }

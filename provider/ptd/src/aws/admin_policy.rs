@@ -16,6 +16,7 @@ use super::names;
 use crate::Ptd;
 use crate::adoption::{exists_already, tell_adoption};
 use crate::checks::check_with;
+use crate::defaults::yes;
 use crate::tags::Tags;
 use live::{Live, arn_of, converge, look, pending, same, state, subject, users, wanted, wire_tags};
 use versions::{delete_version, versions};
@@ -63,10 +64,6 @@ pub struct AdminPolicyArgs {
     pub account_id: Option<String>,
     /// Tags, beside the provider's default tags.
     pub tags: Option<Tags>,
-}
-
-fn yes() -> bool {
-    true
 }
 
 fn default_name() -> String {
@@ -134,10 +131,12 @@ impl Resource for AdminPolicy {
         if !news.contains_key("description") {
             diff.ignore(&Path::root().key("description"));
         }
-        let own = news
-            .get("tags")
-            .and_then(|v| pulumi_provider::from_value(v).ok());
-        diff_default_tags(diff, provider, old.state.as_ref().map(|s| &s.tags_all), own);
+        diff_default_tags(
+            diff,
+            provider,
+            old.state.as_ref().map(|s| &s.tags_all),
+            news,
+        );
         diff_place(diff, &old.outputs, news, provider, &["name", "path"]);
     }
 

@@ -18,6 +18,7 @@ use super::secret::Secret;
 use super::state_bucket::{BucketEncryption, StateBucket};
 use crate::Ptd;
 use crate::checks::{check_tags, check_with};
+use crate::defaults::yes;
 use crate::target::naming;
 
 /// Everything a Posit Team Dedicated target needs on AWS before its first Pulumi stack can run: the bucket for the
@@ -61,10 +62,6 @@ pub struct BootstrapArgs {
     pub secrets: Option<BootstrapSecrets>,
     /// Tags for everything, beside `posit.team/managed-by`, which the admin policy's permissions depend on.
     pub tags: Option<BTreeMap<String, String>>,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// The kind of a target.

@@ -96,11 +96,14 @@ pub(super) fn diff_default_tags(
     diff: &mut Diff,
     provider: Option<&Ptd>,
     tags_all: Option<&Tags>,
-    own: Option<Tags>,
+    news: &PropertyMap,
 ) {
     let (Some(provider), Some(tags_all)) = (provider, tags_all) else {
         return;
     };
+    let own: Option<Tags> = news
+        .get("tags")
+        .and_then(|tags| pulumi_provider::from_value(tags).ok());
     let policy = provider.aws.tag_policy();
     let expected = policy.visible(&policy.desired(&Tags::new(), &own.unwrap_or_default()));
     if !diff.touches("tags") && expected != policy.visible(tags_all) {

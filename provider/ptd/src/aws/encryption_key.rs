@@ -20,6 +20,7 @@ use super::names;
 use crate::Ptd;
 use crate::adoption::{exists_already, tell_adoption};
 use crate::checks::check_with;
+use crate::defaults::yes;
 use crate::tags::Tags;
 use live::{converge, describe, look, pending, same_json, state, usable};
 use make::{make, name};
@@ -73,10 +74,6 @@ pub struct EncryptionKeyArgs {
     pub region: Option<String>,
     /// Tags, beside the provider's default tags.
     pub tags: Option<Tags>,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// What AWS knows about the key.
@@ -141,10 +138,12 @@ impl Resource for EncryptionKey {
         {
             diff.ignore(&Path::root().key("policy"));
         }
-        let own = news
-            .get("tags")
-            .and_then(|v| pulumi_provider::from_value(v).ok());
-        diff_default_tags(diff, provider, old.state.as_ref().map(|s| &s.tags_all), own);
+        diff_default_tags(
+            diff,
+            provider,
+            old.state.as_ref().map(|s| &s.tags_all),
+            news,
+        );
         diff_place(diff, &old.outputs, news, provider, &["alias"]);
     }
 

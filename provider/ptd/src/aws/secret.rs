@@ -22,6 +22,7 @@ use super::secret_write::{self, Fields, Found};
 use crate::Ptd;
 use crate::adoption::{exists_already, tell_adoption};
 use crate::checks::check_with;
+use crate::defaults::yes;
 use crate::generate;
 use crate::tags::Tags;
 use live::{converge, differs, pending, state};
@@ -71,10 +72,6 @@ pub struct SecretArgs {
     pub region: Option<String>,
     /// Tags, beside the provider's default tags.
     pub tags: Option<Tags>,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// A field that a secret must have.
@@ -257,10 +254,12 @@ impl Resource for Secret {
         // An initial value has done its work once the field is there, and so has a generator.
         diff.ignore(&Path::root().key("values"));
         diff_fields(diff, old, news);
-        let own = news
-            .get("tags")
-            .and_then(|v| pulumi_provider::from_value(v).ok());
-        diff_default_tags(diff, provider, old.state.as_ref().map(|s| &s.tags_all), own);
+        diff_default_tags(
+            diff,
+            provider,
+            old.state.as_ref().map(|s| &s.tags_all),
+            news,
+        );
         diff_place(diff, &old.outputs, news, provider, &["name"]);
     }
 

@@ -15,6 +15,7 @@ use super::names;
 use super::secret_write::{self, Fields};
 use crate::Ptd;
 use crate::checks::check_with;
+use crate::defaults::yes;
 
 /// Named fields of a JSON secret, with their values.
 ///
@@ -50,10 +51,6 @@ pub struct SecretFieldsArgs {
     /// The region of the secret. Default: the provider's. A change replaces the resource.
     #[schemars(extend("replace" = true))]
     pub region: Option<String>,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// Where the fields are.

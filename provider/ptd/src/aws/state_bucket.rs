@@ -24,6 +24,7 @@ use super::names;
 use crate::Ptd;
 use crate::adoption::{exists_already, tell_adoption};
 use crate::checks::check_with;
+use crate::defaults::yes;
 use crate::tags::Tags;
 
 /// An S3 bucket for the state of Pulumi stacks: every version kept, encrypted, private, reachable by TLS only.
@@ -74,10 +75,6 @@ pub struct StateBucketArgs {
     pub region: Option<String>,
     /// Tags, beside the provider's default tags.
     pub tags: Option<Tags>,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// How new objects in a bucket are encrypted.
@@ -280,10 +277,12 @@ impl Resource for StateBucket {
     }
 
     fn diff(diff: &mut Diff, old: &Prior<Self>, news: &PropertyMap, provider: Option<&Ptd>) {
-        let own = news
-            .get("tags")
-            .and_then(|v| pulumi_provider::from_value(v).ok());
-        diff_default_tags(diff, provider, old.state.as_ref().map(|s| &s.tags_all), own);
+        diff_default_tags(
+            diff,
+            provider,
+            old.state.as_ref().map(|s| &s.tags_all),
+            news,
+        );
         diff_place(diff, &old.outputs, news, provider, &["bucket"]);
     }
 

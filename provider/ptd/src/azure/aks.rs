@@ -21,6 +21,7 @@ use super::names::{self, Tags};
 use super::role_assignment::RoleAssignment;
 use crate::Ptd;
 use crate::checks::check_tags;
+use crate::defaults::yes;
 use crate::target::naming;
 
 /// The AKS clusters of an Azure workload with their node pools, as its `ptd.yaml` describes them.
@@ -68,10 +69,6 @@ pub struct AksArgs {
     pub adopt: bool,
     /// Tags for everything, beside `Owner: ptd`. A `/` in a key becomes `:`, as Azure has no such keys.
     pub tags: Option<Tags>,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// One cluster of a target, in the terms of its `ptd.yaml`.

@@ -11,6 +11,8 @@ use super::names::{self, Tags};
 use crate::Ptd;
 use crate::checks::{check_tags, check_with};
 
+pub(super) use crate::defaults::yes;
+
 /// What to do with a deleted thing that has the name of one to be made, and can still be recovered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -21,10 +23,6 @@ pub enum SoftDeleted {
     Recover,
     /// Report it as an error.
     Report,
-}
-
-pub(super) fn yes() -> bool {
-    true
 }
 
 /// Opens a session for a resource, from its inputs.

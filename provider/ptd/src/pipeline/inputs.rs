@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::aws::bootstrap::{BootstrapBucket, BootstrapKey, BootstrapSecrets};
 use crate::azure::SoftDeleted;
+use crate::defaults::yes;
 use crate::stack::OnDelete;
 
 /// How one step differs from the standard.
@@ -85,10 +86,6 @@ pub struct PipelineAzureBootstrap {
 /// The environment variable with the targets directory, and the directory without it.
 pub(crate) fn infra() -> String {
     "infra".to_owned()
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// A component's inputs: those that all pipelines have, and its own.

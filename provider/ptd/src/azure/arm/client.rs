@@ -16,10 +16,11 @@ use super::error::{ArmError, Refusal};
 use super::hints::retry_after;
 use super::id::ResourceId;
 use super::line::{First, Lines};
-use super::operation::{PendingOperation, state_of};
+use super::operation::PendingOperation;
 use super::patience::{Patience, Refused};
 use super::run::{Job, Run};
 use super::same::covers;
+use super::state::{State, state_of};
 use super::token::Tokens;
 
 /// A client of Azure Resource Manager.
@@ -471,7 +472,7 @@ impl ArmClient {
                 return Ok(());
             };
             let state = state_of(&live);
-            if state.as_ref().is_none_or(super::operation::State::is_final) {
+            if state.as_ref().is_none_or(State::is_final) {
                 return Ok(());
             }
             run.status(format!(

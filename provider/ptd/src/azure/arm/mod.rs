@@ -16,6 +16,7 @@ mod patience;
 mod registration;
 mod run;
 mod same;
+mod state;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -25,7 +26,8 @@ pub use cloud::Cloud;
 pub use error::{ArmError, Refusal};
 pub(crate) use hints::growing;
 pub use id::{NoResourceId, ResourceId, region};
-pub use operation::{OperationStyle, PendingOperation, State, state_of};
+pub use operation::{OperationStyle, PendingOperation};
 pub use run::{Job, Run};
 pub use same::covers;
+pub use state::{State, state_of};
 pub use token::{Maker, Shared, Tokens};

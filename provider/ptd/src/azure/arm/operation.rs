@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use azure_core::http::{Method, Url};
+use pulumi_provider::Error;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,18 +14,23 @@ use super::error::{ArmError, Refusal};
 use super::hints::{growing, retry_after};
 use super::id::ResourceId;
 use super::run::{Job, Run};
-use pulumi_provider::Error;
+use super::state::{State, state_of, word};
 
 /// The pause between looks where the service asks for none: it begins short and grows.
 const FIRST_POLL: Duration = Duration::from_secs(1);
+
 /// The longest pause between looks where the service asks for none.
 const LONGEST_POLL: Duration = Duration::from_secs(10);
+
 /// How long looks may fail in a row before that is believed.
 const BLIND: Duration = Duration::from_mins(15);
+
 /// How often a missing operation is looked for again before the resource itself is asked.
 const MISSING_OPERATION: u32 = 3;
+
 /// How often a resource that must be there is looked for again: readers lag behind writers.
 const MISSING_RESOURCE: u32 = 8;
+
 /// How often a resource that is being deleted may look as if it were not.
 const UNDELETED: u32 = 30;
 
@@ -55,48 +61,6 @@ pub struct PendingOperation {
     /// Where an action's result will be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result_url: Option<String>,
-}
-
-/// A word of the service for how far it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct State {
-    /// The word, such as `Creating`.
-    pub word: String,
-}
-
-impl State {
-    /// Whether it is over, and well. Words are compared without case.
-    #[must_use]
-    pub fn is_good(&self) -> bool {
-        ["succeeded", "completed"]
-            .iter()
-            .any(|good| self.word.eq_ignore_ascii_case(good))
-    }
-
-    /// Whether it is over, and not well.
-    #[must_use]
-    pub fn is_bad(&self) -> bool {
-        ["failed", "canceled", "cancelled"]
-            .iter()
-            .any(|bad| self.word.eq_ignore_ascii_case(bad))
-    }
-
-    /// Whether it is over. Every unknown word means that it goes on.
-    #[must_use]
-    pub fn is_final(&self) -> bool {
-        self.is_good() || self.is_bad()
-    }
-}
-
-/// A resource's `properties.provisioningState`.
-#[must_use]
-pub fn state_of(resource: &Value) -> Option<State> {
-    word(resource.get("properties")?.get("provisioningState"))
-}
-
-fn word(value: Option<&Value>) -> Option<State> {
-    let word = value?.as_str().filter(|word| !word.is_empty())?.to_owned();
-    Some(State { word })
 }
 
 /// What one look found.
@@ -589,23 +553,4 @@ fn failed(ask: &Ask<'_>, answer: &Answer, state: &State) -> Look {
         );
     }
     Look::Failed(Box::new(refusal))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Case 16.
-    #[test]
-    fn words_without_case() {
-        let state = |word: &str| State {
-            word: word.to_owned(),
-        };
-        assert!(state("succeeded").is_good());
-        assert!(state("Completed").is_good());
-        assert!(state("CANCELLED").is_bad());
-        assert!(state("Canceled").is_bad());
-        assert!(!state("Reconciling").is_final());
-        assert!(!state("RegisteringDns").is_final());
-    }
 }
