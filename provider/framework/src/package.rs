@@ -26,6 +26,8 @@ pub struct Package<P: Provider> {
     pub(crate) methods: BTreeMap<String, Arc<dyn AnyMethod<P>>>,
     pub(crate) components: BTreeMap<String, Arc<dyn AnyComponent<P>>>,
     errors: Vec<SchemaError>,
+    /// Read when the package is settled: the engine waits for the process's port, not for its types.
+    parts: Vec<fn(&mut Self)>,
 }
 
 /// The module part of a token: `aws` of `ptd:aws:StateBucket`.
@@ -37,7 +39,7 @@ impl<P: Provider> Package<P> {
     /// A package of that name and (strict semantic) version.
     #[must_use]
     pub fn new(name: &str, version: &str) -> Self {
-        let mut package = Self {
+        Self {
             name: name.to_owned(),
             version: version.to_owned(),
             metadata: Map::new(),
@@ -49,11 +51,15 @@ impl<P: Provider> Package<P> {
             methods: BTreeMap::new(),
             components: BTreeMap::new(),
             errors: Vec::new(),
-        };
-        let config = package.object::<P::Config>("index");
-        package.reserved(name, &["version"], [&config, &ObjectSpec::default()]);
-        package.config = config;
-        package
+            parts: vec![Self::read_config],
+        }
+    }
+
+    fn read_config(&mut self) {
+        let name = self.name.clone();
+        let config = self.object::<P::Config>("index");
+        self.reserved(&name, &["version"], [&config, &ObjectSpec::default()]);
+        self.config = config;
     }
 
     /// A top-level entry of the schema, such as `displayName`, `description`, `publisher` or `keywords`.
@@ -126,6 +132,11 @@ impl<P: Provider> Package<P> {
     /// Adds a custom resource.
     #[must_use]
     pub fn resource<R: Resource<Provider = P>>(mut self) -> Self {
+        self.parts.push(Self::read_resource::<R>);
+        self
+    }
+
+    fn read_resource<R: Resource<Provider = P>>(&mut self) {
         let token = self.token(R::TOKEN);
         let inputs = self.object::<R::Args>(module(R::TOKEN));
         let state = self.object::<R::State>(module(R::TOKEN));
@@ -136,12 +147,16 @@ impl<P: Provider> Package<P> {
             of: PhantomData,
         };
         self.resources.insert(token, Arc::new(typed));
-        self
     }
 
     /// Adds a function.
     #[must_use]
     pub fn function<F: Function<Provider = P>>(mut self) -> Self {
+        self.parts.push(Self::read_function::<F>);
+        self
+    }
+
+    fn read_function<F: Function<Provider = P>>(&mut self) {
         let token = self.token(F::TOKEN);
         let args = self.object::<F::Args>(module(F::TOKEN));
         let result = self.object::<F::Return>(module(F::TOKEN));
@@ -151,12 +166,16 @@ impl<P: Provider> Package<P> {
             of: PhantomData,
         };
         self.functions.insert(token, Arc::new(typed));
-        self
     }
 
     /// Adds a method of a resource or component, which must be added as well.
     #[must_use]
     pub fn method<M: Method<Provider = P>>(mut self) -> Self {
+        self.parts.push(Self::read_method::<M>);
+        self
+    }
+
+    fn read_method<M: Method<Provider = P>>(&mut self) {
         let token = self.token(M::TOKEN);
         let args = self.object::<M::Args>(module(M::TOKEN));
         let result = self.object::<M::Return>(module(M::TOKEN));
@@ -166,12 +185,16 @@ impl<P: Provider> Package<P> {
             of: PhantomData,
         };
         self.methods.insert(token, Arc::new(typed));
-        self
     }
 
     /// Adds a component resource.
     #[must_use]
     pub fn component<C: Component<Provider = P>>(mut self) -> Self {
+        self.parts.push(Self::read_component::<C>);
+        self
+    }
+
+    fn read_component<C: Component<Provider = P>>(&mut self) {
         let token = self.token(C::TOKEN);
         let inputs = self.object::<C::Args>(module(C::TOKEN));
         let outputs = self.object::<C::Outputs>(module(C::TOKEN));
@@ -182,11 +205,13 @@ impl<P: Provider> Package<P> {
             of: PhantomData,
         };
         self.components.insert(token, Arc::new(typed));
-        self
     }
 
     /// The package's types as they are, or what is wrong with them.
     pub(crate) fn settled(mut self) -> Result<Settled<P>, SchemaError> {
+        for part in std::mem::take(&mut self.parts) {
+            part(&mut self);
+        }
         for token in self.methods.keys().cloned().collect::<Vec<_>>() {
             let of = token.rsplit_once('/').map_or("", |(of, _)| of);
             if !self.resources.contains_key(of) && !self.components.contains_key(of) {

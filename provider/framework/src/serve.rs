@@ -129,7 +129,6 @@ fn start_logging(verbosity: u8) {
 }
 
 async fn serve<P: Provider>(package: Package<P>, address: Option<&str>) -> Result<(), String> {
-    let settled = package.settled().map_err(|e| e.to_string())?;
     let env = ProcessEnv;
     let log = match env.get(CALL_LOG_ENV) {
         Some(path) => CallLog::to_file(&path).map_err(|e| format!("{CALL_LOG_ENV}={path}: {e}"))?,
@@ -143,6 +142,14 @@ async fn serve<P: Provider>(package: Package<P>, address: Option<&str>) -> Resul
         .await
         .map_err(|e| e.to_string())?;
     let port = listener.local_addr().map_err(|e| e.to_string())?.port();
+    {
+        let mut stdout = std::io::stdout();
+        writeln!(stdout, "{port}")
+            .and_then(|()| stdout.flush())
+            .map_err(|e| e.to_string())?;
+    }
+    // Meanwhile the engine connects.
+    let settled = package.settled().map_err(|e| e.to_string())?;
     let stop = CancellationToken::new();
     if let Some(address) = address {
         watch_input(stop.clone());
@@ -159,12 +166,6 @@ async fn serve<P: Provider>(package: Package<P>, address: Option<&str>) -> Resul
             TcpIncoming::from(listener).with_nodelay(Some(true)),
             stop.clone().cancelled_owned(),
         );
-    {
-        let mut stdout = std::io::stdout();
-        writeln!(stdout, "{port}")
-            .and_then(|()| stdout.flush())
-            .map_err(|e| e.to_string())?;
-    }
     tokio::select! {
         result = server => result.map_err(|e| e.to_string()),
         () = async { stop.cancelled().await; tokio::time::sleep(DRAIN).await } => Ok(()),
