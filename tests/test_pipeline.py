@@ -125,8 +125,11 @@ for name, value in {hidden!r}.items():
         full = f"organization/{project(step, kind or self.kind)}/{self.name}"
         return self.look(["pulumi", "stack", *args, "--stack", full, "--non-interactive"])
 
+    def history(self, step: str) -> list[dict]:
+        return json.loads(self.by_hand(step, "history", "--json"))
+
     def updates(self, step: str) -> int:
-        return len(json.loads(self.by_hand(step, "history", "--json")))
+        return len(self.history(step))
 
     def stacks(self) -> list[str]:
         """The projects that have a stack in the backend."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from support.inner import INNER, STACK
+from support.protocol import until
 
 PASSES = """
 import pathlib, pulumi, time
@@ -23,53 +24,6 @@ while not (here.parent / "go").exists():
     time.sleep(0.05)
 pulumi.export("greeting", "hello")
 """
-
-
-def until(condition, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.05)
-
-
-def inner_processes(pipeline) -> list[int]:
-    """Processes that work on the inner backend, the supervisor among them."""
-    mark = f"PULUMI_BACKEND_URL={pipeline.url}".encode()
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark in (entry / "environ").read_bytes().split(b"\0") and (entry / "stat").read_text().rsplit(")")[-1].split()[0] != "Z":
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return found
-
-
-def kill_updates(pipeline) -> None:
-    """Kills the inner CLI."""
-    for pid in inner_processes(pipeline):
-        with contextlib.suppress(FileNotFoundError):
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            if command[0].endswith(b"pulumi") and b"up" in command:
-                os.kill(pid, signal.SIGKILL)
-
-
-def kill(victim: str, process: subprocess.Popen, pipeline) -> None:
-    """Kills one of those at work, and waits until none of them is left."""
-    if victim == "provider":
-        # Its supervisors are killed as well: they are processes of the same program.
-        assert pipeline.outer.kill_plugins() == 2
-    elif victim == "outer":
-        os.killpg(process.pid, signal.SIGKILL)
-    else:
-        kill_updates(pipeline)
-    process.communicate(timeout=120)
-    assert process.returncode != 0
-    until(lambda: not inner_processes(pipeline))
-
-
-def locks(pipeline) -> list[Path]:
-    return list((pipeline.backend / ".pulumi/locks").rglob("*.json"))
 
 
 def lock(pipeline, name: str, host: str, pid: int) -> Path:
@@ -102,7 +56,7 @@ def test_a_stale_lock_is_told_and_removed_when_allowed(pipeline):
     inputs["cancelStaleLock"] = True
     done = pipeline.write(greeting="${web.outputs.greeting}").up()
     assert "removes the stale lock of somebody" in done.text
-    assert outer.outputs() == {"greeting": "new"} and locks(pipeline) == []
+    assert outer.outputs() == {"greeting": "new"} and pipeline.locks() == []
 
 
 @pytest.mark.parametrize("holder", ["here", "elsewhere"])
@@ -132,14 +86,14 @@ def test_after_a_kill_nothing_is_left_and_the_next_update_converges(pipeline, vi
     pipeline.inner("web", PASSES, cancelStaleLock=True)
     outer = pipeline.write(greeting="${web.outputs.greeting}").init()
     process = outer.start("up", "--yes", "--skip-preview")
-    until((outer.folder / "begun").exists)
-    kill(victim, process, pipeline)
+    until((outer.folder / "begun").exists, within=60)
+    pipeline.kill(victim, process)
     (outer.folder / "go").touch()
     if victim == "outer":
         outer.cancel_lock()
     outer.up()
     assert outer.outputs() == {"greeting": "hello"}
-    assert locks(pipeline) == []
+    assert pipeline.locks() == []
     assert not outer.up().changes
 
 
@@ -147,12 +101,12 @@ def test_an_interrupt_reaches_the_inner_update(pipeline):
     pipeline.inner("web", PASSES)
     outer = pipeline.write(greeting="${web.outputs.greeting}").init()
     process = outer.start("up", "--yes", "--skip-preview")
-    until((outer.folder / "begun").exists)
+    until((outer.folder / "begun").exists, within=60)
     os.kill(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=90)
     assert process.returncode != 0
-    until(lambda: not inner_processes(pipeline))
-    assert locks(pipeline) == [], out + err
+    until(lambda: not pipeline.processes(), within=90)
+    assert pipeline.locks() == [], out + err
     (outer.folder / "go").touch()
     outer.up()
     assert outer.outputs() == {"greeting": "hello"}
@@ -163,7 +117,7 @@ def test_a_custom_timeout_ends_the_inner_update_gracefully(pipeline):
     outer = pipeline.write().init()
     failed = outer.up(fails=True)
     assert "web" in failed.text
-    assert locks(pipeline) == [] and inner_processes(pipeline) == []
+    assert pipeline.locks() == [] and pipeline.processes() == []
 
 
 def test_no_more_at_once_than_allowed(pipeline):
@@ -240,13 +194,13 @@ def test_a_kill_at_any_step_loses_nothing(pipeline, victim):
     outer = pipeline.write(last="${four.outputs.greeting}").init()
     for name in names:
         process = outer.start("up", "--yes", "--skip-preview")
-        until((outer.folder / f"{name}.begun").exists)
-        kill(victim, process, pipeline)
+        until((outer.folder / f"{name}.begun").exists, within=60)
+        pipeline.kill(victim, process)
         (outer.folder / f"{name}.go").touch()
         if victim == "outer":
             outer.cancel_lock()
     outer.up()
-    assert outer.outputs() == {"last": "four"} and locks(pipeline) == []
+    assert outer.outputs() == {"last": "four"} and pipeline.locks() == []
     # What was done before a kill was not done again after it.
     done = [[update["result"] for update in pipeline.updates(name)].count("succeeded") for name in names]
     assert done == [1, 1, 1, 1]
@@ -290,7 +244,7 @@ def test_a_cli_that_cannot_work_is_told_and_the_next_update_converges(pipeline, 
         assert text in failed.text, failed.text
     given["environment"] = environment
     pipeline.write(greeting="${web.outputs.greeting}").up()
-    assert outer.outputs() == {"greeting": "new"} and locks(pipeline) == []
+    assert outer.outputs() == {"greeting": "new"} and pipeline.locks() == []
 
 
 def test_a_language_that_is_not_there_and_a_project_that_is_gone(pipeline):

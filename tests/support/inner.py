@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 from pathlib import Path
 
 import yaml
 
 from . import cli
+from .protocol import until
 
 STACK = "ptd:index:Stack"
 PASSWORD = "s3cr3t-inner-value-0123456789"
@@ -38,6 +42,44 @@ class Backend:
     def look(self, command: list[str]) -> str:
         """What a command of somebody who opens an inner stack without the provider writes."""
         return subprocess.run(command, env=self.env, check=True, capture_output=True, text=True, cwd=self.outer.folder).stdout
+
+
+    def locks(self) -> list[Path]:
+        return list((self.backend / ".pulumi/locks").rglob("*.json"))
+
+    def processes(self) -> list[int]:
+        """Those that work on the backend, supervisors among them."""
+        mark = f"PULUMI_BACKEND_URL={self.url}".encode()
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                if mark in (entry / "environ").read_bytes().split(b"\0") and (entry / "stat").read_text().rsplit(")")[-1].split()[0] != "Z":
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+        return found
+
+    def kill_updates(self) -> None:
+        """Kills the inner CLIs."""
+        for pid in self.processes():
+            with contextlib.suppress(FileNotFoundError):
+                command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                if command[0].endswith(b"pulumi") and b"up" in command:
+                    os.kill(pid, signal.SIGKILL)
+
+    def kill(self, victim: str, process: subprocess.Popen) -> None:
+        """Kills one kind of those at work for the outer run, and waits until none of them is left."""
+        if victim == "provider":
+            # Its supervisors are killed as well: they are processes of the same program.
+            assert self.outer.kill_plugins() >= 2
+        elif victim == "outer":
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            self.kill_updates()
+        process.communicate(timeout=120)
+        assert process.returncode != 0
+        # They have a minute to end by themselves.
+        until(lambda: not self.processes(), within=90)
 
 
 class Pipeline(Backend):
