@@ -116,7 +116,6 @@ class FaultProxy:
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task] = set()
         self.port = 0
-        self.in_flight = 0
         self.reset()
         self._thread = threading.Thread(target=self._serve, name="fault-proxy", daemon=True)
 
@@ -131,8 +130,9 @@ class FaultProxy:
             #: Seconds added to every call (one round trip).
             self.latency = 0.0
             self.faults: Faults | None = None
-            #: Most calls that were under way at the same time.
-            self.peak = 0
+            #: Most calls that were under way at the same time. Slow ones of before do not count.
+            self.peak = self.in_flight = 0
+            self._era = object()
 
     def forget_calls(self) -> None:
         """Forgets what was counted, keeps the rest."""
@@ -243,6 +243,7 @@ class FaultProxy:
         with self._lock:
             self.calls.append(call)
             call.number = len(self.calls)
+            era = self._era
             self.in_flight += 1
             self.peak = max(self.peak, self.in_flight)
         try:
@@ -254,7 +255,7 @@ class FaultProxy:
         finally:
             call.seconds = time.monotonic() - self._started - call.at
             with self._lock:
-                self.in_flight -= 1
+                self.in_flight -= self._era is era
 
     async def _answer(self, call: Call, raw: list):
         rule, fault = self._choose(call)
