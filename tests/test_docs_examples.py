@@ -149,8 +149,6 @@ PACKAGES = cli.ROOT / "tests/programs/nodejs"
 @pytest.fixture(scope="module")
 def compiler(tmp_path_factory) -> Path:
     """A folder in which TypeScript can be checked against the SDK of this checkout."""
-    if not SDK.exists():
-        pytest.skip("there is no SDK for Node.js yet")
     folder = tmp_path_factory.mktemp("typescript")
     for name in ("package.json", "package-lock.json"):
         shutil.copy(PACKAGES / name, folder)

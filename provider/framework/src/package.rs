@@ -340,22 +340,27 @@ pub(crate) struct Settled<P: Provider> {
 }
 
 impl<P: Provider> Settled<P> {
+    /// What goes in and what comes out, by token.
+    fn specs(&self) -> impl Iterator<Item = (&str, [&ObjectSpec; 2])> {
+        let resources = self.resources.iter();
+        let functions = self.functions.iter();
+        let methods = self.methods.iter();
+        let components = self.components.iter();
+        resources
+            .map(|(token, kind)| (token.as_str(), [&kind.inputs, &kind.state]))
+            .chain(functions.map(|(token, kind)| (token.as_str(), [&kind.args, &kind.result])))
+            .chain(methods.map(|(token, kind)| (token.as_str(), [&kind.args, &kind.result])))
+            .chain(components.map(|(token, kind)| (token.as_str(), [&kind.inputs, &kind.outputs])))
+    }
+
     fn refuse_patterns(&self) -> Result<(), SchemaError> {
         self.types.refuse_patterns()?;
         self.config.refuse_patterns(&self.name)?;
-        for (token, kind) in &self.resources {
-            kind.inputs.refuse_patterns(token)?;
-        }
-        for (token, kind) in &self.components {
-            kind.inputs.refuse_patterns(token)?;
-        }
-        for (token, kind) in &self.functions {
-            kind.args.refuse_patterns(token)?;
-        }
-        for (token, kind) in &self.methods {
-            kind.args.refuse_patterns(token)?;
-        }
-        Ok(())
+        self.specs().try_for_each(|(token, specs)| {
+            specs
+                .into_iter()
+                .try_for_each(|spec| spec.refuse_patterns(token))
+        })
     }
 
     /// Where the engine may download the plugin, as SDKs send it along.
@@ -374,20 +379,8 @@ impl<P: Provider> Settled<P> {
             let secret = properties.filter(|(_, property)| property.secret);
             secret.map(|(name, _)| name.clone()).collect()
         };
-        let resources = self.resources.iter();
-        let functions = self.functions.iter();
-        let methods = self.methods.iter();
-        let components = self.components.iter();
-        resources
-            .map(|(token, kind)| (token.clone(), names(&[&kind.inputs, &kind.state])))
-            .chain(
-                functions.map(|(token, kind)| (token.clone(), names(&[&kind.args, &kind.result]))),
-            )
-            .chain(methods.map(|(token, kind)| (token.clone(), names(&[&kind.args, &kind.result]))))
-            .chain(
-                components
-                    .map(|(token, kind)| (token.clone(), names(&[&kind.inputs, &kind.outputs]))),
-            )
+        self.specs()
+            .map(|(token, specs)| (token.to_owned(), names(&specs)))
             .chain([(String::new(), names(&[&self.config]))])
             .collect()
     }

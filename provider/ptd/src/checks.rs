@@ -17,6 +17,20 @@ pub(crate) fn check_with(
     }
 }
 
+/// Checks each text of a list by a rule.
+pub(crate) fn check_each(
+    checking: &mut Checking<'_>,
+    list: &Path,
+    texts: Option<&[String]>,
+    rule: impl Fn(&str) -> Result<(), String>,
+) {
+    for (index, text) in texts.into_iter().flatten().enumerate() {
+        if let Err(problem) = rule(text) {
+            checking.fail(list.index(index), problem);
+        }
+    }
+}
+
 /// Checks the tags by a cloud's rule, which says what is wrong with which key, or with all of them together.
 pub(crate) fn check_tags(
     checking: &mut Checking<'_>,

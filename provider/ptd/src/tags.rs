@@ -32,6 +32,12 @@ impl TagChange {
     pub fn is_empty(&self) -> bool {
         self.set.is_empty() && self.remove.is_empty()
     }
+
+    /// The tags once it is done.
+    pub fn apply(self, tags: &mut Tags) {
+        tags.retain(|key, _| !self.remove.contains(key));
+        tags.extend(self.set);
+    }
 }
 
 impl TagPolicy {

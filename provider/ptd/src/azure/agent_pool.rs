@@ -24,7 +24,8 @@ use super::names::Tags;
 use super::{aks_check, aks_rules, aks_version};
 use crate::Ptd;
 use crate::adoption::{exists_already, tell_adoption};
-use crate::checks::{check_tags, check_with};
+use crate::checks::{check_each, check_tags, check_with};
+use crate::defaults::yes;
 
 /// A pool of nodes of an AKS cluster. An existing pool of that name is adopted.
 ///
@@ -100,10 +101,6 @@ pub struct AgentPoolArgs {
     pub tags: Option<Tags>,
     /// The tenant that the subscription must be in. Default: the provider's.
     pub tenant_id: Option<String>,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// What Azure knows about the pool.
@@ -431,16 +428,20 @@ impl Resource for AgentPool {
             &mut fail,
         );
         aks_check::labels(args.node_labels.as_ref(), &mut fail);
-        for (index, zone) in args.availability_zones.iter().flatten().enumerate() {
-            if let Err(problem) = aks_rules::zone(zone) {
-                checking.fail(Path::root().key("availabilityZones").index(index), problem);
-            }
-        }
-        for (index, text) in args.node_taints.iter().flatten().enumerate() {
-            if let Err(problem) = aks_check::taint(text) {
-                checking.fail(Path::root().key("nodeTaints").index(index), problem);
-            }
-        }
+        let list = |name: &str| Path::root().key(name);
+        let (zones, taints) = (&args.availability_zones, &args.node_taints);
+        check_each(
+            checking,
+            &list("availabilityZones"),
+            zones.as_deref(),
+            aks_rules::zone,
+        );
+        check_each(
+            checking,
+            &list("nodeTaints"),
+            taints.as_deref(),
+            aks_check::taint,
+        );
     }
 
     fn diff(diff: &mut Diff, old: &Prior<Self>, news: &PropertyMap, provider: Option<&Ptd>) {

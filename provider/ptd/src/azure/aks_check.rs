@@ -6,7 +6,7 @@ use super::aks_cluster::{AksCluster, AksClusterArgs, AksSystemPool, below, what}
 use super::aks_rules;
 use super::aks_version::step;
 use super::names::Tags;
-use crate::checks::check_with;
+use crate::checks::{check_each, check_with};
 
 type Rule = Result<(), String>;
 
@@ -182,14 +182,12 @@ pub(super) fn cluster(checking: &mut Checking<'_>) {
     if let Some(Err(problem)) = pool.subnet_id.as_deref().map(aks_rules::subnet) {
         checking.fail(below("systemPool", "subnetId"), problem);
     }
-    for (index, zone) in pool.availability_zones.iter().flatten().enumerate() {
-        if let Err(problem) = aks_rules::zone(zone) {
-            checking.fail(
-                below("systemPool", "availabilityZones").index(index),
-                problem,
-            );
-        }
-    }
+    check_each(
+        checking,
+        &below("systemPool", "availabilityZones"),
+        pool.availability_zones.as_deref(),
+        aks_rules::zone,
+    );
     system_pool(checking, &pool);
 }
 

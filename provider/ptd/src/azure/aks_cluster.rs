@@ -20,6 +20,7 @@ use super::{aks_check, aks_version};
 use crate::Ptd;
 use crate::adoption::{exists_already, tell_adoption};
 use crate::checks::check_with;
+use crate::defaults::yes;
 
 /// A private AKS cluster with its system pool, set up as Posit Team Dedicated needs it: Entra login with Azure RBAC, overlay network,
 /// OIDC issuer and workload identity, the Key Vault secrets provider.
@@ -162,10 +163,6 @@ pub struct AksSystemPool {
     pub node_labels: Option<Tags>,
     /// How many nodes more there are during an upgrade, as a number or a percentage. Default `10%`.
     pub max_surge: Option<String>,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// An identity that Azure made for a cluster.

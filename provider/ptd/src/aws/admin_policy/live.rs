@@ -203,8 +203,7 @@ pub(super) async fn converge(
             .await
             .map_err(|e| asked_for("tags", e))?;
     }
-    live.tags.retain(|key, _| !change.remove.contains(key));
-    live.tags.extend(change.set);
+    change.apply(&mut live.tags);
     Ok(state(session, arn, &live, status))
 }
 

@@ -323,8 +323,7 @@ pub(super) async fn converge(
             .await
             .map_err(|e| asked_for("tags", e))?;
     }
-    live.tags.retain(|key, _| !change.remove.contains(key));
-    live.tags.extend(change.set);
+    change.apply(&mut live.tags);
     let mut hardening = Hardening::new();
     let result = if due.contains(&"rotation") {
         cx.alive()?;

@@ -401,8 +401,7 @@ impl Live {
         }
         let change = put.session.tag_change(&self.tags, args.tags.as_ref());
         let mut all = self.tags.clone();
-        all.retain(|key, _| !change.remove.contains(key));
-        all.extend(change.set);
+        change.apply(&mut all);
         put.tags(&all).await?;
         Ok(all)
     }
