@@ -10,7 +10,6 @@ use crate::check::Checking;
 use crate::error::Error;
 use crate::monitor::{Construction, Outputs};
 use crate::resource::{Properties, Provider};
-use crate::schema::ObjectSpec;
 
 /// A resource that consists of others, which it registers when it is constructed.
 pub trait Component: Sized + Send + Sync + 'static {
@@ -36,27 +35,13 @@ pub trait Component: Sized + Send + Sync + 'static {
 }
 
 pub(crate) trait AnyComponent<P>: Send + Sync {
-    fn inputs(&self) -> &ObjectSpec;
-    fn outputs(&self) -> &ObjectSpec;
     fn check(&self, checking: &mut Checking<'_>, provider: Option<&P>);
     fn construct(&self, cx: Construction<P>) -> BoxFuture<'static, Result<Outputs, Error>>;
 }
 
-pub(crate) struct TypedComponent<C> {
-    pub(crate) inputs: ObjectSpec,
-    pub(crate) outputs: ObjectSpec,
-    pub(crate) of: PhantomData<fn() -> C>,
-}
+pub(crate) struct TypedComponent<C>(pub(crate) PhantomData<fn() -> C>);
 
 impl<C: Component> AnyComponent<C::Provider> for TypedComponent<C> {
-    fn inputs(&self) -> &ObjectSpec {
-        &self.inputs
-    }
-
-    fn outputs(&self) -> &ObjectSpec {
-        &self.outputs
-    }
-
     fn check(&self, checking: &mut Checking<'_>, provider: Option<&C::Provider>) {
         C::check(checking, provider);
     }

@@ -1,6 +1,5 @@
 //! Resources and functions without their types, as the server calls them.
 
-use std::collections::BTreeSet;
 use std::marker::PhantomData;
 
 use futures::FutureExt;
@@ -12,9 +11,8 @@ use crate::de::from_properties;
 use crate::diff::Diff;
 use crate::error::Error;
 use crate::resource::{Function, Prediction, Preview, Prior, Resource};
-use crate::schema::ObjectSpec;
 use crate::ser::to_properties;
-use crate::value::{PropertyMap, PropertyValue};
+use crate::value::PropertyMap;
 
 /// What the engine stores of a resource, as sent.
 pub(crate) struct Stored {
@@ -26,15 +24,13 @@ pub(crate) struct Stored {
 pub(crate) struct Found {
     pub(crate) id: Option<String>,
     pub(crate) inputs: PropertyMap,
-    pub(crate) outputs: PropertyMap,
+    pub(crate) state: PropertyMap,
     pub(crate) problems: Vec<String>,
 }
 
 pub(crate) trait AnyResource<P>: Send + Sync {
     fn aliases(&self) -> &'static [&'static str];
     fn immutable(&self) -> bool;
-    fn inputs(&self) -> &ObjectSpec;
-    fn state(&self) -> &ObjectSpec;
     fn check(&self, checking: &mut Checking<'_>, provider: Option<&P>);
     fn diff(&self, diff: &mut Diff, old: Stored, news: &PropertyMap, provider: Option<&P>);
     fn preview<'a>(
@@ -70,75 +66,17 @@ pub(crate) trait AnyResource<P>: Send + Sync {
     ) -> BoxFuture<'a, Result<(), Error>>;
 }
 
-pub(crate) struct Typed<R> {
-    pub(crate) inputs: ObjectSpec,
-    pub(crate) state: ObjectSpec,
-    pub(crate) of: PhantomData<fn() -> R>,
-}
+pub(crate) struct Typed<R>(pub(crate) PhantomData<fn() -> R>);
 
-impl<R: Resource> Typed<R> {
-    fn prior(&self, mut old: Stored) -> Prior<R> {
-        if old.inputs.is_empty() {
-            // Engines that do not send old inputs: the outputs contain them, save those that an output of the same name
-            // has taken the place of.
-            old.inputs = old
-                .outputs
-                .iter()
-                .filter(|(name, _)| {
-                    self.inputs.get(name).is_some() && self.state.get(name).is_none()
-                })
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect();
-        }
+impl Stored {
+    fn typed<R: Resource>(self) -> Prior<R> {
         Prior {
-            args: from_properties(&old.inputs).ok(),
-            state: from_properties(&old.outputs).ok(),
-            inputs: old.inputs,
-            outputs: old.outputs,
+            args: from_properties(&self.inputs).ok(),
+            state: from_properties(&self.outputs).ok(),
+            inputs: self.inputs,
+            outputs: self.outputs,
         }
     }
-}
-
-/// Outputs are what was asked for and what is known beyond it.
-pub(crate) fn outputs(inputs: &PropertyMap, mut state: PropertyMap) -> PropertyMap {
-    hide_derived(inputs, &mut state);
-    let mut outputs = inputs.clone();
-    outputs.extend(state);
-    outputs
-}
-
-/// An output that repeats a text of a secret input is secret too; the engine marks only outputs of the input's name.
-pub(crate) fn hide_derived(inputs: &PropertyMap, outputs: &mut PropertyMap) {
-    let mut secrets = BTreeSet::new();
-    for value in inputs.values() {
-        value.secret_texts(&mut |text| {
-            secrets.insert(text.to_owned());
-        });
-    }
-    secrets.remove("");
-    if secrets.is_empty() {
-        return;
-    }
-    let repeats = |value: &PropertyValue| value.as_str().is_some_and(|text| secrets.contains(text));
-    for value in outputs.values_mut() {
-        if !value.has_secret() && value.any(&repeats) {
-            *value = std::mem::take(value).into_secret();
-        }
-    }
-}
-
-/// A read value replaces a secret one only as a secret.
-fn keep_marks(mut fresh: PropertyMap, old: &PropertyMap, spec: &ObjectSpec) -> PropertyMap {
-    for (name, value) in &mut fresh {
-        let old = old.get(name);
-        let whole =
-            old.is_some_and(PropertyValue::is_secret) || spec.get(name).is_some_and(|p| p.secret);
-        let part = old.is_some_and(PropertyValue::has_secret);
-        if (whole && !value.is_secret()) || (part && !value.has_secret()) {
-            *value = std::mem::take(value).into_secret();
-        }
-    }
-    fresh
 }
 
 impl<R: Resource> AnyResource<R::Provider> for Typed<R> {
@@ -148,14 +86,6 @@ impl<R: Resource> AnyResource<R::Provider> for Typed<R> {
 
     fn immutable(&self) -> bool {
         R::IMMUTABLE
-    }
-
-    fn inputs(&self) -> &ObjectSpec {
-        &self.inputs
-    }
-
-    fn state(&self) -> &ObjectSpec {
-        &self.state
     }
 
     fn check(&self, checking: &mut Checking<'_>, provider: Option<&R::Provider>) {
@@ -169,7 +99,7 @@ impl<R: Resource> AnyResource<R::Provider> for Typed<R> {
         news: &PropertyMap,
         provider: Option<&R::Provider>,
     ) {
-        R::diff(diff, &self.prior(old), news, provider);
+        R::diff(diff, &old.typed(), news, provider);
     }
 
     fn preview<'a>(
@@ -181,7 +111,7 @@ impl<R: Resource> AnyResource<R::Provider> for Typed<R> {
     ) -> BoxFuture<'a, Result<(), Error>> {
         async move {
             let args = from_properties(&inputs).ok();
-            let old = old.map(|(id, stored)| (id, self.prior(stored)));
+            let old = old.map(|(id, stored)| (id, stored.typed()));
             let request = Preview { inputs, args, old };
             R::preview(cx, &request, prediction).await
         }
@@ -214,18 +144,13 @@ impl<R: Resource> AnyResource<R::Provider> for Typed<R> {
         old: Option<Stored>,
     ) -> BoxFuture<'a, Result<Option<Found>, Error>> {
         async move {
-            let prior = old.map(|old| self.prior(old));
-            let marks = prior.as_ref().map(|p| p.inputs.clone()).unwrap_or_default();
-            let Some(observed) = R::read(cx, id, prior).await? else {
+            let Some(observed) = R::read(cx, id, old.map(Stored::typed)).await? else {
                 return Ok(None);
             };
-            let inputs = keep_marks(to_properties(&observed.args)?, &marks, &self.inputs);
-            let state = to_properties(&observed.state)?;
-            let outputs = outputs(&inputs, state);
             Ok(Some(Found {
                 id: observed.id,
-                inputs,
-                outputs,
+                inputs: to_properties(&observed.args)?,
+                state: to_properties(&observed.state)?,
                 problems: observed.problems,
             }))
         }
@@ -241,7 +166,7 @@ impl<R: Resource> AnyResource<R::Provider> for Typed<R> {
     ) -> BoxFuture<'a, Result<PropertyMap, Error>> {
         async move {
             let args = from_properties(&inputs)?;
-            let state = R::update(cx, id, self.prior(old), args).await?;
+            let state = R::update(cx, id, old.typed(), args).await?;
             Ok(to_properties(&state)?)
         }
         .boxed()
@@ -253,13 +178,11 @@ impl<R: Resource> AnyResource<R::Provider> for Typed<R> {
         id: &'a str,
         old: Stored,
     ) -> BoxFuture<'a, Result<(), Error>> {
-        async move { R::delete(cx, id, self.prior(old)).await }.boxed()
+        async move { R::delete(cx, id, old.typed()).await }.boxed()
     }
 }
 
 pub(crate) trait AnyFunction<P>: Send + Sync {
-    fn args(&self) -> &ObjectSpec;
-    fn result(&self) -> &ObjectSpec;
     fn invoke<'a>(
         &'a self,
         cx: &'a Context<P>,
@@ -267,21 +190,9 @@ pub(crate) trait AnyFunction<P>: Send + Sync {
     ) -> BoxFuture<'a, Result<PropertyMap, Error>>;
 }
 
-pub(crate) struct TypedFunction<F> {
-    pub(crate) args: ObjectSpec,
-    pub(crate) result: ObjectSpec,
-    pub(crate) of: PhantomData<fn() -> F>,
-}
+pub(crate) struct TypedFunction<F>(pub(crate) PhantomData<fn() -> F>);
 
 impl<F: Function> AnyFunction<F::Provider> for TypedFunction<F> {
-    fn args(&self) -> &ObjectSpec {
-        &self.args
-    }
-
-    fn result(&self) -> &ObjectSpec {
-        &self.result
-    }
-
     fn invoke<'a>(
         &'a self,
         cx: &'a Context<F::Provider>,

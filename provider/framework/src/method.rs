@@ -17,7 +17,6 @@ use crate::engine::{MAX_MESSAGE, channel};
 use crate::error::Error;
 use crate::redact::scrub;
 use crate::resource::{Properties, Provider};
-use crate::schema::ObjectSpec;
 use crate::ser::to_properties;
 use crate::value::{PropertyMap, PropertyValue, ReferenceId, ResourceReference};
 
@@ -111,8 +110,6 @@ pub trait Method: Send + Sync + 'static {
 }
 
 pub(crate) trait AnyMethod<P>: Send + Sync {
-    fn args(&self) -> &ObjectSpec;
-    fn result(&self) -> &ObjectSpec;
     fn call<'a>(
         &'a self,
         cx: &'a Context<P>,
@@ -121,21 +118,9 @@ pub(crate) trait AnyMethod<P>: Send + Sync {
     ) -> BoxFuture<'a, Result<PropertyMap, Error>>;
 }
 
-pub(crate) struct TypedMethod<M> {
-    pub(crate) args: ObjectSpec,
-    pub(crate) result: ObjectSpec,
-    pub(crate) of: PhantomData<fn() -> M>,
-}
+pub(crate) struct TypedMethod<M>(pub(crate) PhantomData<fn() -> M>);
 
 impl<M: Method> AnyMethod<M::Provider> for TypedMethod<M> {
-    fn args(&self) -> &ObjectSpec {
-        &self.args
-    }
-
-    fn result(&self) -> &ObjectSpec {
-        &self.result
-    }
-
     fn call<'a>(
         &'a self,
         cx: &'a Context<M::Provider>,

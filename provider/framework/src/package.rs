@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
-use std::sync::Arc;
 
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::calllog::SecretNames;
@@ -15,24 +15,12 @@ use crate::schema::{ObjectSpec, SchemaError, Types};
 
 /// A provider in the making: metadata, then one line for each resource, component and function.
 pub struct Package<P: Provider> {
-    pub(crate) name: String,
+    name: String,
     pub(crate) version: String,
     metadata: Map<String, Value>,
     language: Map<String, Value>,
-    pub(crate) types: Types,
-    pub(crate) config: ObjectSpec,
-    pub(crate) resources: BTreeMap<String, Arc<dyn AnyResource<P>>>,
-    pub(crate) functions: BTreeMap<String, Arc<dyn AnyFunction<P>>>,
-    pub(crate) methods: BTreeMap<String, Arc<dyn AnyMethod<P>>>,
-    pub(crate) components: BTreeMap<String, Arc<dyn AnyComponent<P>>>,
-    errors: Vec<SchemaError>,
     /// Read when the package is settled: the engine waits for the process's port, not for its types.
-    parts: Vec<fn(&mut Self)>,
-}
-
-/// The module part of a token: `aws` of `ptd:aws:StateBucket`.
-fn module(token: &str) -> &str {
-    token.split(':').nth(1).unwrap_or("index")
+    parts: Vec<fn(&mut Reading<P>)>,
 }
 
 impl<P: Provider> Package<P> {
@@ -44,22 +32,8 @@ impl<P: Provider> Package<P> {
             version: version.to_owned(),
             metadata: Map::new(),
             language: Map::new(),
-            types: Types::default(),
-            config: ObjectSpec::default(),
-            resources: BTreeMap::new(),
-            functions: BTreeMap::new(),
-            methods: BTreeMap::new(),
-            components: BTreeMap::new(),
-            errors: Vec::new(),
-            parts: vec![Self::read_config],
+            parts: vec![Reading::config],
         }
-    }
-
-    fn read_config(&mut self) {
-        let name = self.name.clone();
-        let config = self.object::<P::Config>("index");
-        self.reserved(&name, &["version"], [&config, &ObjectSpec::default()]);
-        self.config = config;
     }
 
     /// A top-level entry of the schema, such as `displayName`, `description`, `publisher` or `keywords`.
@@ -76,14 +50,103 @@ impl<P: Provider> Package<P> {
         self
     }
 
+    /// Adds a custom resource.
+    #[must_use]
+    pub fn resource<R: Resource<Provider = P>>(mut self) -> Self {
+        self.parts.push(Reading::resource::<R>);
+        self
+    }
+
+    /// Adds a function.
+    #[must_use]
+    pub fn function<F: Function<Provider = P>>(mut self) -> Self {
+        self.parts.push(Reading::function::<F>);
+        self
+    }
+
+    /// Adds a method of a resource or component, which must be added as well.
+    #[must_use]
+    pub fn method<M: Method<Provider = P>>(mut self) -> Self {
+        self.parts.push(Reading::method::<M>);
+        self
+    }
+
+    /// Adds a component resource.
+    #[must_use]
+    pub fn component<C: Component<Provider = P>>(mut self) -> Self {
+        self.parts.push(Reading::component::<C>);
+        self
+    }
+
+    /// The package's types as they are, or what is wrong with them.
+    pub(crate) fn settled(self) -> Result<Settled<P>, SchemaError> {
+        let package = Settled {
+            name: self.name,
+            version: self.version,
+            metadata: self.metadata,
+            language: self.language,
+            types: Types::default(),
+            config: ObjectSpec::default(),
+            resources: BTreeMap::new(),
+            functions: BTreeMap::new(),
+            methods: BTreeMap::new(),
+            components: BTreeMap::new(),
+        };
+        let mut reading = Reading {
+            package,
+            errors: Vec::new(),
+        };
+        for part in self.parts {
+            part(&mut reading);
+        }
+        reading.settled()
+    }
+
+    /// The package's schema, as the SDK generators and the registry read it.
+    pub fn schema(self) -> Result<Value, SchemaError> {
+        let settled = self.settled()?;
+        settled.refuse_patterns()?;
+        serde_json::to_value(settled.schema()).map_err(|error| SchemaError {
+            at: settled.name.clone(),
+            problem: error.to_string(),
+        })
+    }
+}
+
+/// A package of which part is read.
+struct Reading<P: Provider> {
+    package: Settled<P>,
+    errors: Vec<SchemaError>,
+}
+
+/// The module part of a token: `aws` of `ptd:aws:StateBucket`.
+fn module(token: &str) -> &str {
+    token.split(':').nth(1).unwrap_or("index")
+}
+
+impl<P: Provider> Reading<P> {
     fn object<T: schemars::JsonSchema>(&mut self, module: &str) -> ObjectSpec {
-        self.types.read::<T>(module).unwrap_or_else(|error| {
+        let read = self.package.types.read::<T>(module);
+        read.unwrap_or_else(|error| {
             self.errors.push(error);
             ObjectSpec::default()
         })
     }
 
-    fn token(&mut self, token: &str) -> String {
+    fn kind<I: schemars::JsonSchema, O: schemars::JsonSchema, W: ?Sized>(
+        &mut self,
+        token: &str,
+        work: Box<W>,
+    ) -> Kind<W> {
+        self.token(token);
+        Kind {
+            inputs: self.object::<I>(module(token)),
+            outputs: self.object::<O>(module(token)),
+            work,
+        }
+    }
+
+    fn token(&mut self, token: &str) {
         let parts: Vec<&str> = token.split(':').collect();
         let word = |part: &str| {
             part.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -91,23 +154,16 @@ impl<P: Provider> Package<P> {
                     .chars()
                     .all(|c| c.is_ascii_alphanumeric() || "._/".contains(c))
         };
-        if !matches!(parts[..], [package, module, name] if package == self.name && word(module) && word(name))
+        let of = &self.package.name;
+        if !matches!(parts[..], [package, module, name] if package == of && word(module) && word(name))
         {
-            let problem = format!("is not a token of package {}", self.name);
+            let problem = format!("is not a token of package {of}");
             self.problem(token, problem);
         }
-        let same = |known: &String| known.eq_ignore_ascii_case(token);
-        let tokens = [
-            self.resources.keys().any(same),
-            self.components.keys().any(same),
-        ];
-        if tokens.contains(&true)
-            || self.functions.keys().any(same)
-            || self.methods.keys().any(same)
-        {
+        let known = |(known, _): (&str, _)| known.eq_ignore_ascii_case(token);
+        if self.package.specs().any(known) {
             self.problem(token, "is there twice".to_owned());
         }
-        token.to_owned()
     }
 
     fn problem(&mut self, at: &str, problem: String) {
@@ -129,92 +185,45 @@ impl<P: Provider> Package<P> {
         }
     }
 
-    /// Adds a custom resource.
-    #[must_use]
-    pub fn resource<R: Resource<Provider = P>>(mut self) -> Self {
-        self.parts.push(Self::read_resource::<R>);
-        self
+    fn config(&mut self) {
+        let name = self.package.name.clone();
+        let config = self.object::<P::Config>("index");
+        self.reserved(&name, &["version"], [&config, &ObjectSpec::default()]);
+        self.package.config = config;
     }
 
-    fn read_resource<R: Resource<Provider = P>>(&mut self) {
-        let token = self.token(R::TOKEN);
-        let inputs = self.object::<R::Args>(module(R::TOKEN));
-        let state = self.object::<R::State>(module(R::TOKEN));
-        self.reserved(R::TOKEN, &["id", "urn"], [&inputs, &state]);
-        let typed = Typed::<R> {
-            inputs,
-            state,
-            of: PhantomData,
-        };
-        self.resources.insert(token, Arc::new(typed));
+    fn resource<R: Resource<Provider = P>>(&mut self) {
+        let work: Box<dyn AnyResource<P>> = Box::new(Typed::<R>(PhantomData));
+        let kind = self.kind::<R::Args, R::State, _>(R::TOKEN, work);
+        self.reserved(R::TOKEN, &["id", "urn"], [&kind.inputs, &kind.outputs]);
+        self.package.resources.insert(R::TOKEN.to_owned(), kind);
     }
 
-    /// Adds a function.
-    #[must_use]
-    pub fn function<F: Function<Provider = P>>(mut self) -> Self {
-        self.parts.push(Self::read_function::<F>);
-        self
+    fn function<F: Function<Provider = P>>(&mut self) {
+        let work: Box<dyn AnyFunction<P>> = Box::new(TypedFunction::<F>(PhantomData));
+        let kind = self.kind::<F::Args, F::Return, _>(F::TOKEN, work);
+        self.package.functions.insert(F::TOKEN.to_owned(), kind);
     }
 
-    fn read_function<F: Function<Provider = P>>(&mut self) {
-        let token = self.token(F::TOKEN);
-        let args = self.object::<F::Args>(module(F::TOKEN));
-        let result = self.object::<F::Return>(module(F::TOKEN));
-        let typed = TypedFunction::<F> {
-            args,
-            result,
-            of: PhantomData,
-        };
-        self.functions.insert(token, Arc::new(typed));
+    fn method<M: Method<Provider = P>>(&mut self) {
+        let work: Box<dyn AnyMethod<P>> = Box::new(TypedMethod::<M>(PhantomData));
+        let kind = self.kind::<M::Args, M::Return, _>(M::TOKEN, work);
+        self.package.methods.insert(M::TOKEN.to_owned(), kind);
     }
 
-    /// Adds a method of a resource or component, which must be added as well.
-    #[must_use]
-    pub fn method<M: Method<Provider = P>>(mut self) -> Self {
-        self.parts.push(Self::read_method::<M>);
-        self
+    fn component<C: Component<Provider = P>>(&mut self) {
+        let work: Box<dyn AnyComponent<P>> = Box::new(TypedComponent::<C>(PhantomData));
+        let kind = self.kind::<C::Args, C::Outputs, _>(C::TOKEN, work);
+        self.reserved(C::TOKEN, &["id", "urn"], [&kind.inputs, &kind.outputs]);
+        self.package.components.insert(C::TOKEN.to_owned(), kind);
     }
 
-    fn read_method<M: Method<Provider = P>>(&mut self) {
-        let token = self.token(M::TOKEN);
-        let args = self.object::<M::Args>(module(M::TOKEN));
-        let result = self.object::<M::Return>(module(M::TOKEN));
-        let typed = TypedMethod::<M> {
-            args,
-            result,
-            of: PhantomData,
-        };
-        self.methods.insert(token, Arc::new(typed));
-    }
-
-    /// Adds a component resource.
-    #[must_use]
-    pub fn component<C: Component<Provider = P>>(mut self) -> Self {
-        self.parts.push(Self::read_component::<C>);
-        self
-    }
-
-    fn read_component<C: Component<Provider = P>>(&mut self) {
-        let token = self.token(C::TOKEN);
-        let inputs = self.object::<C::Args>(module(C::TOKEN));
-        let outputs = self.object::<C::Outputs>(module(C::TOKEN));
-        self.reserved(C::TOKEN, &["id", "urn"], [&inputs, &outputs]);
-        let typed = TypedComponent::<C> {
-            inputs,
-            outputs,
-            of: PhantomData,
-        };
-        self.components.insert(token, Arc::new(typed));
-    }
-
-    /// The package's types as they are, or what is wrong with them.
-    pub(crate) fn settled(mut self) -> Result<Settled<P>, SchemaError> {
-        for part in std::mem::take(&mut self.parts) {
-            part(&mut self);
-        }
-        for token in self.methods.keys().cloned().collect::<Vec<_>>() {
-            let of = token.rsplit_once('/').map_or("", |(of, _)| of);
-            if !self.resources.contains_key(of) && !self.components.contains_key(of) {
+    fn settled(mut self) -> Result<Settled<P>, SchemaError> {
+        for token in self.package.methods.keys().cloned().collect::<Vec<_>>() {
+            let of = receiver(&token);
+            let there =
+                self.package.resources.contains_key(of) || self.package.components.contains_key(of);
+            if !there {
                 let problem = "is a method of no resource: its token must be a resource's, a slash and a name";
                 self.problem(&token, problem.to_owned());
             }
@@ -222,107 +231,44 @@ impl<P: Provider> Package<P> {
         if let Some(error) = self.errors.pop() {
             return Err(error);
         }
-        self.types.refuse_cycles()?;
-        self.types.settle_all();
-        let types = self.types.clone();
-        let settle = |spec: &ObjectSpec| {
-            let mut spec = spec.clone();
-            types.settle(&mut spec);
-            spec
-        };
-        let config = settle(&self.config);
-        let resources = self
-            .resources
-            .iter()
-            .map(|(token, r)| {
-                let kind = ResourceKind {
-                    resource: r.clone(),
-                    inputs: settle(r.inputs()),
-                    state: settle(r.state()),
-                };
-                (token.clone(), kind)
-            })
-            .collect();
-        let functions = self
-            .functions
-            .iter()
-            .map(|(token, f)| {
-                let kind = FunctionKind {
-                    function: f.clone(),
-                    args: settle(f.args()),
-                    result: settle(f.result()),
-                };
-                (token.clone(), kind)
-            })
-            .collect();
-        let methods = self
-            .methods
-            .iter()
-            .map(|(token, m)| {
-                let kind = MethodKind {
-                    method: m.clone(),
-                    args: settle(m.args()),
-                    result: settle(m.result()),
-                };
-                (token.clone(), kind)
-            })
-            .collect();
-        let components = self
-            .components
-            .iter()
-            .map(|(token, c)| {
-                let kind = ComponentKind {
-                    component: c.clone(),
-                    inputs: settle(c.inputs()),
-                    outputs: settle(c.outputs()),
-                };
-                (token.clone(), kind)
-            })
-            .collect();
-        Ok(Settled {
-            name: self.name,
-            version: self.version,
-            metadata: self.metadata,
-            language: self.language,
-            types: self.types,
-            config,
-            resources,
-            functions,
-            methods,
-            components,
-        })
-    }
-
-    /// The package's schema, as the SDK generators and the registry read it.
-    pub fn schema(self) -> Result<Value, SchemaError> {
-        let settled = self.settled()?;
-        settled.refuse_patterns()?;
-        Ok(settled.schema())
+        let mut package = self.package;
+        package.types.refuse_cycles()?;
+        package.types.settle_all();
+        let types = std::mem::take(&mut package.types);
+        types.settle(&mut package.config);
+        for spec in package.specs_mut() {
+            types.settle(spec);
+        }
+        package.types = types;
+        Ok(package)
     }
 }
 
-pub(crate) struct ResourceKind<P> {
-    pub(crate) resource: Arc<dyn AnyResource<P>>,
-    pub(crate) inputs: ObjectSpec,
-    pub(crate) state: ObjectSpec,
+/// The resource of a method's token.
+fn receiver(method: &str) -> &str {
+    method.rsplit_once('/').map_or("", |(of, _)| of)
 }
 
-pub(crate) struct FunctionKind<P> {
-    pub(crate) function: Arc<dyn AnyFunction<P>>,
-    pub(crate) args: ObjectSpec,
-    pub(crate) result: ObjectSpec,
-}
-
-pub(crate) struct MethodKind<P> {
-    pub(crate) method: Arc<dyn AnyMethod<P>>,
-    pub(crate) args: ObjectSpec,
-    pub(crate) result: ObjectSpec,
-}
-
-pub(crate) struct ComponentKind<P> {
-    pub(crate) component: Arc<dyn AnyComponent<P>>,
+/// What has a token: its type without the type, what goes in (inputs, arguments) and what comes out (state, results).
+pub(crate) struct Kind<W: ?Sized> {
     pub(crate) inputs: ObjectSpec,
     pub(crate) outputs: ObjectSpec,
+    pub(crate) work: Box<W>,
+}
+
+pub(crate) type Kinds<W> = BTreeMap<String, Kind<W>>;
+pub(crate) type ResourceKind<P> = Kind<dyn AnyResource<P>>;
+
+fn specs<W: ?Sized>(kinds: &Kinds<W>) -> impl Iterator<Item = (&str, [&ObjectSpec; 2])> {
+    kinds
+        .iter()
+        .map(|(token, kind)| (token.as_str(), [&kind.inputs, &kind.outputs]))
+}
+
+fn specs_mut<W: ?Sized>(kinds: &mut Kinds<W>) -> impl Iterator<Item = &mut ObjectSpec> {
+    kinds
+        .values_mut()
+        .flat_map(|kind| [&mut kind.inputs, &mut kind.outputs])
 }
 
 /// A package whose types are all known and consistent.
@@ -333,24 +279,61 @@ pub(crate) struct Settled<P: Provider> {
     language: Map<String, Value>,
     pub(crate) types: Types,
     pub(crate) config: ObjectSpec,
-    pub(crate) resources: BTreeMap<String, ResourceKind<P>>,
-    pub(crate) functions: BTreeMap<String, FunctionKind<P>>,
-    pub(crate) methods: BTreeMap<String, MethodKind<P>>,
-    pub(crate) components: BTreeMap<String, ComponentKind<P>>,
+    pub(crate) resources: Kinds<dyn AnyResource<P>>,
+    pub(crate) functions: Kinds<dyn AnyFunction<P>>,
+    pub(crate) methods: Kinds<dyn AnyMethod<P>>,
+    pub(crate) components: Kinds<dyn AnyComponent<P>>,
+}
+
+/// A map of which each entry is made when it is written: with all its descriptions a schema is large, and few ask for it.
+struct Entries<F>(F);
+
+impl<F: Fn() -> I, I: Iterator<Item = (String, Value)>> Serialize for Entries<F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0())
+    }
+}
+
+/// A package's schema.
+pub(crate) struct Schema<'a, P: Provider>(&'a Settled<P>);
+
+impl<P: Provider> Serialize for Schema<'_, P> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let package = self.0;
+        let mut schema = serializer.serialize_map(None)?;
+        schema.serialize_entry("name", &package.name)?;
+        schema.serialize_entry("version", &package.version)?;
+        for (key, value) in &package.metadata {
+            schema.serialize_entry(key, value)?;
+        }
+        if !package.language.is_empty() {
+            schema.serialize_entry("language", &package.language)?;
+        }
+        let [config, provider] = package.publish_config();
+        schema.serialize_entry("config", &config)?;
+        schema.serialize_entry("provider", &provider)?;
+        let types = Entries(|| package.types.publish(&package.name));
+        schema.serialize_entry("types", &types)?;
+        schema.serialize_entry("resources", &Entries(|| package.publish_resources()))?;
+        schema.serialize_entry("functions", &Entries(|| package.publish_functions()))?;
+        schema.end()
+    }
 }
 
 impl<P: Provider> Settled<P> {
     /// What goes in and what comes out, by token.
     fn specs(&self) -> impl Iterator<Item = (&str, [&ObjectSpec; 2])> {
-        let resources = self.resources.iter();
-        let functions = self.functions.iter();
-        let methods = self.methods.iter();
-        let components = self.components.iter();
-        resources
-            .map(|(token, kind)| (token.as_str(), [&kind.inputs, &kind.state]))
-            .chain(functions.map(|(token, kind)| (token.as_str(), [&kind.args, &kind.result])))
-            .chain(methods.map(|(token, kind)| (token.as_str(), [&kind.args, &kind.result])))
-            .chain(components.map(|(token, kind)| (token.as_str(), [&kind.inputs, &kind.outputs])))
+        specs(&self.resources)
+            .chain(specs(&self.functions))
+            .chain(specs(&self.methods))
+            .chain(specs(&self.components))
+    }
+
+    fn specs_mut(&mut self) -> impl Iterator<Item = &mut ObjectSpec> {
+        specs_mut(&mut self.resources)
+            .chain(specs_mut(&mut self.functions))
+            .chain(specs_mut(&mut self.methods))
+            .chain(specs_mut(&mut self.components))
     }
 
     fn refuse_patterns(&self) -> Result<(), SchemaError> {
@@ -385,22 +368,17 @@ impl<P: Provider> Settled<P> {
             .collect()
     }
 
-    pub(crate) fn schema(&self) -> Value {
-        let mut schema = Map::new();
-        schema.insert("name".into(), self.name.clone().into());
-        schema.insert("version".into(), self.version.clone().into());
-        schema.extend(self.metadata.clone());
-        if !self.language.is_empty() {
-            schema.insert("language".into(), self.language.clone().into());
-        }
+    pub(crate) fn schema(&self) -> Schema<'_, P> {
+        Schema(self)
+    }
+
+    /// The sections `config` and `provider`.
+    fn publish_config(&self) -> [Value; 2] {
         let variables = self
             .types
             .publish_properties(&self.name, &self.config, true);
         let required = self.config.required();
-        schema.insert(
-            "config".into(),
-            json!({ "variables": variables, "defaults": required }),
-        );
+        let config = json!({ "variables": variables, "defaults": required });
         let mut provider = Map::new();
         if !self.config.description.is_empty() {
             provider.insert("description".into(), self.config.description.clone().into());
@@ -409,44 +387,48 @@ impl<P: Provider> Settled<P> {
         if !required.is_empty() {
             provider.insert("requiredInputs".into(), required.into());
         }
-        schema.insert("provider".into(), provider.into());
-        schema.insert("types".into(), self.types.publish(&self.name).into());
-        let mut resources = Map::new();
-        for (token, kind) in &self.resources {
-            let aliases = kind.resource.aliases();
-            let body = self.publish(&kind.inputs, &kind.state, aliases, false);
-            resources.insert(token.clone(), body);
-        }
-        for (token, kind) in &self.components {
-            resources.insert(
-                token.clone(),
-                self.publish(&kind.inputs, &kind.outputs, &[], true),
-            );
-        }
-        resources.sort_keys();
-        for token in self.methods.keys() {
-            let Some((of, name)) = token.rsplit_once('/') else {
-                continue;
-            };
-            if let Some(body) = resources.get_mut(of).and_then(Value::as_object_mut) {
-                let methods = body.entry("methods").or_insert_with(|| json!({}));
-                methods[name] = token.as_str().into();
+        [config, provider.into()]
+    }
+
+    fn publish_resources(&self) -> impl Iterator<Item = (String, Value)> {
+        let custom = self.resources.iter().map(|(token, kind)| {
+            let body = (&kind.inputs, &kind.outputs, kind.work.aliases(), false);
+            (token, body)
+        });
+        let components = self.components.iter().map(|(token, kind)| {
+            let none: &[&str] = &[];
+            (token, (&kind.inputs, &kind.outputs, none, true))
+        });
+        let sorted: BTreeMap<_, _> = custom.chain(components).collect();
+        sorted
+            .into_iter()
+            .map(|(token, (inputs, outputs, aliases, component))| {
+                let mut body = self.publish(inputs, outputs, aliases, component);
+                let methods: Map<_, _> = self
+                    .methods
+                    .keys()
+                    .filter(|method| receiver(method) == token)
+                    .map(|method| (method[token.len() + 1..].to_owned(), method.as_str().into()))
+                    .collect();
+                if !methods.is_empty() {
+                    body.insert("methods".into(), methods.into());
+                }
+                (token.clone(), body.into())
+            })
+    }
+
+    fn publish_functions(&self) -> impl Iterator<Item = (String, Value)> {
+        let sorted: BTreeMap<_, _> = specs(&self.functions)
+            .map(|(token, specs)| (token, (specs, false)))
+            .chain(specs(&self.methods).map(|(token, specs)| (token, (specs, true))))
+            .collect();
+        sorted.into_iter().map(|(token, ([args, result], method))| {
+            let mut body = self.publish_function(args, result);
+            if method {
+                add_receiver(&mut body, receiver(token));
             }
-        }
-        schema.insert("resources".into(), resources.into());
-        let mut functions = Map::new();
-        for (token, kind) in &self.functions {
-            functions.insert(
-                token.clone(),
-                self.publish_function(&kind.args, &kind.result),
-            );
-        }
-        for (token, kind) in &self.methods {
-            functions.insert(token.clone(), self.publish_method(token, kind));
-        }
-        functions.sort_keys();
-        schema.insert("functions".into(), functions.into());
-        schema.into()
+            (token.to_owned(), body)
+        })
     }
 
     fn publish_function(&self, args: &ObjectSpec, result: &ObjectSpec) -> Value {
@@ -461,31 +443,13 @@ impl<P: Provider> Settled<P> {
         body.into()
     }
 
-    /// A function whose first argument is the resource.
-    fn publish_method(&self, token: &str, kind: &MethodKind<P>) -> Value {
-        let of = token.rsplit_once('/').map_or(token, |(of, _)| of);
-        let mut body = self.publish_function(&kind.args, &kind.result);
-        let inputs = &mut body["inputs"];
-        if let Some(inputs) = inputs.as_object_mut() {
-            inputs.remove("description");
-        }
-        inputs["properties"]["__self__"] =
-            json!({ "$ref": format!("#/resources/{}", of.replace('/', "%2F")) });
-        let mut required = vec![json!("__self__")];
-        if let Some(others) = inputs["required"].as_array() {
-            required.extend(others.iter().cloned());
-        }
-        inputs["required"] = required.into();
-        body
-    }
-
     fn publish(
         &self,
         inputs: &ObjectSpec,
         state: &ObjectSpec,
         aliases: &[&str],
         component: bool,
-    ) -> Value {
+    ) -> Map<String, Value> {
         // A component's outputs stand for themselves; a custom resource gives its inputs back as well.
         let mut outputs = if component {
             state.clone()
@@ -530,6 +494,21 @@ impl<P: Provider> Settled<P> {
             let aliases: Vec<Value> = aliases.iter().map(|a| json!({ "type": a })).collect();
             body.insert("aliases".into(), aliases.into());
         }
-        body.into()
+        body
     }
+}
+
+/// Makes a function a method: its first argument is the resource.
+fn add_receiver(body: &mut Value, of: &str) {
+    let inputs = &mut body["inputs"];
+    if let Some(inputs) = inputs.as_object_mut() {
+        inputs.remove("description");
+    }
+    inputs["properties"]["__self__"] =
+        json!({ "$ref": format!("#/resources/{}", of.replace('/', "%2F")) });
+    let mut required = vec![json!("__self__")];
+    if let Some(others) = inputs["required"].as_array() {
+        required.extend(others.iter().cloned());
+    }
+    inputs["required"] = required.into();
 }

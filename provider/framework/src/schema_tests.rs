@@ -280,7 +280,7 @@ fn what_is_published() {
     let outputs = types.publish_properties("p", &spec, false);
     assert_eq!(outputs["marked"]["replaceOnChanges"], true);
     assert!(outputs["seven"].get("default").is_none());
-    let all = types.publish("p");
+    let all: Json = types.publish("p").collect();
     assert_eq!(
         all["p:index:Colour"],
         json!({

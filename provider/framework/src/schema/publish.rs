@@ -6,40 +6,37 @@ use super::{Element, Json, NamedType, ObjectSpec, PropertySpec, TypeSpec, Types}
 
 impl Types {
     /// The `types` section of a package schema.
-    pub(crate) fn publish(&self, package: &str) -> Json {
-        self.named
-            .iter()
-            .map(|(name, (module, ty))| {
-                let body = match ty {
-                    NamedType::Object(object) => {
-                        let mut body = self.publish_object(package, object, false);
-                        body.insert("type".into(), "object".into());
-                        body
-                    }
-                    NamedType::Enum {
-                        description,
-                        values,
-                    } => {
-                        let values: Vec<Value> = values
-                            .iter()
-                            .map(|v| {
-                                let mut entry = Json::new();
-                                entry.insert("name".into(), pascal(&v.value).into());
-                                put_text(&mut entry, "description", &v.description);
-                                entry.insert("value".into(), v.value.clone().into());
-                                Value::Object(entry)
-                            })
-                            .collect();
-                        let mut body = Json::new();
-                        put_text(&mut body, "description", description);
-                        body.insert("type".into(), "string".into());
-                        body.insert("enum".into(), values.into());
-                        body
-                    }
-                };
-                (format!("{package}:{module}:{name}"), Value::Object(body))
-            })
-            .collect()
+    pub(crate) fn publish(&self, package: &str) -> impl Iterator<Item = (String, Value)> {
+        self.named.iter().map(move |(name, (module, ty))| {
+            let body = match ty {
+                NamedType::Object(object) => {
+                    let mut body = self.publish_object(package, object, false);
+                    body.insert("type".into(), "object".into());
+                    body
+                }
+                NamedType::Enum {
+                    description,
+                    values,
+                } => {
+                    let values: Vec<Value> = values
+                        .iter()
+                        .map(|v| {
+                            let mut entry = Json::new();
+                            entry.insert("name".into(), pascal(&v.value).into());
+                            put_text(&mut entry, "description", &v.description);
+                            entry.insert("value".into(), v.value.clone().into());
+                            Value::Object(entry)
+                        })
+                        .collect();
+                    let mut body = Json::new();
+                    put_text(&mut body, "description", description);
+                    body.insert("type".into(), "string".into());
+                    body.insert("enum".into(), values.into());
+                    body
+                }
+            };
+            (format!("{package}:{module}:{name}"), Value::Object(body))
+        })
     }
 
     /// `description`, `properties` and `required` of an object.

@@ -27,8 +27,7 @@ impl<P: Provider> Server<P> {
         };
         checking.run_guarded(&mut guard);
         if checking.is_ok() {
-            kind.component
-                .check(&mut checking, shared.provider().as_deref());
+            kind.work.check(&mut checking, shared.provider().as_deref());
         }
         let inputs = checking.inputs;
         if !checking.failures.is_empty() {
@@ -54,7 +53,7 @@ impl<P: Provider> Server<P> {
             let engine = shared.engine.clone();
             let cx = Construction::begin(shared.provider(), engine, home, request, inputs).await?;
             let urn = cx.urn().to_owned();
-            let outputs = kind.component.construct(cx.clone()).await;
+            let outputs = kind.work.construct(cx.clone()).await;
             cx.quiet().await;
             let outputs = outputs?;
             cx.finish(&outputs).await?;

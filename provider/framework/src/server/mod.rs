@@ -250,9 +250,9 @@ impl<P: Provider> ResourceProvider for Server<P> {
                 let text = format!("there is no subpackage '{}'", request.subpackage_name);
                 return Err(Status::invalid_argument(text));
             }
-            Ok(rpc::GetSchemaResponse {
-                schema: self.shared.package.schema().to_string(),
-            })
+            let schema = serde_json::to_string(&self.shared.package.schema())
+                .map_err(|error| Status::internal(error.to_string()))?;
+            Ok(rpc::GetSchemaResponse { schema })
         })
         .await
     }

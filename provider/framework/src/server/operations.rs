@@ -1,5 +1,7 @@
 //! Create, Read, Update, Delete and Invoke.
 
+use std::collections::BTreeSet;
+
 use pulumi_proto::pulumirpc as rpc;
 use tonic::Status;
 
@@ -8,7 +10,7 @@ use super::status::{init_failed, to_status};
 use super::{Server, decode, kind, name_of, type_of};
 use crate::check::Checking;
 use crate::context::{Context, Setting};
-use crate::erased::{Found, Stored, hide_derived, outputs};
+use crate::erased::Stored;
 use crate::error::Error;
 use crate::method::Receiver;
 use crate::package::ResourceKind;
@@ -77,7 +79,7 @@ impl<P: Provider> Server<P> {
                 refresh_before_update: false,
             });
         }
-        match cx.bound(kind.resource.create(&cx, inputs.clone())).await {
+        match cx.bound(kind.work.create(&cx, inputs.clone())).await {
             Ok((id, state)) => Ok(rpc::CreateResponse {
                 id,
                 properties: Some(crate::wire::encode(&finish(kind, &inputs, state))),
@@ -111,38 +113,37 @@ impl<P: Provider> Server<P> {
             request.timeout,
             guard,
         )?;
-        let old = (!import).then_some(Stored { inputs, outputs });
+        let old = (!import).then(|| kind.stored(inputs, outputs));
+        let asked = old.as_ref().map(|old| old.inputs.clone());
         let found = cx
-            .bound(kind.resource.read(&cx, &request.id, old))
+            .bound(kind.work.read(&cx, &request.id, old))
             .await
             .map_err(|e| to_status(&e))?;
         let Some(found) = found else {
             return Ok(rpc::ReadResponse::default());
         };
-        let id = found.id.clone().unwrap_or_else(|| request.id.clone());
-        let found = Found {
-            inputs: mark(found.inputs, &kind.inputs),
-            outputs: mark(mark(found.outputs, &kind.inputs), &kind.state),
-            ..found
-        };
+        let id = found.id.unwrap_or_else(|| request.id.clone());
+        let inputs = keep_marks(found.inputs, &asked.unwrap_or_default());
+        let inputs = mark(inputs, &kind.inputs);
+        let outputs = mark(outputs_of(&inputs, found.state), &kind.inputs);
+        let outputs = mark(outputs, &kind.outputs);
         if !found.problems.is_empty() {
             let unhealthy = Error::Refused {
                 what: found.problems.join("; "),
                 next: None,
             };
-            let inputs = Some(&found.inputs);
             return Err(init_failed(
                 &unhealthy,
                 id,
-                &found.outputs,
-                inputs,
+                &outputs,
+                Some(&inputs),
                 &found.problems,
             ));
         }
         Ok(rpc::ReadResponse {
             id,
-            properties: Some(crate::wire::encode(&found.outputs)),
-            inputs: Some(crate::wire::encode(&found.inputs)),
+            properties: Some(crate::wire::encode(&outputs)),
+            inputs: Some(crate::wire::encode(&inputs)),
             refresh_before_update: false,
         })
     }
@@ -154,10 +155,8 @@ impl<P: Provider> Server<P> {
         let kind = self.resource_kind(&request.urn, &request.r#type)?;
         let mut guard = Guard::default();
         let inputs = decode(request.news.as_ref(), &mut guard)?;
-        let stored = Stored {
-            outputs: decode(request.olds.as_ref(), &mut guard)?,
-            inputs: decode(request.old_inputs.as_ref(), &mut guard)?,
-        };
+        let outputs = decode(request.olds.as_ref(), &mut guard)?;
+        let stored = kind.stored(decode(request.old_inputs.as_ref(), &mut guard)?, outputs);
         let (urn, name) = (&request.urn, &request.name);
         let cx = self
             .context(
@@ -182,10 +181,7 @@ impl<P: Provider> Server<P> {
             });
         }
         match cx
-            .bound(
-                kind.resource
-                    .update(&cx, &request.id, stored, inputs.clone()),
-            )
+            .bound(kind.work.update(&cx, &request.id, stored, inputs.clone()))
             .await
         {
             Ok(state) => Ok(rpc::UpdateResponse {
@@ -205,10 +201,8 @@ impl<P: Provider> Server<P> {
     pub(super) async fn delete_(&self, request: &rpc::DeleteRequest) -> Result<(), Status> {
         let kind = self.resource_kind(&request.urn, &request.r#type)?;
         let mut guard = Guard::default();
-        let stored = Stored {
-            outputs: decode(request.properties.as_ref(), &mut guard)?,
-            inputs: decode(request.old_inputs.as_ref(), &mut guard)?,
-        };
+        let outputs = decode(request.properties.as_ref(), &mut guard)?;
+        let stored = kind.stored(decode(request.old_inputs.as_ref(), &mut guard)?, outputs);
         let cx = self.context(
             "deleting",
             &request.urn,
@@ -217,7 +211,7 @@ impl<P: Provider> Server<P> {
             request.timeout,
             guard,
         )?;
-        cx.bound(kind.resource.delete(&cx, &request.id, stored))
+        cx.bound(kind.work.delete(&cx, &request.id, stored))
             .await
             .map_err(|e| to_status(&e))
     }
@@ -231,18 +225,18 @@ impl<P: Provider> Server<P> {
         let mut guard = Guard::default();
         let mut checking = Checking {
             name: request.tok.clone(),
-            ..shared.checking(&kind.args, decode(request.args.as_ref(), &mut guard)?)
+            ..shared.checking(&kind.inputs, decode(request.args.as_ref(), &mut guard)?)
         };
         checking.run_guarded(&mut guard);
         let (inputs, result) = if checking.is_ok() {
             let inputs = checking.inputs;
             let cx = self.context("calling", "", &request.tok, request.preview, 0.0, guard)?;
-            let result = cx.bound(kind.function.invoke(&cx, inputs.clone())).await;
+            let result = cx.bound(kind.work.invoke(&cx, inputs.clone())).await;
             (inputs, result)
         } else {
             (checking.inputs, Err(Error::Input(checking.failures)))
         };
-        let (result, failures) = answer(result, &kind.result, &inputs, &kind.args)?;
+        let (result, failures) = answer(result, &kind.outputs, &inputs, &kind.inputs)?;
         Ok(rpc::InvokeResponse {
             r#return: result.as_ref().map(crate::wire::encode),
             failures,
@@ -268,14 +262,14 @@ impl<P: Provider> Server<P> {
         };
         let mut checking = Checking {
             name: request.tok.clone(),
-            ..shared.checking(&kind.args, inputs)
+            ..shared.checking(&kind.inputs, inputs)
         };
         checking.run_guarded(&mut guard);
         let (inputs, result) = if !checking.is_ok() {
             (checking.inputs, Err(Error::Input(checking.failures)))
         } else if checking.inputs.values().any(PropertyValue::has_unknown) {
             let unknown = |(name, _): &(String, _)| (name.clone(), PropertyValue::UNKNOWN);
-            let result = kind.result.properties.iter().map(unknown).collect();
+            let result = kind.outputs.properties.iter().map(unknown).collect();
             (checking.inputs, Ok(result))
         } else {
             let inputs = checking.inputs;
@@ -289,12 +283,12 @@ impl<P: Provider> Server<P> {
             )?;
             let work = async {
                 let receiver = Receiver::fetch(reference, &request.monitor_endpoint).await?;
-                kind.method.call(&cx, receiver, inputs.clone()).await
+                kind.work.call(&cx, receiver, inputs.clone()).await
             };
             let result = cx.bound(work).await;
             (inputs, result)
         };
-        let (result, failures) = answer(result, &kind.result, &inputs, &kind.args)?;
+        let (result, failures) = answer(result, &kind.outputs, &inputs, &kind.inputs)?;
         let depends = rpc::call_response::ReturnDependencies {
             urns: vec![reference.urn.clone()],
         };
@@ -321,6 +315,63 @@ fn answer(
     }
 }
 
+impl<P> ResourceKind<P> {
+    /// What the engine stores of a resource. The outputs of engines that do not send old inputs contain them, save those that an
+    /// output of the same name has taken the place of.
+    pub(super) fn stored(&self, mut inputs: PropertyMap, outputs: PropertyMap) -> Stored {
+        if inputs.is_empty() {
+            let asked =
+                |name: &str| self.inputs.get(name).is_some() && self.outputs.get(name).is_none();
+            inputs = outputs
+                .iter()
+                .filter(|(name, _)| asked(name))
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect();
+        }
+        Stored { inputs, outputs }
+    }
+}
+
+/// Outputs are what was asked for and what is known beyond it.
+fn outputs_of(inputs: &PropertyMap, mut state: PropertyMap) -> PropertyMap {
+    hide_derived(inputs, &mut state);
+    let mut outputs = inputs.clone();
+    outputs.extend(state);
+    outputs
+}
+
+/// An output that repeats a text of a secret input is secret too; the engine marks only outputs of the input's name.
+fn hide_derived(inputs: &PropertyMap, outputs: &mut PropertyMap) {
+    let mut secrets = BTreeSet::new();
+    for value in inputs.values() {
+        value.secret_texts(&mut |text| {
+            secrets.insert(text.to_owned());
+        });
+    }
+    secrets.remove("");
+    if secrets.is_empty() {
+        return;
+    }
+    let repeats = |value: &PropertyValue| value.as_str().is_some_and(|text| secrets.contains(text));
+    for value in outputs.values_mut() {
+        if !value.has_secret() && value.any(&repeats) {
+            *value = std::mem::take(value).into_secret();
+        }
+    }
+}
+
+/// A read value replaces a secret one only as a secret.
+fn keep_marks(mut fresh: PropertyMap, old: &PropertyMap) -> PropertyMap {
+    for (name, value) in &mut fresh {
+        let Some(old) = old.get(name) else { continue };
+        let lost = old.is_secret() && !value.is_secret();
+        if lost || (old.has_secret() && !value.has_secret()) {
+            *value = std::mem::take(value).into_secret();
+        }
+    }
+    fresh
+}
+
 /// Outputs whose type says that they are secret are sent as such.
 fn mark(mut map: PropertyMap, spec: &ObjectSpec) -> PropertyMap {
     for (name, value) in &mut map {
@@ -332,7 +383,7 @@ fn mark(mut map: PropertyMap, spec: &ObjectSpec) -> PropertyMap {
 }
 
 fn finish<P>(kind: &ResourceKind<P>, inputs: &PropertyMap, state: PropertyMap) -> PropertyMap {
-    outputs(inputs, mark(state, &kind.state))
+    outputs_of(inputs, mark(state, &kind.outputs))
 }
 
 /// The outputs a preview can promise: the inputs, and of the rest what an update leaves alone or the resource knows.
@@ -347,7 +398,7 @@ async fn predict<P>(
         outputs: inputs.clone(),
         problem: None,
     };
-    for (name, property) in &kind.state.properties {
+    for (name, property) in &kind.outputs.properties {
         let kept = old
             .as_ref()
             .filter(|_| property.stable)
@@ -359,7 +410,7 @@ async fn predict<P>(
         };
         prediction.outputs.insert(name.clone(), value);
     }
-    let work = kind.resource.preview(cx, inputs, old, &mut prediction);
+    let work = kind.work.preview(cx, inputs, old, &mut prediction);
     cx.bound(work).await.map_err(|e| to_status(&e))?;
     if let Some(problem) = prediction.problem {
         return Err(to_status(&Error::Bug(problem)));

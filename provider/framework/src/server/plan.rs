@@ -8,7 +8,6 @@ use tonic::Status;
 use super::{Server, decode, kind, name_of, type_of};
 use crate::check::{Autonaming, Checking, Failure};
 use crate::diff::{Change, Diff};
-use crate::erased::Stored;
 use crate::redact::{Guard, scrub};
 use crate::resource::Provider;
 use crate::schema::ObjectSpec;
@@ -64,8 +63,7 @@ impl<P: Provider> Server<P> {
         checking.run_guarded(&mut guard);
         // The resource's own rules presume that each value has the right type.
         if checking.is_ok() {
-            kind.resource
-                .check(&mut checking, shared.provider().as_deref());
+            kind.work.check(&mut checking, shared.provider().as_deref());
         }
         for warning in &checking.warnings {
             shared
@@ -96,15 +94,15 @@ impl<P: Provider> Server<P> {
                 .iter()
                 .filter(|(name, _)| {
                     // An output of the same name says what is in force, not what was asked for.
-                    let told = kind.state.get(name).is_none() || news.contains_key(*name);
+                    let told = kind.outputs.get(name).is_none() || news.contains_key(*name);
                     kind.inputs.get(name).is_some() && told
                 })
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect(),
         };
         let mut diff = Diff::between(&shared.package.types, &kind.inputs, &inputs, &news);
-        let old = Stored { inputs, outputs };
-        kind.resource
+        let old = kind.stored(inputs, outputs);
+        kind.work
             .diff(&mut diff, old, &news, shared.provider().as_deref());
         let ignored: Vec<_> = diff
             .changes()
@@ -114,7 +112,7 @@ impl<P: Provider> Server<P> {
         for path in ignored {
             diff.ignore(&path);
         }
-        Ok(diff_response(&diff, kind.resource.immutable()))
+        Ok(diff_response(&diff, kind.work.immutable()))
     }
 }
 
