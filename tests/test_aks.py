@@ -461,7 +461,7 @@ def test_forty_pools_on_four_clusters(azure: AzureDouble, provider: ProviderProc
     (CLUSTER, {"dnsServiceIp": "11.0.0.1"}), (CLUSTER, {"forceUpgradeUntil": "tomorrow"}), (CLUSTER, {"privateDnsZone": "zone"}),
     (CLUSTER, {"systemPool": CLUSTER_INPUTS["systemPool"] | {"subnetId": "x"}}),
     (CLUSTER, {"systemPool": CLUSTER_INPUTS["systemPool"] | {"availabilityZones": ["9"]}}),
-    (POOL, {"subnetId": "x"}), (POOL, {"osDiskType": "Fast"}), (POOL, {"availabilityZones": ["9"]}), (POOL, {"nodeLabels": {"a b": "y"}}),
+    (POOL, {"subnetId": "x"}), (POOL, {"osDiskType": "Fast"}), (POOL, {"osSku": "Windows2022"}), (POOL, {"scaleDownMode": "Stop"}), (POOL, {"availabilityZones": ["9"]}), (POOL, {"nodeLabels": {"a b": "y"}}),
 ], ids=lambda value: next(iter(value)) if isinstance(value, dict) else "")  # fmt: skip
 def test_what_cannot_be_is_refused_by_its_property(azure: AzureDouble, provider: ProviderProcess, kind: str, bad: dict) -> None:
     found = Thing(provider, kind).failures((CLUSTER_INPUTS if kind == CLUSTER else POOL_INPUTS) | bad)

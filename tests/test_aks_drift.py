@@ -57,6 +57,7 @@ OF_POOL = OF_SYSTEM_POOL[:2] + OF_SYSTEM_POOL[3:] + [
     ("vtpm", "properties.securityProfile.enableVTPM", True),
     ("mode", "properties.mode", "System"),
     ("osSku", "properties.osSKU", "AzureLinux"),
+    ("scaleDownMode", "properties.scaleDownMode", "Deallocate"),
     ("kubernetesVersion", "properties", {"orchestratorVersion": "1.29.1", "currentOrchestratorVersion": "1.29.1"}),
     ("tags", "properties.tags.Owner", "somebody"),
 ]  # fmt: skip

@@ -130,13 +130,19 @@ export class AgentPool extends pulumi.CustomResource {
      */
     declare public readonly osDiskType: pulumi.Output<string | undefined>;
     /**
-     * The nodes' system: `Ubuntu`, `AzureLinux` and others. Default `Ubuntu`. A change within a family renews the nodes.
+     * The nodes' system: `Ubuntu`, `Ubuntu2204`, `AzureLinux`, `AzureLinux3` or `CBLMariner`. Default `Ubuntu`. A change within a
+     * family renews the nodes; Azure refuses one to another family.
      */
     declare public readonly osSku: pulumi.Output<string | undefined>;
     /**
      * An operation that had not ended when this was written.
      */
     declare public /*out*/ readonly pendingOperation: pulumi.Output<outputs.azure.PendingOperation | undefined>;
+    /**
+     * What becomes of nodes that are no longer needed: `Delete`, or `Deallocate`, which keeps their disks for a quicker start and goes
+     * on costing them. Default `Delete`.
+     */
+    declare public readonly scaleDownMode: pulumi.Output<string | undefined>;
     /**
      * Whether nodes start with verified software only. Default `false`. A change renews the nodes.
      */
@@ -204,6 +210,7 @@ export class AgentPool extends pulumi.CustomResource {
             resourceInputs["osDiskSizeGb"] = args?.osDiskSizeGb;
             resourceInputs["osDiskType"] = args?.osDiskType;
             resourceInputs["osSku"] = args?.osSku;
+            resourceInputs["scaleDownMode"] = args?.scaleDownMode;
             resourceInputs["secureBoot"] = args?.secureBoot;
             resourceInputs["subnetId"] = args?.subnetId;
             resourceInputs["tags"] = args?.tags;
@@ -238,6 +245,7 @@ export class AgentPool extends pulumi.CustomResource {
             resourceInputs["osDiskType"] = undefined /*out*/;
             resourceInputs["osSku"] = undefined /*out*/;
             resourceInputs["pendingOperation"] = undefined /*out*/;
+            resourceInputs["scaleDownMode"] = undefined /*out*/;
             resourceInputs["secureBoot"] = undefined /*out*/;
             resourceInputs["subnetId"] = undefined /*out*/;
             resourceInputs["tags"] = undefined /*out*/;
@@ -327,9 +335,15 @@ export interface AgentPoolArgs {
      */
     osDiskType?: pulumi.Input<string | undefined>;
     /**
-     * The nodes' system: `Ubuntu`, `AzureLinux` and others. Default `Ubuntu`. A change within a family renews the nodes.
+     * The nodes' system: `Ubuntu`, `Ubuntu2204`, `AzureLinux`, `AzureLinux3` or `CBLMariner`. Default `Ubuntu`. A change within a
+     * family renews the nodes; Azure refuses one to another family.
      */
     osSku?: pulumi.Input<string | undefined>;
+    /**
+     * What becomes of nodes that are no longer needed: `Delete`, or `Deallocate`, which keeps their disks for a quicker start and goes
+     * on costing them. Default `Delete`.
+     */
+    scaleDownMode?: pulumi.Input<string | undefined>;
     /**
      * Whether nodes start with verified software only. Default `false`. A change renews the nodes.
      */

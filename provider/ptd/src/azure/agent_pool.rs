@@ -76,8 +76,12 @@ pub struct AgentPoolArgs {
     /// `Managed` or `Ephemeral`. Default `Managed`. A change replaces the pool.
     #[schemars(extend("replace" = true))]
     pub os_disk_type: Option<String>,
-    /// The nodes' system: `Ubuntu`, `AzureLinux` and others. Default `Ubuntu`. A change within a family renews the nodes.
+    /// The nodes' system: `Ubuntu`, `Ubuntu2204`, `AzureLinux`, `AzureLinux3` or `CBLMariner`. Default `Ubuntu`. A change within a
+    /// family renews the nodes; Azure refuses one to another family.
     pub os_sku: Option<String>,
+    /// What becomes of nodes that are no longer needed: `Delete`, or `Deallocate`, which keeps their disks for a quicker start and goes
+    /// on costing them. Default `Delete`.
+    pub scale_down_mode: Option<String>,
     /// The subnet's ARM id. Default: a network that Azure makes. A change replaces the pool.
     #[schemars(extend("replace" = true))]
     pub subnet_id: Option<String>,
@@ -391,7 +395,17 @@ impl Resource for AgentPool {
         });
         check_with(checking, "kubernetesVersion", aks_version::rule);
         check_with(checking, "subnetId", aks_rules::subnet);
-        check_with(checking, "osDiskType", aks_rules::disk_type);
+        aks_check::words(checking, "osDiskType", &["Managed", "Ephemeral"]);
+        // Windows has rules of its own, which nothing here knows.
+        let systems = [
+            "Ubuntu",
+            "Ubuntu2204",
+            "AzureLinux",
+            "AzureLinux3",
+            "CBLMariner",
+        ];
+        aks_check::words(checking, "osSku", &systems);
+        aks_check::words(checking, "scaleDownMode", &["Delete", "Deallocate"]);
         check_with(checking, "mode", |mode| {
             if ["User", "System"].contains(&mode) {
                 Ok(())

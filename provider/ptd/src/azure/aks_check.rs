@@ -89,7 +89,8 @@ pub(super) fn surge(text: &str) -> Rule {
     }
 }
 
-fn words(checking: &mut Checking<'_>, input: &str, words: &[&str]) {
+/// An input that is one of a few words, in any case.
+pub(super) fn words(checking: &mut Checking<'_>, input: &str, words: &[&str]) {
     if let Some(word) = checking.known::<String>(input)
         && !words.iter().any(|known| known.eq_ignore_ascii_case(&word))
     {

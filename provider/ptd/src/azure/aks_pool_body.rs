@@ -14,7 +14,6 @@ fn new_pool() -> Value {
         "kubeletDiskType": "OS",
         "enableNodePublicIP": false,
         "enableFIPS": false,
-        "scaleDownMode": "Delete",
     })
 }
 

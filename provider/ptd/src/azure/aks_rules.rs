@@ -108,16 +108,6 @@ pub(super) fn zone(text: &str) -> Rule {
     holds(["1", "2", "3"].contains(&text), "1, 2 or 3", text)
 }
 
-/// The kind of a root disk.
-pub(super) fn disk_type(text: &str) -> Rule {
-    let known = ["Managed", "Ephemeral"];
-    holds(
-        known.iter().any(|kind| text.eq_ignore_ascii_case(kind)),
-        "Managed or Ephemeral",
-        text,
-    )
-}
-
 /// A label's key: a name, perhaps behind a domain and a slash.
 pub(super) fn label_key(key: &str) -> Rule {
     let name = key.rsplit_once('/').map_or(key, |(_, name)| name);

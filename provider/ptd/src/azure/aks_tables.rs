@@ -236,6 +236,12 @@ pub(super) const POOL_SETTINGS: &[Setting] = &[
     )
     .fixed(),
     Setting::new("osSku", &["osSKU"], Text("Ubuntu"), Text("Ubuntu")),
+    Setting::new(
+        "scaleDownMode",
+        &["scaleDownMode"],
+        Text("Delete"),
+        Text("Delete"),
+    ),
     Setting::new("subnetId", &["vnetSubnetID"], Nothing, Nothing).fixed(),
     Setting::new("nodeTaints", &["nodeTaints"], Texts(&[]), Texts(&[])),
     Setting::new("nodeLabels", &["nodeLabels"], EmptyMap, EmptyMap),

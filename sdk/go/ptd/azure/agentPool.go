@@ -68,10 +68,14 @@ type AgentPool struct {
 	OsDiskSizeGb pulumi.IntPtrOutput `pulumi:"osDiskSizeGb"`
 	// `Managed` or `Ephemeral`. Default `Managed`. A change replaces the pool.
 	OsDiskType pulumi.StringPtrOutput `pulumi:"osDiskType"`
-	// The nodes' system: `Ubuntu`, `AzureLinux` and others. Default `Ubuntu`. A change within a family renews the nodes.
+	// The nodes' system: `Ubuntu`, `Ubuntu2204`, `AzureLinux`, `AzureLinux3` or `CBLMariner`. Default `Ubuntu`. A change within a
+	// family renews the nodes; Azure refuses one to another family.
 	OsSku pulumi.StringPtrOutput `pulumi:"osSku"`
 	// An operation that had not ended when this was written.
 	PendingOperation PendingOperationPtrOutput `pulumi:"pendingOperation"`
+	// What becomes of nodes that are no longer needed: `Delete`, or `Deallocate`, which keeps their disks for a quicker start and goes
+	// on costing them. Default `Delete`.
+	ScaleDownMode pulumi.StringPtrOutput `pulumi:"scaleDownMode"`
 	// Whether nodes start with verified software only. Default `false`. A change renews the nodes.
 	SecureBoot pulumi.BoolPtrOutput `pulumi:"secureBoot"`
 	// The subnet's ARM id. Default: a network that Azure makes. A change replaces the pool.
@@ -189,8 +193,12 @@ type agentPoolArgs struct {
 	OsDiskSizeGb *int `pulumi:"osDiskSizeGb"`
 	// `Managed` or `Ephemeral`. Default `Managed`. A change replaces the pool.
 	OsDiskType *string `pulumi:"osDiskType"`
-	// The nodes' system: `Ubuntu`, `AzureLinux` and others. Default `Ubuntu`. A change within a family renews the nodes.
+	// The nodes' system: `Ubuntu`, `Ubuntu2204`, `AzureLinux`, `AzureLinux3` or `CBLMariner`. Default `Ubuntu`. A change within a
+	// family renews the nodes; Azure refuses one to another family.
 	OsSku *string `pulumi:"osSku"`
+	// What becomes of nodes that are no longer needed: `Delete`, or `Deallocate`, which keeps their disks for a quicker start and goes
+	// on costing them. Default `Delete`.
+	ScaleDownMode *string `pulumi:"scaleDownMode"`
 	// Whether nodes start with verified software only. Default `false`. A change renews the nodes.
 	SecureBoot *bool `pulumi:"secureBoot"`
 	// The subnet's ARM id. Default: a network that Azure makes. A change replaces the pool.
@@ -242,8 +250,12 @@ type AgentPoolArgs struct {
 	OsDiskSizeGb pulumi.IntPtrInput
 	// `Managed` or `Ephemeral`. Default `Managed`. A change replaces the pool.
 	OsDiskType pulumi.StringPtrInput
-	// The nodes' system: `Ubuntu`, `AzureLinux` and others. Default `Ubuntu`. A change within a family renews the nodes.
+	// The nodes' system: `Ubuntu`, `Ubuntu2204`, `AzureLinux`, `AzureLinux3` or `CBLMariner`. Default `Ubuntu`. A change within a
+	// family renews the nodes; Azure refuses one to another family.
 	OsSku pulumi.StringPtrInput
+	// What becomes of nodes that are no longer needed: `Delete`, or `Deallocate`, which keeps their disks for a quicker start and goes
+	// on costing them. Default `Delete`.
+	ScaleDownMode pulumi.StringPtrInput
 	// Whether nodes start with verified software only. Default `false`. A change renews the nodes.
 	SecureBoot pulumi.BoolPtrInput
 	// The subnet's ARM id. Default: a network that Azure makes. A change replaces the pool.
@@ -446,7 +458,8 @@ func (o AgentPoolOutput) OsDiskType() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *AgentPool) pulumi.StringPtrOutput { return v.OsDiskType }).(pulumi.StringPtrOutput)
 }
 
-// The nodes' system: `Ubuntu`, `AzureLinux` and others. Default `Ubuntu`. A change within a family renews the nodes.
+// The nodes' system: `Ubuntu`, `Ubuntu2204`, `AzureLinux`, `AzureLinux3` or `CBLMariner`. Default `Ubuntu`. A change within a
+// family renews the nodes; Azure refuses one to another family.
 func (o AgentPoolOutput) OsSku() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *AgentPool) pulumi.StringPtrOutput { return v.OsSku }).(pulumi.StringPtrOutput)
 }
@@ -454,6 +467,12 @@ func (o AgentPoolOutput) OsSku() pulumi.StringPtrOutput {
 // An operation that had not ended when this was written.
 func (o AgentPoolOutput) PendingOperation() PendingOperationPtrOutput {
 	return o.ApplyT(func(v *AgentPool) PendingOperationPtrOutput { return v.PendingOperation }).(PendingOperationPtrOutput)
+}
+
+// What becomes of nodes that are no longer needed: `Delete`, or `Deallocate`, which keeps their disks for a quicker start and goes
+// on costing them. Default `Delete`.
+func (o AgentPoolOutput) ScaleDownMode() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *AgentPool) pulumi.StringPtrOutput { return v.ScaleDownMode }).(pulumi.StringPtrOutput)
 }
 
 // Whether nodes start with verified software only. Default `false`. A change renews the nodes.

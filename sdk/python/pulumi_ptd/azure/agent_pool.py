@@ -40,6 +40,7 @@ class AgentPoolArgs:
                  os_disk_size_gb: pulumi.Input[Optional[_builtins.int]] = None,
                  os_disk_type: pulumi.Input[Optional[_builtins.str]] = None,
                  os_sku: pulumi.Input[Optional[_builtins.str]] = None,
+                 scale_down_mode: pulumi.Input[Optional[_builtins.str]] = None,
                  secure_boot: pulumi.Input[Optional[_builtins.bool]] = None,
                  subnet_id: pulumi.Input[Optional[_builtins.str]] = None,
                  tags: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
@@ -67,7 +68,10 @@ class AgentPoolArgs:
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] node_taints: The nodes' taints, `key=value:Effect`. Default: none.
         :param pulumi.Input[_builtins.int] os_disk_size_gb: The root disk in GB, 30 to 2048; 0 leaves it to Azure. Default 256. A change replaces the pool.
         :param pulumi.Input[_builtins.str] os_disk_type: `Managed` or `Ephemeral`. Default `Managed`. A change replaces the pool.
-        :param pulumi.Input[_builtins.str] os_sku: The nodes' system: `Ubuntu`, `AzureLinux` and others. Default `Ubuntu`. A change within a family renews the nodes.
+        :param pulumi.Input[_builtins.str] os_sku: The nodes' system: `Ubuntu`, `Ubuntu2204`, `AzureLinux`, `AzureLinux3` or `CBLMariner`. Default `Ubuntu`. A change within a
+               family renews the nodes; Azure refuses one to another family.
+        :param pulumi.Input[_builtins.str] scale_down_mode: What becomes of nodes that are no longer needed: `Delete`, or `Deallocate`, which keeps their disks for a quicker start and goes
+               on costing them. Default `Delete`.
         :param pulumi.Input[_builtins.bool] secure_boot: Whether nodes start with verified software only. Default `false`. A change renews the nodes.
         :param pulumi.Input[_builtins.str] subnet_id: The subnet's ARM id. Default: a network that Azure makes. A change replaces the pool.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] tags: Tags, beside the provider's default tags; keys must not hold `/`. Where none are given, those that are there stay.
@@ -113,6 +117,8 @@ class AgentPoolArgs:
             pulumi.set(__self__, "os_disk_type", os_disk_type)
         if os_sku is not None:
             pulumi.set(__self__, "os_sku", os_sku)
+        if scale_down_mode is not None:
+            pulumi.set(__self__, "scale_down_mode", scale_down_mode)
         if secure_boot is not None:
             pulumi.set(__self__, "secure_boot", secure_boot)
         if subnet_id is not None:
@@ -345,13 +351,27 @@ class AgentPoolArgs:
     @pulumi.getter(name="osSku")
     def os_sku(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The nodes' system: `Ubuntu`, `AzureLinux` and others. Default `Ubuntu`. A change within a family renews the nodes.
+        The nodes' system: `Ubuntu`, `Ubuntu2204`, `AzureLinux`, `AzureLinux3` or `CBLMariner`. Default `Ubuntu`. A change within a
+        family renews the nodes; Azure refuses one to another family.
         """
         return pulumi.get(self, "os_sku")
 
     @os_sku.setter
     def os_sku(self, value: pulumi.Input[Optional[_builtins.str]]):
         pulumi.set(self, "os_sku", value)
+
+    @_builtins.property
+    @pulumi.getter(name="scaleDownMode")
+    def scale_down_mode(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        What becomes of nodes that are no longer needed: `Delete`, or `Deallocate`, which keeps their disks for a quicker start and goes
+        on costing them. Default `Delete`.
+        """
+        return pulumi.get(self, "scale_down_mode")
+
+    @scale_down_mode.setter
+    def scale_down_mode(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "scale_down_mode", value)
 
     @_builtins.property
     @pulumi.getter(name="secureBoot")
@@ -438,6 +458,7 @@ class AgentPool(pulumi.CustomResource):
                  os_disk_size_gb: pulumi.Input[Optional[_builtins.int]] = None,
                  os_disk_type: pulumi.Input[Optional[_builtins.str]] = None,
                  os_sku: pulumi.Input[Optional[_builtins.str]] = None,
+                 scale_down_mode: pulumi.Input[Optional[_builtins.str]] = None,
                  secure_boot: pulumi.Input[Optional[_builtins.bool]] = None,
                  subnet_id: pulumi.Input[Optional[_builtins.str]] = None,
                  tags: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
@@ -479,7 +500,10 @@ class AgentPool(pulumi.CustomResource):
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] node_taints: The nodes' taints, `key=value:Effect`. Default: none.
         :param pulumi.Input[_builtins.int] os_disk_size_gb: The root disk in GB, 30 to 2048; 0 leaves it to Azure. Default 256. A change replaces the pool.
         :param pulumi.Input[_builtins.str] os_disk_type: `Managed` or `Ephemeral`. Default `Managed`. A change replaces the pool.
-        :param pulumi.Input[_builtins.str] os_sku: The nodes' system: `Ubuntu`, `AzureLinux` and others. Default `Ubuntu`. A change within a family renews the nodes.
+        :param pulumi.Input[_builtins.str] os_sku: The nodes' system: `Ubuntu`, `Ubuntu2204`, `AzureLinux`, `AzureLinux3` or `CBLMariner`. Default `Ubuntu`. A change within a
+               family renews the nodes; Azure refuses one to another family.
+        :param pulumi.Input[_builtins.str] scale_down_mode: What becomes of nodes that are no longer needed: `Delete`, or `Deallocate`, which keeps their disks for a quicker start and goes
+               on costing them. Default `Delete`.
         :param pulumi.Input[_builtins.bool] secure_boot: Whether nodes start with verified software only. Default `false`. A change renews the nodes.
         :param pulumi.Input[_builtins.str] subnet_id: The subnet's ARM id. Default: a network that Azure makes. A change replaces the pool.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] tags: Tags, beside the provider's default tags; keys must not hold `/`. Where none are given, those that are there stay.
@@ -540,6 +564,7 @@ class AgentPool(pulumi.CustomResource):
                  os_disk_size_gb: pulumi.Input[Optional[_builtins.int]] = None,
                  os_disk_type: pulumi.Input[Optional[_builtins.str]] = None,
                  os_sku: pulumi.Input[Optional[_builtins.str]] = None,
+                 scale_down_mode: pulumi.Input[Optional[_builtins.str]] = None,
                  secure_boot: pulumi.Input[Optional[_builtins.bool]] = None,
                  subnet_id: pulumi.Input[Optional[_builtins.str]] = None,
                  tags: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
@@ -581,6 +606,7 @@ class AgentPool(pulumi.CustomResource):
             __props__.__dict__["os_disk_size_gb"] = os_disk_size_gb
             __props__.__dict__["os_disk_type"] = os_disk_type
             __props__.__dict__["os_sku"] = os_sku
+            __props__.__dict__["scale_down_mode"] = scale_down_mode
             __props__.__dict__["secure_boot"] = secure_boot
             __props__.__dict__["subnet_id"] = subnet_id
             __props__.__dict__["tags"] = tags
@@ -640,6 +666,7 @@ class AgentPool(pulumi.CustomResource):
         __props__.__dict__["os_disk_type"] = None
         __props__.__dict__["os_sku"] = None
         __props__.__dict__["pending_operation"] = None
+        __props__.__dict__["scale_down_mode"] = None
         __props__.__dict__["secure_boot"] = None
         __props__.__dict__["subnet_id"] = None
         __props__.__dict__["tags"] = None
@@ -814,7 +841,8 @@ class AgentPool(pulumi.CustomResource):
     @pulumi.getter(name="osSku")
     def os_sku(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The nodes' system: `Ubuntu`, `AzureLinux` and others. Default `Ubuntu`. A change within a family renews the nodes.
+        The nodes' system: `Ubuntu`, `Ubuntu2204`, `AzureLinux`, `AzureLinux3` or `CBLMariner`. Default `Ubuntu`. A change within a
+        family renews the nodes; Azure refuses one to another family.
         """
         return pulumi.get(self, "os_sku")
 
@@ -825,6 +853,15 @@ class AgentPool(pulumi.CustomResource):
         An operation that had not ended when this was written.
         """
         return pulumi.get(self, "pending_operation")
+
+    @_builtins.property
+    @pulumi.getter(name="scaleDownMode")
+    def scale_down_mode(self) -> pulumi.Output[Optional[_builtins.str]]:
+        """
+        What becomes of nodes that are no longer needed: `Delete`, or `Deallocate`, which keeps their disks for a quicker start and goes
+        on costing them. Default `Delete`.
+        """
+        return pulumi.get(self, "scale_down_mode")
 
     @_builtins.property
     @pulumi.getter(name="secureBoot")

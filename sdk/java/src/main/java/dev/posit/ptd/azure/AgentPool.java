@@ -318,14 +318,16 @@ public class AgentPool extends com.pulumi.resources.CustomResource {
         return Codegen.optional(this.osDiskType);
     }
     /**
-     * The nodes&#39; system: `Ubuntu`, `AzureLinux` and others. Default `Ubuntu`. A change within a family renews the nodes.
+     * The nodes&#39; system: `Ubuntu`, `Ubuntu2204`, `AzureLinux`, `AzureLinux3` or `CBLMariner`. Default `Ubuntu`. A change within a
+     * family renews the nodes; Azure refuses one to another family.
      * 
      */
     @Export(name="osSku", refs={String.class}, tree="[0]")
     private Output</* @Nullable */ String> osSku;
 
     /**
-     * @return The nodes&#39; system: `Ubuntu`, `AzureLinux` and others. Default `Ubuntu`. A change within a family renews the nodes.
+     * @return The nodes&#39; system: `Ubuntu`, `Ubuntu2204`, `AzureLinux`, `AzureLinux3` or `CBLMariner`. Default `Ubuntu`. A change within a
+     * family renews the nodes; Azure refuses one to another family.
      * 
      */
     public Output<Optional<String>> osSku() {
@@ -344,6 +346,22 @@ public class AgentPool extends com.pulumi.resources.CustomResource {
      */
     public Output<Optional<PendingOperation>> pendingOperation() {
         return Codegen.optional(this.pendingOperation);
+    }
+    /**
+     * What becomes of nodes that are no longer needed: `Delete`, or `Deallocate`, which keeps their disks for a quicker start and goes
+     * on costing them. Default `Delete`.
+     * 
+     */
+    @Export(name="scaleDownMode", refs={String.class}, tree="[0]")
+    private Output</* @Nullable */ String> scaleDownMode;
+
+    /**
+     * @return What becomes of nodes that are no longer needed: `Delete`, or `Deallocate`, which keeps their disks for a quicker start and goes
+     * on costing them. Default `Delete`.
+     * 
+     */
+    public Output<Optional<String>> scaleDownMode() {
+        return Codegen.optional(this.scaleDownMode);
     }
     /**
      * Whether nodes start with verified software only. Default `false`. A change renews the nodes.

@@ -279,18 +279,37 @@ public final class AgentPoolArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The nodes&#39; system: `Ubuntu`, `AzureLinux` and others. Default `Ubuntu`. A change within a family renews the nodes.
+     * The nodes&#39; system: `Ubuntu`, `Ubuntu2204`, `AzureLinux`, `AzureLinux3` or `CBLMariner`. Default `Ubuntu`. A change within a
+     * family renews the nodes; Azure refuses one to another family.
      * 
      */
     @Import(name="osSku")
     private @Nullable Output<String> osSku;
 
     /**
-     * @return The nodes&#39; system: `Ubuntu`, `AzureLinux` and others. Default `Ubuntu`. A change within a family renews the nodes.
+     * @return The nodes&#39; system: `Ubuntu`, `Ubuntu2204`, `AzureLinux`, `AzureLinux3` or `CBLMariner`. Default `Ubuntu`. A change within a
+     * family renews the nodes; Azure refuses one to another family.
      * 
      */
     public Optional<Output<String>> osSku() {
         return Optional.ofNullable(this.osSku);
+    }
+
+    /**
+     * What becomes of nodes that are no longer needed: `Delete`, or `Deallocate`, which keeps their disks for a quicker start and goes
+     * on costing them. Default `Delete`.
+     * 
+     */
+    @Import(name="scaleDownMode")
+    private @Nullable Output<String> scaleDownMode;
+
+    /**
+     * @return What becomes of nodes that are no longer needed: `Delete`, or `Deallocate`, which keeps their disks for a quicker start and goes
+     * on costing them. Default `Delete`.
+     * 
+     */
+    public Optional<Output<String>> scaleDownMode() {
+        return Optional.ofNullable(this.scaleDownMode);
     }
 
     /**
@@ -404,6 +423,7 @@ public final class AgentPoolArgs extends com.pulumi.resources.ResourceArgs {
         this.osDiskSizeGb = $.osDiskSizeGb;
         this.osDiskType = $.osDiskType;
         this.osSku = $.osSku;
+        this.scaleDownMode = $.scaleDownMode;
         this.secureBoot = $.secureBoot;
         this.subnetId = $.subnetId;
         this.tags = $.tags;
@@ -810,7 +830,8 @@ public final class AgentPoolArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param osSku The nodes&#39; system: `Ubuntu`, `AzureLinux` and others. Default `Ubuntu`. A change within a family renews the nodes.
+         * @param osSku The nodes&#39; system: `Ubuntu`, `Ubuntu2204`, `AzureLinux`, `AzureLinux3` or `CBLMariner`. Default `Ubuntu`. A change within a
+         * family renews the nodes; Azure refuses one to another family.
          * 
          * @return builder
          * 
@@ -821,13 +842,37 @@ public final class AgentPoolArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param osSku The nodes&#39; system: `Ubuntu`, `AzureLinux` and others. Default `Ubuntu`. A change within a family renews the nodes.
+         * @param osSku The nodes&#39; system: `Ubuntu`, `Ubuntu2204`, `AzureLinux`, `AzureLinux3` or `CBLMariner`. Default `Ubuntu`. A change within a
+         * family renews the nodes; Azure refuses one to another family.
          * 
          * @return builder
          * 
          */
         public Builder osSku(String osSku) {
             return osSku(Output.of(osSku));
+        }
+
+        /**
+         * @param scaleDownMode What becomes of nodes that are no longer needed: `Delete`, or `Deallocate`, which keeps their disks for a quicker start and goes
+         * on costing them. Default `Delete`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder scaleDownMode(@Nullable Output<String> scaleDownMode) {
+            $.scaleDownMode = scaleDownMode;
+            return this;
+        }
+
+        /**
+         * @param scaleDownMode What becomes of nodes that are no longer needed: `Delete`, or `Deallocate`, which keeps their disks for a quicker start and goes
+         * on costing them. Default `Delete`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder scaleDownMode(String scaleDownMode) {
+            return scaleDownMode(Output.of(scaleDownMode));
         }
 
         /**
