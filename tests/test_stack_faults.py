@@ -180,7 +180,7 @@ def test_a_stack_that_was_removed_by_hand_is_made_anew(pipeline):
     outer.up()
     pipeline.by_hand("web", "rm", "--yes", "--force")
     inputs["triggers"] = {"again": 1}
-    assert "is made anew" in pipeline.write().up().text
+    assert "is made anew" in pipeline.write().up(skip_preview=False).text
     assert outer.resource("web")["type"] == STACK and len(pipeline.updates("web")) == 1
 
 

@@ -140,7 +140,7 @@ def test_a_stack_that_was_always_skipped_runs_when_it_is_not(pipeline):
     assert not (pipeline.backend / ".pulumi/stacks/one").exists()
     assert not outer.up().changes
     inputs["skip"] = False
-    assert pipeline.write().up().changes == {"update": 1}
+    assert pipeline.write().up(skip_preview=False).changes == {"update": 1}
     assert len(pipeline.updates("one")) == 1
     assert not outer.up().changes
 

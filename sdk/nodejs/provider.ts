@@ -53,6 +53,7 @@ export class Provider extends pulumi.ProviderResource {
             resourceInputs["requestTimeoutSeconds"] = pulumi.output(args?.requestTimeoutSeconds).apply(JSON.stringify);
             resourceInputs["runReport"] = (args?.runReport) ?? utilities.getEnv("PTD_RUN_REPORT");
             resourceInputs["s3UsePathStyle"] = pulumi.output(args?.s3UsePathStyle).apply(JSON.stringify);
+            resourceInputs["stackGraceSeconds"] = pulumi.output((args?.stackGraceSeconds) ?? utilities.getEnvNumber("PTD_STACK_GRACE_SECONDS")).apply(JSON.stringify);
         }
         opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts);
         super(Provider.__pulumiType, name, resourceInputs, opts);
@@ -134,4 +135,10 @@ export interface ProviderArgs {
      * Address S3 buckets in the path of the URL instead of the host name. On by default when S3's endpoint is overridden, off otherwise.
      */
     s3UsePathStyle?: pulumi.Input<boolean | undefined>;
+    /**
+     * How many seconds an interrupted inner update (Ctrl-C, a custom timeout) may take to end what it has begun, 1 to 86400. After that
+     * its processes are killed: what was being created then is listed as pending by its next run. Otherwise
+     * `PTD_STACK_GRACE_SECONDS`, or 60.
+     */
+    stackGraceSeconds?: pulumi.Input<number | undefined>;
 }

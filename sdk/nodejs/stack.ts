@@ -94,9 +94,10 @@ export class Stack extends pulumi.CustomResource {
      */
     declare public /*out*/ readonly drift: pulumi.Output<{[key: string]: number} | undefined>;
     /**
-     * Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again,
-     * except of one with credentials (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `ARM_CLIENT_SECRET`,
-     * `ARM_OIDC_TOKEN`, `PULUMI_ACCESS_TOKEN`).
+     * Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again, except
+     * of one that says only who works: of variables with secret values only the names count, and those that hold or name credentials
+     * of AWS, Azure, Google Cloud and Pulumi Cloud (`AWS_PROFILE`, `ARM_CLIENT_SECRET`, `PULUMI_ACCESS_TOKEN` and the like) do not
+     * count at all. A secret on which the program's result depends belongs into `config`.
      */
     declare public readonly environment: pulumi.Output<{[key: string]: string} | undefined>;
     /**
@@ -400,9 +401,10 @@ export interface StackArgs {
      */
     directory?: pulumi.Input<string | undefined>;
     /**
-     * Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again,
-     * except of one with credentials (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `ARM_CLIENT_SECRET`,
-     * `ARM_OIDC_TOKEN`, `PULUMI_ACCESS_TOKEN`).
+     * Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again, except
+     * of one that says only who works: of variables with secret values only the names count, and those that hold or name credentials
+     * of AWS, Azure, Google Cloud and Pulumi Cloud (`AWS_PROFILE`, `ARM_CLIENT_SECRET`, `PULUMI_ACCESS_TOKEN` and the like) do not
+     * count at all. A secret on which the program's result depends belongs into `config`.
      */
     environment?: pulumi.Input<{[key: string]: pulumi.Input<string>} | undefined>;
     /**

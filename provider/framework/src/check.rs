@@ -112,9 +112,12 @@ impl Checking<'_> {
         crate::de::from_value(self.olds.get(name)?).ok()
     }
 
-    /// Replaces a property, keeping its secret mark. Only for normal forms that a read would give as well.
+    /// Replaces a property, keeping its secret mark; `None` takes it out. Only for normal forms that a read would give as well.
     pub fn set(&mut self, name: &str, value: impl Serialize) {
         match crate::ser::to_value(&value) {
+            Ok(PropertyValue::Null) => {
+                self.inputs.remove(name);
+            }
             Ok(value) => {
                 let secret = self.inputs.get(name).is_some_and(PropertyValue::has_secret);
                 let value = if secret { value.into_secret() } else { value };

@@ -33,6 +33,11 @@ func NewProvider(ctx *pulumi.Context,
 			args.RunReport = pulumi.StringPtr(d.(string))
 		}
 	}
+	if args.StackGraceSeconds == nil {
+		if d := internal.GetEnvOrDefault(nil, internal.ParseEnvInt, "PTD_STACK_GRACE_SECONDS"); d != nil {
+			args.StackGraceSeconds = pulumi.IntPtr(d.(int))
+		}
+	}
 	if args.Azure != nil {
 		args.Azure = pulumi.ToSecret(args.Azure).(AzureConfigPtrInput)
 	}
@@ -85,6 +90,10 @@ type providerArgs struct {
 	RunReport *string `pulumi:"runReport"`
 	// Address S3 buckets in the path of the URL instead of the host name. On by default when S3's endpoint is overridden, off otherwise.
 	S3UsePathStyle *bool `pulumi:"s3UsePathStyle"`
+	// How many seconds an interrupted inner update (Ctrl-C, a custom timeout) may take to end what it has begun, 1 to 86400. After that
+	// its processes are killed: what was being created then is listed as pending by its next run. Otherwise
+	// `PTD_STACK_GRACE_SECONDS`, or 60.
+	StackGraceSeconds *int `pulumi:"stackGraceSeconds"`
 }
 
 // The set of arguments for constructing a Provider resource.
@@ -128,6 +137,10 @@ type ProviderArgs struct {
 	RunReport pulumi.StringPtrInput
 	// Address S3 buckets in the path of the URL instead of the host name. On by default when S3's endpoint is overridden, off otherwise.
 	S3UsePathStyle pulumi.BoolPtrInput
+	// How many seconds an interrupted inner update (Ctrl-C, a custom timeout) may take to end what it has begun, 1 to 86400. After that
+	// its processes are killed: what was being created then is listed as pending by its next run. Otherwise
+	// `PTD_STACK_GRACE_SECONDS`, or 60.
+	StackGraceSeconds pulumi.IntPtrInput
 }
 
 func (ProviderArgs) ElementType() reflect.Type {

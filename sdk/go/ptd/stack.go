@@ -56,9 +56,10 @@ type Stack struct {
 	// How many resources of the inner stack were found to be other than its state says, by the operation that a refresh would do
 	// (`update`, `delete`), when the resource was last refreshed.
 	Drift pulumi.Float64MapOutput `pulumi:"drift"`
-	// Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again,
-	// except of one with credentials (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `ARM_CLIENT_SECRET`,
-	// `ARM_OIDC_TOKEN`, `PULUMI_ACCESS_TOKEN`).
+	// Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again, except
+	// of one that says only who works: of variables with secret values only the names count, and those that hold or name credentials
+	// of AWS, Azure, Google Cloud and Pulumi Cloud (`AWS_PROFILE`, `ARM_CLIENT_SECRET`, `PULUMI_ACCESS_TOKEN` and the like) do not
+	// count at all. A secret on which the program's result depends belongs into `config`.
 	Environment pulumi.StringMapOutput `pulumi:"environment"`
 	// These resources of the inner stack are left out, by URN. Not together with `targets`.
 	Excludes pulumi.StringArrayOutput `pulumi:"excludes"`
@@ -245,9 +246,10 @@ type stackArgs struct {
 	Credentials *StackCredentials `pulumi:"credentials"`
 	// The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
 	Directory *string `pulumi:"directory"`
-	// Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again,
-	// except of one with credentials (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `ARM_CLIENT_SECRET`,
-	// `ARM_OIDC_TOKEN`, `PULUMI_ACCESS_TOKEN`).
+	// Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again, except
+	// of one that says only who works: of variables with secret values only the names count, and those that hold or name credentials
+	// of AWS, Azure, Google Cloud and Pulumi Cloud (`AWS_PROFILE`, `ARM_CLIENT_SECRET`, `PULUMI_ACCESS_TOKEN` and the like) do not
+	// count at all. A secret on which the program's result depends belongs into `config`.
 	Environment map[string]string `pulumi:"environment"`
 	// These resources of the inner stack are left out, by URN. Not together with `targets`.
 	Excludes []string `pulumi:"excludes"`
@@ -336,9 +338,10 @@ type StackArgs struct {
 	Credentials StackCredentialsPtrInput
 	// The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
 	Directory pulumi.StringPtrInput
-	// Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again,
-	// except of one with credentials (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `ARM_CLIENT_SECRET`,
-	// `ARM_OIDC_TOKEN`, `PULUMI_ACCESS_TOKEN`).
+	// Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again, except
+	// of one that says only who works: of variables with secret values only the names count, and those that hold or name credentials
+	// of AWS, Azure, Google Cloud and Pulumi Cloud (`AWS_PROFILE`, `ARM_CLIENT_SECRET`, `PULUMI_ACCESS_TOKEN` and the like) do not
+	// count at all. A secret on which the program's result depends belongs into `config`.
 	Environment pulumi.StringMapInput
 	// These resources of the inner stack are left out, by URN. Not together with `targets`.
 	Excludes pulumi.StringArrayInput
@@ -541,9 +544,10 @@ func (o StackOutput) Drift() pulumi.Float64MapOutput {
 	return o.ApplyT(func(v *Stack) pulumi.Float64MapOutput { return v.Drift }).(pulumi.Float64MapOutput)
 }
 
-// Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again,
-// except of one with credentials (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `ARM_CLIENT_SECRET`,
-// `ARM_OIDC_TOKEN`, `PULUMI_ACCESS_TOKEN`).
+// Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again, except
+// of one that says only who works: of variables with secret values only the names count, and those that hold or name credentials
+// of AWS, Azure, Google Cloud and Pulumi Cloud (`AWS_PROFILE`, `ARM_CLIENT_SECRET`, `PULUMI_ACCESS_TOKEN` and the like) do not
+// count at all. A secret on which the program's result depends belongs into `config`.
 func (o StackOutput) Environment() pulumi.StringMapOutput {
 	return o.ApplyT(func(v *Stack) pulumi.StringMapOutput { return v.Environment }).(pulumi.StringMapOutput)
 }

@@ -193,3 +193,16 @@ Object.defineProperty(exports, "s3UsePathStyle", {
     enumerable: true,
 });
 
+/**
+ * How many seconds an interrupted inner update (Ctrl-C, a custom timeout) may take to end what it has begun, 1 to 86400. After that
+ * its processes are killed: what was being created then is listed as pending by its next run. Otherwise
+ * `PTD_STACK_GRACE_SECONDS`, or 60.
+ */
+export declare const stackGraceSeconds: number | undefined;
+Object.defineProperty(exports, "stackGraceSeconds", {
+    get() {
+        return __config.getObject<number>("stackGraceSeconds") ?? utilities.getEnvNumber("PTD_STACK_GRACE_SECONDS");
+    },
+    enumerable: true,
+});
+

@@ -35,7 +35,8 @@ class ProviderArgs:
                  region: pulumi.Input[Optional[_builtins.str]] = None,
                  request_timeout_seconds: pulumi.Input[Optional[_builtins.int]] = None,
                  run_report: pulumi.Input[Optional[_builtins.str]] = None,
-                 s3_use_path_style: pulumi.Input[Optional[_builtins.bool]] = None):
+                 s3_use_path_style: pulumi.Input[Optional[_builtins.bool]] = None,
+                 stack_grace_seconds: pulumi.Input[Optional[_builtins.int]] = None):
         """
         The set of arguments for constructing a Provider resource.
 
@@ -62,6 +63,9 @@ class ProviderArgs:
                changes of each. It is written anew by each run that runs an inner stack; `pulumi-resource-ptd report <file>` prints it as a
                table. Relative to the program's directory. Otherwise `PTD_RUN_REPORT`, or none.
         :param pulumi.Input[_builtins.bool] s3_use_path_style: Address S3 buckets in the path of the URL instead of the host name. On by default when S3's endpoint is overridden, off otherwise.
+        :param pulumi.Input[_builtins.int] stack_grace_seconds: How many seconds an interrupted inner update (Ctrl-C, a custom timeout) may take to end what it has begun, 1 to 86400. After that
+               its processes are killed: what was being created then is listed as pending by its next run. Otherwise
+               `PTD_STACK_GRACE_SECONDS`, or 60.
         """
         if allowed_account_ids is not None:
             pulumi.set(__self__, "allowed_account_ids", allowed_account_ids)
@@ -99,6 +103,10 @@ class ProviderArgs:
             pulumi.set(__self__, "run_report", run_report)
         if s3_use_path_style is not None:
             pulumi.set(__self__, "s3_use_path_style", s3_use_path_style)
+        if stack_grace_seconds is None:
+            stack_grace_seconds = _utilities.get_env_int('PTD_STACK_GRACE_SECONDS')
+        if stack_grace_seconds is not None:
+            pulumi.set(__self__, "stack_grace_seconds", stack_grace_seconds)
 
     @_builtins.property
     @pulumi.getter(name="allowedAccountIds")
@@ -299,6 +307,20 @@ class ProviderArgs:
     def s3_use_path_style(self, value: pulumi.Input[Optional[_builtins.bool]]):
         pulumi.set(self, "s3_use_path_style", value)
 
+    @_builtins.property
+    @pulumi.getter(name="stackGraceSeconds")
+    def stack_grace_seconds(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        How many seconds an interrupted inner update (Ctrl-C, a custom timeout) may take to end what it has begun, 1 to 86400. After that
+        its processes are killed: what was being created then is listed as pending by its next run. Otherwise
+        `PTD_STACK_GRACE_SECONDS`, or 60.
+        """
+        return pulumi.get(self, "stack_grace_seconds")
+
+    @stack_grace_seconds.setter
+    def stack_grace_seconds(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "stack_grace_seconds", value)
+
 
 @pulumi.type_token("pulumi:providers:ptd")
 class Provider(pulumi.ProviderResource):
@@ -322,6 +344,7 @@ class Provider(pulumi.ProviderResource):
                  request_timeout_seconds: pulumi.Input[Optional[_builtins.int]] = None,
                  run_report: pulumi.Input[Optional[_builtins.str]] = None,
                  s3_use_path_style: pulumi.Input[Optional[_builtins.bool]] = None,
+                 stack_grace_seconds: pulumi.Input[Optional[_builtins.int]] = None,
                  __props__=None):
         """
         Access to AWS. Everything is optional: what is absent comes from the standard AWS environment variables and files, as for the AWS CLI.
@@ -351,6 +374,9 @@ class Provider(pulumi.ProviderResource):
                changes of each. It is written anew by each run that runs an inner stack; `pulumi-resource-ptd report <file>` prints it as a
                table. Relative to the program's directory. Otherwise `PTD_RUN_REPORT`, or none.
         :param pulumi.Input[_builtins.bool] s3_use_path_style: Address S3 buckets in the path of the URL instead of the host name. On by default when S3's endpoint is overridden, off otherwise.
+        :param pulumi.Input[_builtins.int] stack_grace_seconds: How many seconds an interrupted inner update (Ctrl-C, a custom timeout) may take to end what it has begun, 1 to 86400. After that
+               its processes are killed: what was being created then is listed as pending by its next run. Otherwise
+               `PTD_STACK_GRACE_SECONDS`, or 60.
         """
         ...
     @overload
@@ -392,6 +418,7 @@ class Provider(pulumi.ProviderResource):
                  request_timeout_seconds: pulumi.Input[Optional[_builtins.int]] = None,
                  run_report: pulumi.Input[Optional[_builtins.str]] = None,
                  s3_use_path_style: pulumi.Input[Optional[_builtins.bool]] = None,
+                 stack_grace_seconds: pulumi.Input[Optional[_builtins.int]] = None,
                  __props__=None):
         opts = pulumi.ResourceOptions.merge(_utilities.get_resource_opts_defaults(), opts)
         if not isinstance(opts, pulumi.ResourceOptions):
@@ -421,6 +448,9 @@ class Provider(pulumi.ProviderResource):
                 run_report = _utilities.get_env('PTD_RUN_REPORT')
             __props__.__dict__["run_report"] = run_report
             __props__.__dict__["s3_use_path_style"] = pulumi.Output.from_input(s3_use_path_style).apply(pulumi.runtime.to_json) if s3_use_path_style is not None else None
+            if stack_grace_seconds is None:
+                stack_grace_seconds = _utilities.get_env_int('PTD_STACK_GRACE_SECONDS')
+            __props__.__dict__["stack_grace_seconds"] = pulumi.Output.from_input(stack_grace_seconds).apply(pulumi.runtime.to_json) if stack_grace_seconds is not None else None
         super(Provider, __self__).__init__(
             'ptd',
             resource_name,

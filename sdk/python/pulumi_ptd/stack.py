@@ -71,9 +71,10 @@ class StackArgs:
         :param pulumi.Input['StackCredentials'] credentials: Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
                Default `inherit`.
         :param pulumi.Input[_builtins.str] directory: The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] environment: Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again,
-               except of one with credentials (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `ARM_CLIENT_SECRET`,
-               `ARM_OIDC_TOKEN`, `PULUMI_ACCESS_TOKEN`).
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] environment: Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again, except
+               of one that says only who works: of variables with secret values only the names count, and those that hold or name credentials
+               of AWS, Azure, Google Cloud and Pulumi Cloud (`AWS_PROFILE`, `ARM_CLIENT_SECRET`, `PULUMI_ACCESS_TOKEN` and the like) do not
+               count at all. A secret on which the program's result depends belongs into `config`.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] excludes: These resources of the inner stack are left out, by URN. Not together with `targets`.
         :param pulumi.Input['GitSourceArgs'] git: The inner project in a git repository.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] inherit_environment: Names of variables of the outer run's environment that the inner one gets although their names begin with `PULUMI`.
@@ -284,9 +285,10 @@ class StackArgs:
     @pulumi.getter
     def environment(self) -> pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]:
         """
-        Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again,
-        except of one with credentials (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `ARM_CLIENT_SECRET`,
-        `ARM_OIDC_TOKEN`, `PULUMI_ACCESS_TOKEN`).
+        Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again, except
+        of one that says only who works: of variables with secret values only the names count, and those that hold or name credentials
+        of AWS, Azure, Google Cloud and Pulumi Cloud (`AWS_PROFILE`, `ARM_CLIENT_SECRET`, `PULUMI_ACCESS_TOKEN` and the like) do not
+        count at all. A secret on which the program's result depends belongs into `config`.
         """
         return pulumi.get(self, "environment")
 
@@ -693,9 +695,10 @@ class Stack(pulumi.CustomResource):
         :param pulumi.Input['StackCredentials'] credentials: Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
                Default `inherit`.
         :param pulumi.Input[_builtins.str] directory: The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] environment: Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again,
-               except of one with credentials (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `ARM_CLIENT_SECRET`,
-               `ARM_OIDC_TOKEN`, `PULUMI_ACCESS_TOKEN`).
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] environment: Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again, except
+               of one that says only who works: of variables with secret values only the names count, and those that hold or name credentials
+               of AWS, Azure, Google Cloud and Pulumi Cloud (`AWS_PROFILE`, `ARM_CLIENT_SECRET`, `PULUMI_ACCESS_TOKEN` and the like) do not
+               count at all. A secret on which the program's result depends belongs into `config`.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] excludes: These resources of the inner stack are left out, by URN. Not together with `targets`.
         :param pulumi.Input[Union['GitSourceArgs', 'GitSourceArgsDict']] git: The inner project in a git repository.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] inherit_environment: Names of variables of the outer run's environment that the inner one gets although their names begin with `PULUMI`.
@@ -1031,9 +1034,10 @@ class Stack(pulumi.CustomResource):
     @pulumi.getter
     def environment(self) -> pulumi.Output[Optional[Mapping[str, _builtins.str]]]:
         """
-        Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again,
-        except of one with credentials (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `ARM_CLIENT_SECRET`,
-        `ARM_OIDC_TOKEN`, `PULUMI_ACCESS_TOKEN`).
+        Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again, except
+        of one that says only who works: of variables with secret values only the names count, and those that hold or name credentials
+        of AWS, Azure, Google Cloud and Pulumi Cloud (`AWS_PROFILE`, `ARM_CLIENT_SECRET`, `PULUMI_ACCESS_TOKEN` and the like) do not
+        count at all. A secret on which the program's result depends belongs into `config`.
         """
         return pulumi.get(self, "environment")
 

@@ -229,9 +229,10 @@ pub struct StackArgs {
     /// `Pulumi.<stack>.yaml` in the directory says; a key that is dropped here disappears.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub config: BTreeMap<String, Marked<Value>>,
-    /// Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again,
-    /// except of one with credentials (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `ARM_CLIENT_SECRET`,
-    /// `ARM_OIDC_TOKEN`, `PULUMI_ACCESS_TOKEN`).
+    /// Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again, except
+    /// of one that says only who works: of variables with secret values only the names count, and those that hold or name credentials
+    /// of AWS, Azure, Google Cloud and Pulumi Cloud (`AWS_PROFILE`, `ARM_CLIENT_SECRET`, `PULUMI_ACCESS_TOKEN` and the like) do not
+    /// count at all. A secret on which the program's result depends belongs into `config`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environment: BTreeMap<String, Marked<String>>,
     /// Names of variables of the outer run's environment that the inner one gets although their names begin with `PULUMI`.
@@ -304,6 +305,10 @@ impl StackArgs {
     /// The inputs whose change runs the inner stack, with neutral values for all others.
     fn running(&self) -> Self {
         let credential = |name: &String| CREDENTIALS.contains(&name.as_str());
+        let hidden = || Marked {
+            secret: true,
+            value: String::new(),
+        };
         Self {
             // Files count by their digests, wherever they are.
             directory: None,
@@ -327,7 +332,7 @@ impl StackArgs {
                 .environment
                 .iter()
                 .filter(|(n, _)| !credential(n))
-                .map(|(n, v)| (n.clone(), v.clone()))
+                .map(|(n, v)| (n.clone(), if v.secret { hidden() } else { v.clone() }))
                 .collect(),
             ..self.clone()
         }
@@ -341,18 +346,39 @@ impl StackArgs {
 }
 
 /// Variables that say who works, not what is done.
-const CREDENTIALS: [&str; 6] = [
+const CREDENTIALS: [&str; 24] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
     "ARM_CLIENT_SECRET",
+    "ARM_CLIENT_CERTIFICATE_PATH",
+    "ARM_CLIENT_CERTIFICATE_PASSWORD",
     "ARM_OIDC_TOKEN",
+    "ARM_OIDC_REQUEST_TOKEN",
+    "ARM_ACCESS_KEY",
+    "AZURE_CLIENT_SECRET",
+    "AZURE_CLIENT_CERTIFICATE_PASSWORD",
+    "AZURE_FEDERATED_TOKEN_FILE",
+    "AZURE_STORAGE_KEY",
+    "AZURE_STORAGE_SAS_TOKEN",
+    "GOOGLE_CREDENTIALS",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "GOOGLE_OAUTH_ACCESS_TOKEN",
     "PULUMI_ACCESS_TOKEN",
+    "VAULT_TOKEN",
 ];
 
-/// Whether a path into the inputs is that of a variable with credentials.
-pub(super) fn is_credential(path: &pulumi_provider::Path) -> bool {
-    path.steps().iter().any(|step| matches!(step, pulumi_provider::Step::Key(name) if CREDENTIALS.contains(&name.as_str())))
+impl StackArgs {
+    /// Whether a variable's new value says only who works, not what is done.
+    pub(super) fn is_same_work(&self, news: &Self, variable: &str) -> bool {
+        let secret = |args: &Self| args.environment.get(variable).is_some_and(|v| v.secret);
+        CREDENTIALS.contains(&variable) || (secret(self) && secret(news))
+    }
 }
 
 /// What is known of an inner stack after its update.

@@ -249,6 +249,8 @@ fn digest(checking: &mut Checking<'_>) {
     for (path, reason) in failed {
         checking.fail(path, reason);
     }
+    // Absent where there are none, as in what a refresh gives back.
+    let found = (!found.is_empty()).then_some(found);
     checking.set("sourceDigests", found);
 }
 

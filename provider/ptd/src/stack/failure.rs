@@ -1,15 +1,21 @@
 //! What went wrong with an inner stack, and what to do about it.
 
 use pulumi_automation as automation;
+use pulumi_automation::Operation;
 use pulumi_provider::Error;
 
 use super::args::{RetryOn, StackArgs};
 
 /// What went wrong with an inner stack, with what to do about it.
 pub(super) fn refused(args: &StackArgs, error: &automation::Error) -> Error {
+    failed(args, Operation::Preview, error)
+}
+
+/// The same for an operation, which the next step repeats by hand.
+pub(super) fn failed(args: &StackArgs, operation: Operation, error: &automation::Error) -> Error {
     Error::refused(
         format!("stack {}: {error}", args.stack),
-        next_step(error, args),
+        next_step(error, operation, args),
     )
 }
 
@@ -26,8 +32,10 @@ pub(super) fn class(error: &automation::Error) -> Option<RetryOn> {
     match error {
         automation::Error::Locked { .. } => Some(RetryOn::Lock),
         automation::Error::Backend { .. } => Some(RetryOn::Backend),
-        automation::Error::Failed { message, .. }
-            if THROTTLED.iter().any(|word| message.contains(word)) =>
+        automation::Error::Failed { outcome, .. }
+            if outcome.errors.iter().any(|error| {
+                is_of_resource(error) && THROTTLED.iter().any(|word| error.contains(word))
+            }) =>
         {
             Some(RetryOn::Throttling)
         }
@@ -35,18 +43,48 @@ pub(super) fn class(error: &automation::Error) -> Option<RetryOn> {
     }
 }
 
+/// Whether an error is a resource's: those of the program itself are the stack's own.
+fn is_of_resource(error: &str) -> bool {
+    error.starts_with("urn:pulumi:") && !error.contains("::pulumi:pulumi:Stack::")
+}
+
+/// The command that does by hand what has failed, as far as there is one for this kind of source.
+fn by_hand(args: &StackArgs, operation: Operation) -> String {
+    let verb = match operation {
+        Operation::Up => "up",
+        Operation::Destroy => "destroy",
+        Operation::RefreshPreview => "refresh --preview-only",
+        _ => "preview",
+    };
+    let backend = format!("PULUMI_BACKEND_URL='{}' pulumi", args.backend_url);
+    let command = format!("{verb} --stack {}", args.stack);
+    let mut text = if let Some(directory) = &args.directory {
+        format!("{backend} -C '{directory}' {command}")
+    } else if let Some(git) = &args.git {
+        let place = git.path.as_deref().unwrap_or(".");
+        let commit = args.source_digests.get(super::source::COMMIT);
+        let commit = commit.unwrap_or(&git.reference);
+        format!(
+            "in a clone of {} at {commit}: {backend} -C '{place}' {command}",
+            git.url
+        )
+    } else if let Some(archive) = &args.archive {
+        format!("where {archive} is unpacked: {backend} {command}")
+    } else {
+        return format!("{backend} stack --stack {}", args.stack);
+    };
+    if !args.config.is_empty() {
+        let keys: Vec<&str> = args.config.keys().map(String::as_str).collect();
+        let more = format!(" (with the input config: --config for {})", keys.join(", "));
+        text.push_str(&more);
+    }
+    text
+}
+
 /// What to do about a failure.
-fn next_step(error: &automation::Error, args: &StackArgs) -> String {
+fn next_step(error: &automation::Error, operation: Operation, args: &StackArgs) -> String {
     let backend = &args.backend_url;
-    let place = args
-        .directory
-        .as_deref()
-        .map(|directory| format!("-C {directory} "))
-        .unwrap_or_default();
-    let by_hand = format!(
-        "PULUMI_BACKEND_URL='{backend}' pulumi {place}preview --stack {}",
-        args.stack
-    );
+    let by_hand = by_hand(args, operation);
     match error {
         automation::Error::Locked { .. } => format!(
             "wait for the other update (lockTimeout waits by itself); when its process is gone, free the stack with: \
@@ -65,5 +103,53 @@ fn next_step(error: &automation::Error, args: &StackArgs) -> String {
                 .to_owned()
         }
         _ => format!("correct the cause and run the update again; by hand: {by_hand}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(errors: &[&str]) -> automation::Error {
+        automation::Error::Failed {
+            stack: "organization/p/s".to_owned(),
+            operation: "up",
+            message: errors.join("\n"),
+            outcome: Box::new(automation::Outcome {
+                errors: errors.iter().map(|&error| error.to_owned()).collect(),
+                ..automation::Outcome::default()
+            }),
+        }
+    }
+
+    #[test]
+    fn only_what_a_service_says_counts_as_throttled() {
+        let resource = "urn:pulumi:s::p::aws:s3/bucket:Bucket::b: operation error S3: SlowDown";
+        let program = "urn:pulumi:s::p::pulumi:pulumi:Stack::p-s: Exception: SlowDown";
+        assert_eq!(
+            class(&failure(&[program, resource])),
+            Some(RetryOn::Throttling)
+        );
+        assert_eq!(class(&failure(&[program])), None);
+        assert_eq!(class(&failure(&["SlowDown"])), None);
+    }
+
+    #[test]
+    fn what_is_done_by_hand_is_what_failed() {
+        let mut args = StackArgs {
+            stack: "organization/p/s".to_owned(),
+            backend_url: "s3://state".to_owned(),
+            directory: Some("web".to_owned()),
+            ..StackArgs::default()
+        };
+        let up = "PULUMI_BACKEND_URL='s3://state' pulumi -C 'web' up --stack organization/p/s";
+        assert_eq!(by_hand(&args, Operation::Up), up);
+        args.directory = None;
+        args.archive = Some("web.tgz".to_owned());
+        let destroy = "where web.tgz is unpacked: PULUMI_BACKEND_URL='s3://state' pulumi destroy --stack organization/p/s";
+        assert_eq!(by_hand(&args, Operation::Destroy), destroy);
+        args.archive = None;
+        let look = "PULUMI_BACKEND_URL='s3://state' pulumi stack --stack organization/p/s";
+        assert_eq!(by_hand(&args, Operation::Up), look);
     }
 }

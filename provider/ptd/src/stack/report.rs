@@ -1,14 +1,16 @@
 //! What the inner runs of one run of the outer CLI came to, for people and for other programs.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
-use pulumi_automation::{Operation, Outcome};
-use pulumi_provider::Context;
+use futures::future::BoxFuture;
+use pulumi_automation::Operation;
+use pulumi_provider::{Context, Error};
 use serde::{Deserialize, Serialize};
 
 use super::run_folder::RunFolder;
@@ -77,23 +79,16 @@ impl InnerRun {
         stack: &str,
         operation: Operation,
         took: Duration,
-        ended: &Result<Outcome, String>,
+        changes: BTreeMap<String, f64>,
+        reason: Option<String>,
     ) -> Self {
         let now = SystemTime::now();
-        let (result, reason, changes) = match ended {
-            Ok(outcome) => (
-                RunResult::Succeeded,
-                None,
-                super::stack::counts(outcome.changes.resource_changes.iter()),
-            ),
-            Err(reason) => {
-                let result = if cx.alive().is_err() {
-                    RunResult::Cancelled
-                } else {
-                    RunResult::Failed
-                };
-                (result, Some(reason.clone()), BTreeMap::new())
-            }
+        let result = if reason.is_none() {
+            RunResult::Succeeded
+        } else if cx.alive().is_err() {
+            RunResult::Cancelled
+        } else {
+            RunResult::Failed
         };
         Self {
             name: cx.name().to_owned(),
@@ -162,9 +157,41 @@ impl Report {
     }
 }
 
+tokio::task_local! {
+    /// Whether the work at hand has a record already.
+    static NOTED: Cell<bool>;
+}
+
+/// Does work that ends in an inner run. What fails before there is one is recorded as well.
+pub(super) async fn noted<T>(
+    cx: &Context<Ptd>,
+    stack: &str,
+    operation: Operation,
+    work: BoxFuture<'_, Result<T, Error>>,
+) -> Result<T, Error> {
+    let begun = Instant::now();
+    let work = async {
+        let result = work.await;
+        (result, NOTED.with(Cell::get))
+    };
+    let (result, noted) = NOTED.scope(Cell::new(false), work).await;
+    if let (Err(error), false) = (&result, noted) {
+        let reason = Some(error.to_string());
+        let none = BTreeMap::new();
+        note(
+            cx,
+            InnerRun::new(cx, stack, operation, begun.elapsed(), none, reason),
+        )
+        .await;
+    }
+    result
+}
+
 /// Adds a record to the report of this run, and to the file that the provider's configuration names. A report that cannot be
 /// written is no reason to fail.
 pub(super) async fn note(cx: &Context<Ptd>, record: InnerRun) {
+    // Outside of such work nobody asks.
+    let _ = NOTED.try_with(|noted| noted.set(true));
     let folder = cx
         .engine_address()
         .and_then(|engine| super::run::folder(&engine));

@@ -13,15 +13,19 @@ use tokio_util::sync::CancellationToken;
 use super::args::{StackArgs, StackCredentials, StackState};
 use super::credentials::Served;
 use super::environment::environment;
-use super::failure::{class, refused};
+use super::failure::{class, failed, refused};
 use super::progress::{Line, Progress, summary};
 use super::report::{self, InnerRun};
 use super::run_folder::{self, RunFolder, Slot};
 use super::source::Program;
+use super::stack::counts;
 use crate::Ptd;
 
-/// How long an interrupted inner update may take to finish what it has begun.
-pub(super) const GRACE: Duration = Duration::from_mins(1);
+/// What is left to do once an inner update had to be killed: freeing its lock, the report, the state.
+const AFTERWARDS: Duration = Duration::from_secs(20);
+
+/// How long the backend may take to free a lock.
+const RELEASE: Duration = Duration::from_secs(15);
 
 /// How often a lock that somebody else holds is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
@@ -32,11 +36,23 @@ const HALF_LOCK: Duration = Duration::from_secs(3);
 /// With this argument, the plugin supervises an inner run.
 pub const SUPERVISE: &str = "supervise";
 
+/// What came of the last operation, when that was a failure.
+#[derive(Default)]
+struct Came {
+    /// There is no such stack.
+    absent: bool,
+    /// It locks the stack, and had come that far.
+    locked: bool,
+    /// What it had done.
+    done: BTreeMap<String, f64>,
+}
+
 /// An inner stack, ready to be run.
 pub(super) struct Inner {
     stack: automation::Stack,
     /// Whether its errors are no errors of the outer run.
     pub(super) tentative: bool,
+    came: Came,
     /// Whether a policy was not met that must be.
     pub(super) violated: bool,
     /// Whether secret outputs may be left out when they cannot be read.
@@ -44,7 +60,7 @@ pub(super) struct Inner {
     program: Program,
     /// How many resources it had the last time.
     expected: u64,
-    _slot: Option<Slot>,
+    slot: Option<Slot>,
     _served: Option<Served>,
 }
 
@@ -63,6 +79,29 @@ impl Inner {
                 "correct its source",
             )
         })?;
+        Self::with(cx, args, state, slot, program).await
+    }
+
+    /// The same for what needs the stack's state only: of a program that would have to be fetched or made nothing is needed, and it
+    /// may be gone.
+    pub(super) async fn open_stored(
+        cx: &Context<Ptd>,
+        args: &StackArgs,
+        state: Option<&StackState>,
+    ) -> Result<Self, Error> {
+        let slot = slot(cx).await?;
+        cx.alive()?;
+        let program = Program::in_place(args);
+        Self::with(cx, args, state, slot, program).await
+    }
+
+    async fn with(
+        cx: &Context<Ptd>,
+        args: &StackArgs,
+        state: Option<&StackState>,
+        slot: Option<Slot>,
+        program: Program,
+    ) -> Result<Self, Error> {
         let fail = |e| refused(args, &e);
         let location = Location::new(&args.backend_url, &args.stack).map_err(fail)?;
         let served = match args.credentials {
@@ -106,22 +145,23 @@ impl Inner {
         Ok(Self {
             stack,
             tentative: false,
+            came: Came::default(),
             violated: false,
             forgo_secrets: false,
             program,
             expected,
-            _slot: slot,
+            slot,
             _served: served,
         })
     }
 
-    /// Shows what an update would do. `old` are the inputs of the last one.
+    /// Shows what an update would do; `None` when there is no such stack. `old` are the inputs of the last update.
     pub(super) async fn preview(
         cx: &Context<Ptd>,
         args: &StackArgs,
         state: Option<&StackState>,
         old: Option<&StackArgs>,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<Option<Outcome>, Error> {
         let mut inner = Self::open(cx, args, state).await?;
         inner.require_program(args)?;
         if state.is_none()
@@ -130,7 +170,10 @@ impl Inner {
             inner.adopt(&exported);
         }
         inner.configure(args, old).await?;
-        inner.operate(cx, Operation::Preview, args).await
+        match inner.operate(cx, Operation::Preview, args).await {
+            Err(_) if inner.came.absent => Ok(None),
+            done => done.map(Some),
+        }
     }
 
     /// Fails where there is nothing to run.
@@ -242,8 +285,12 @@ impl Inner {
         let begun = Instant::now();
         let result = self.attempt(cx, operation, args).await;
         if matches!(operation, Operation::Up | Operation::Destroy) {
-            let ended = result.as_ref().map_err(ToString::to_string).cloned();
-            let record = InnerRun::new(cx, &args.stack, operation, begun.elapsed(), &ended);
+            let (changes, reason) = match &result {
+                Ok(outcome) => (counts(outcome.changes.resource_changes.iter()), None),
+                Err(error) => (std::mem::take(&mut self.came.done), Some(error.to_string())),
+            };
+            let took = begun.elapsed();
+            let record = InnerRun::new(cx, &args.stack, operation, took, changes, reason);
             report::note(cx, record).await;
         }
         result
@@ -266,20 +313,26 @@ impl Inner {
                 Ok(outcome) => return Ok(outcome),
                 Err(error) => error,
             };
-            cx.alive().map_err(|_| refused(args, &error))?;
+            self.came.done = match &error {
+                automation::Error::Failed { outcome, .. } => {
+                    counts(outcome.changes.resource_changes.iter())
+                }
+                _ => BTreeMap::new(),
+            };
+            if matches!(error, automation::Error::Cancelled { killed: true, .. })
+                && self.came.locked
+            {
+                self.release(cx).await;
+            }
+            let failed = |error| failed(args, operation, error);
+            cx.alive().map_err(|_| failed(&error))?;
+            self.came.absent = matches!(error, automation::Error::NoStack { .. });
             if matches!(error, automation::Error::NoStack { .. })
                 && operation == Operation::Up
                 && !made
             {
-                // It was removed by hand. What the old one encrypted, the new one cannot read.
                 made = true;
-                self.stack
-                    .settings_mut()
-                    .retain(|_, value| value.get("secure").is_none());
-                self.ensure(args).await?;
-                self.configure(args, None).await?;
-                cx.warn(format!("stack {} was gone, and is made anew", args.stack))
-                    .await;
+                self.make_anew(cx, args).await?;
                 continue;
             }
             if matches!(error, automation::Error::HalfLocked { .. }) && !cleared {
@@ -313,7 +366,8 @@ impl Inner {
                 if !stale && begun.elapsed().as_secs_f64() < args.lock_timeout {
                     cx.status(format!("waiting for the lock of {holders}"))
                         .await;
-                    cx.untimed(cx.sleep(TRY_AGAIN)).await?;
+                    self.stand_aside(cx, cx.untimed(cx.sleep(TRY_AGAIN)))
+                        .await?;
                     continue;
                 }
                 if stale {
@@ -342,11 +396,50 @@ impl Inner {
                         retry.attempts
                     );
                     cx.warn(text).await;
-                    cx.sleep(Duration::from_secs_f64(delay)).await?;
+                    self.stand_aside(cx, cx.sleep(Duration::from_secs_f64(delay)))
+                        .await?;
                 }
-                _ => return Err(refused(args, &error)),
+                _ => return Err(failed(&error)),
             }
         }
+    }
+
+    /// Makes a stack that was removed by hand. What the old one encrypted, the new one cannot read.
+    async fn make_anew(&mut self, cx: &Context<Ptd>, args: &StackArgs) -> Result<(), Error> {
+        self.stack
+            .settings_mut()
+            .retain(|_, value| value.get("secure").is_none());
+        self.ensure(args).await?;
+        self.configure(args, None).await?;
+        cx.warn(format!("stack {} was gone, and is made anew", args.stack))
+            .await;
+        Ok(())
+    }
+
+    /// Waits without keeping others from their turn.
+    async fn stand_aside(
+        &mut self,
+        cx: &Context<Ptd>,
+        wait: impl Future<Output = Result<(), Error>>,
+    ) -> Result<(), Error> {
+        let had = self.slot.take().is_some();
+        wait.await?;
+        if had {
+            self.slot = slot(cx).await?;
+        }
+        Ok(())
+    }
+
+    /// Frees the lock of an update that had to be killed. While it was at work nobody else could have one.
+    async fn release(&self, cx: &Context<Ptd>) {
+        let grace = cx.provider().config.stacks.grace().as_secs();
+        let what = format!("the inner update did not end within {grace} s, and was killed");
+        let told = match tokio::time::timeout(RELEASE, self.stack.cancel()).await {
+            Ok(Ok(())) => format!("{what}; its lock is freed"),
+            Ok(Err(error)) => format!("{what}; its lock is still there: {error}"),
+            Err(_) => format!("{what}; its lock is still there"),
+        };
+        cx.warn(told).await;
     }
 
     async fn once(
@@ -364,17 +457,20 @@ impl Inner {
             refresh: args.refresh && operation != Operation::Destroy,
             policy_packs: absolute(&args.policy_packs)?,
             cancel: CancellationToken::new(),
-            grace: GRACE,
+            grace: cx.provider().config.stacks.grace(),
             timeout: None,
         };
         let begun = Instant::now();
         let tentative = self.tentative;
         let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
         let mut progress = Progress::new(operation, self.expected);
+        // The engine begins once the CLI has the stack's lock.
+        let mut begun_inside = false;
         let work = async {
             let result = self
                 .stack
                 .operate(operation, &run, |event| {
+                    begun_inside = true;
                     if let Some(line) = progress.note(event) {
                         // Nobody listens any more once the operation is over.
                         let _ = tell.send(line);
@@ -407,6 +503,7 @@ impl Inner {
                 }
             }
         };
+        self.came.locked = begun_inside && matches!(operation, Operation::Up | Operation::Destroy);
         self.violated |= progress.violated;
         let outcome = result?;
         cx.show(&progress.views).await;
@@ -483,6 +580,11 @@ impl Inner {
     }
 }
 
+/// Gives an interrupted inner update time to end, and what follows it too.
+pub(super) fn be_patient(cx: &Context<Ptd>) {
+    cx.patience(cx.provider().config.stacks.grace() + AFTERWARDS);
+}
+
 /// A turn to run, when this process knows which run it is part of.
 async fn slot(cx: &Context<Ptd>) -> Result<Option<Slot>, Error> {
     let Some(folder) = cx.engine_address().and_then(|engine| folder(&engine)) else {
@@ -524,20 +626,18 @@ fn absolute(paths: &[String]) -> Result<Vec<std::path::PathBuf>, automation::Err
     each.collect()
 }
 
-/// Whether an existing stack can be seen in its backend without opening it: a backend that does not exist must not be made by a
-/// look at it.
-pub(super) fn is_there(args: &StackArgs) -> bool {
-    let Some(directory) = args.backend_url.strip_prefix("file://") else {
-        return false;
-    };
+/// Whether a stack exists, as far as that can be seen without opening its backend: one that does not exist must not be made by a look
+/// at it.
+pub(super) fn is_there(args: &StackArgs) -> Option<bool> {
+    let directory = args.backend_url.strip_prefix("file://")?;
     let mut parts = args.stack.split('/').skip(1);
-    let (Some(project), Some(stack)) = (parts.next(), parts.next()) else {
-        return false;
-    };
+    let (project, stack) = (parts.next()?, parts.next()?);
+    if directory.starts_with('~') {
+        return None;
+    }
     let stacks = Path::new(directory.split('?').next().unwrap_or_default())
         .join(".pulumi/stacks")
         .join(project);
-    [".json", ".json.gz"]
-        .iter()
-        .any(|end| stacks.join(format!("{stack}{end}")).is_file())
+    let there = |end| stacks.join(format!("{stack}{end}")).is_file();
+    Some([".json", ".json.gz"].into_iter().any(there))
 }

@@ -117,16 +117,23 @@ impl Program {
             .map_err(io::Error::other)?
     }
 
-    fn make(args: &StackArgs) -> io::Result<Self> {
-        let mut environment = Vec::new();
-        if let Some(directory) = &args.directory {
-            let there = Path::new(directory);
-            return Ok(Self {
-                directory: (project_file(there).is_some()).then(|| there.to_owned()),
-                environment,
-                _made: None,
-            });
+    /// The program where it is there without fetching or making it.
+    pub(super) fn in_place(args: &StackArgs) -> Self {
+        let there = args.directory.as_deref().map(Path::new);
+        Self {
+            directory: there
+                .filter(|place| project_file(place).is_some())
+                .map(Path::to_owned),
+            environment: Vec::new(),
+            _made: None,
         }
+    }
+
+    fn make(args: &StackArgs) -> io::Result<Self> {
+        if args.directory.is_some() {
+            return Ok(Self::in_place(args));
+        }
+        let mut environment = Vec::new();
         let made = tempfile::Builder::new().prefix("ptd-program-").tempdir()?;
         let place = made.path();
         let directory = if let Some(archive) = &args.archive {

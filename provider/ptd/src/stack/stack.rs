@@ -6,11 +6,11 @@ use std::time::SystemTime;
 use pulumi_automation::{Operation, Outcome, Settings};
 use pulumi_provider::{
     Checking, Context, Created, Diff, Error, Observed, Path, Prediction, Preview, Prior,
-    PropertyMap, Resource,
+    PropertyMap, Resource, Step,
 };
 
 use super::args::{OnDelete, PreviewInputs, StackArgs, StackState, StackViews};
-use super::run::{self, GRACE, Inner};
+use super::run::{self, Inner};
 use super::spec::Spec;
 use super::{foresee, identity, report};
 use crate::Ptd;
@@ -117,6 +117,98 @@ impl Stack {
             settings: Some(inner.settings().into()),
             ..before
         }))
+    }
+
+    async fn make(cx: &Context<Ptd>, args: StackArgs) -> Result<Created<StackState>, Error> {
+        let id = identity::id(&args.backend_url, &args.stack);
+        let mut inner = Inner::open(cx, &args, None).await?;
+        cx.alive()?;
+        let none = StackState {
+            spec: Some(Spec::of(&args)),
+            pending: true,
+            ..StackState::default()
+        };
+        if args.observe || args.skip {
+            let before = StackState {
+                pending: args.skip,
+                ..none.clone()
+            };
+            let state = match Self::recorded(cx, &mut inner, &args, before).await? {
+                Some(state) => state,
+                None if args.skip => {
+                    cx.info("skipped; it was never run").await;
+                    none
+                }
+                None => {
+                    return Err(Error::refused(
+                        format!(
+                            "there is no stack {} in {} to observe",
+                            args.stack, args.backend_url
+                        ),
+                        "correct the input stack or backendUrl, or give the stack a program that creates it",
+                    ));
+                }
+            };
+            return Ok(Created { id, state });
+        }
+        inner.require_program(&args)?;
+        if inner.ensure(&args).await? {
+            cx.info(format!("takes over the existing stack {}", args.stack))
+                .await;
+        }
+        let begun = StackState {
+            settings: Some(inner.settings().into()),
+            ..none
+        };
+        cx.checkpoint(&id, &begun);
+        inner.configure(&args, None).await?;
+        let state = Self::up(cx, &mut inner, &args, &id, &begun).await?;
+        Ok(Created { id, state })
+    }
+
+    /// What deleting the resource does to the stack.
+    async fn end(
+        cx: &Context<Ptd>,
+        args: &StackArgs,
+        state: Option<&StackState>,
+    ) -> Result<(), Error> {
+        let mut inner = Inner::open_stored(cx, args, state).await?;
+        let Some(exported) = inner.export(args).await? else {
+            return Ok(());
+        };
+        let left = foresee::resources(&exported);
+        match args.on_delete {
+            OnDelete::Refuse if !left.is_empty() => {
+                let some: Vec<&str> = left.iter().take(3).copied().collect();
+                let more = if left.len() > some.len() { ", …" } else { "" };
+                return Err(Error::refused(
+                    format!(
+                        "stack {} has {} resources: {}{more}",
+                        args.stack,
+                        left.len(),
+                        some.join(", ")
+                    ),
+                    "set onDelete to destroy, destroyAndRemove or retain, and run an update that applies it, before deleting",
+                ));
+            }
+            OnDelete::Refuse | OnDelete::Retain => return Ok(()),
+            OnDelete::Destroy | OnDelete::DestroyAndRemove => {}
+        }
+        cx.alive()?;
+        if !left.is_empty() {
+            inner.adopt(&exported);
+            inner.configure(args, Some(args)).await?;
+            let whole = StackArgs {
+                targets: Vec::new(),
+                excludes: Vec::new(),
+                ..args.clone()
+            };
+            inner.operate(cx, Operation::Destroy, &whole).await?;
+        }
+        if args.on_delete == OnDelete::DestroyAndRemove {
+            inner.remove(args).await?;
+        }
+        Ok(())
     }
 
     /// Says what a preview waits for.
@@ -229,9 +321,13 @@ impl Resource for Stack {
         for path in &all {
             let top = path.top().unwrap_or_default();
             let identity = matches!(top, "stack" | "backendUrl");
-            let credential =
-                top == "environment" && path.steps().len() > 1 && super::args::is_credential(path);
-            if (quiet && !identity) || (top == "skip" && !pending) || credential {
+            let same_work = match (path.steps(), &news) {
+                ([_, Step::Key(variable), ..], Some(news)) if top == "environment" => {
+                    olds.is_same_work(news, variable)
+                }
+                _ => false,
+            };
+            if (quiet && !identity) || (top == "skip" && !pending) || same_work {
                 diff.ignore(path);
             }
         }
@@ -251,16 +347,24 @@ impl Resource for Stack {
         request: &Preview<Self>,
         prediction: &mut Prediction,
     ) -> Result<(), Error> {
-        cx.patience(GRACE);
+        run::be_patient(cx);
         let Some((_, old)) = &request.old else {
             let Some(args) = &request.args else {
                 return Self::waits(cx, request).await;
             };
             if args.skip || args.observe || args.views == StackViews::None {
                 cx.status("previewed once it exists").await;
-            } else if run::is_there(args) {
-                Inner::preview(cx, args, None, None).await?;
-            } else {
+                return Ok(());
+            }
+            let there = run::is_there(args);
+            if there != Some(true) || Inner::preview(cx, args, None, None).await?.is_none() {
+                if there.is_none() {
+                    cx.info(format!(
+                        "previewed as a new stack: whether {} exists in {} is not looked at before it may be opened",
+                        args.stack, args.backend_url
+                    ))
+                    .await;
+                }
                 Self::preview_new(cx, args).await?;
             }
             return Ok(());
@@ -290,14 +394,29 @@ impl Resource for Stack {
             ))
             .await;
         } else if let Some(before) = &old.args
-            && !state.pending
+            && (args.skip || args.observe || !state.pending)
             && !before.runs(&args)
         {
             foresee::known(state).promise(prediction);
             prediction.known("spec", Spec::of(&args));
             return Ok(());
         }
-        let outcome = Inner::preview(cx, &args, Some(state), old.args.as_ref()).await?;
+        let never = state.pending && state.last_update_time.is_none();
+        let outcome = match run::is_there(&args) {
+            Some(false) => None,
+            None if never => None,
+            _ => Inner::preview(cx, &args, Some(state), old.args.as_ref()).await?,
+        };
+        let Some(outcome) = outcome else {
+            if !never {
+                cx.warn(format!(
+                    "stack {} is gone, and will be made anew",
+                    args.stack
+                ))
+                .await;
+            }
+            return Self::preview_new(cx, &args).await;
+        };
         if !guessed {
             if let Some(known) = foresee::foreseen(state, &outcome) {
                 known.promise(prediction);
@@ -308,51 +427,9 @@ impl Resource for Stack {
     }
 
     async fn create(cx: &Context<Ptd>, args: StackArgs) -> Result<Created<StackState>, Error> {
-        cx.patience(GRACE);
-        let id = identity::id(&args.backend_url, &args.stack);
-        let mut inner = Inner::open(cx, &args, None).await?;
-        cx.alive()?;
-        let none = StackState {
-            spec: Some(Spec::of(&args)),
-            pending: true,
-            ..StackState::default()
-        };
-        if args.observe || args.skip {
-            let before = StackState {
-                pending: args.skip,
-                ..none.clone()
-            };
-            let state = match Self::recorded(cx, &mut inner, &args, before).await? {
-                Some(state) => state,
-                None if args.skip => {
-                    cx.info("skipped; it was never run").await;
-                    none
-                }
-                None => {
-                    return Err(Error::refused(
-                        format!(
-                            "there is no stack {} in {} to observe",
-                            args.stack, args.backend_url
-                        ),
-                        "correct the input stack or backendUrl, or give the stack a program that creates it",
-                    ));
-                }
-            };
-            return Ok(Created { id, state });
-        }
-        inner.require_program(&args)?;
-        if inner.ensure(&args).await? {
-            cx.info(format!("takes over the existing stack {}", args.stack))
-                .await;
-        }
-        let begun = StackState {
-            settings: Some(inner.settings().into()),
-            ..none
-        };
-        cx.checkpoint(&id, &begun);
-        inner.configure(&args, None).await?;
-        let state = Self::up(cx, &mut inner, &args, &id, &begun).await?;
-        Ok(Created { id, state })
+        run::be_patient(cx);
+        let stack = args.stack.clone();
+        report::noted(cx, &stack, Operation::Up, Box::pin(Self::make(cx, args))).await
     }
 
     async fn read(
@@ -360,13 +437,13 @@ impl Resource for Stack {
         id: &str,
         prior: Option<Prior<Self>>,
     ) -> Result<Option<Observed<Self>>, Error> {
-        cx.patience(GRACE);
+        run::be_patient(cx);
         let Some(prior) = prior.filter(|prior| !prior.inputs.is_empty()) else {
             return import(cx, id).await;
         };
         let args = prior.require_args()?;
         let before = prior.state.unwrap_or_default();
-        let mut inner = Inner::open(cx, &args, Some(&before)).await?;
+        let mut inner = Inner::open_stored(cx, &args, Some(&before)).await?;
         cx.alive()?;
         inner.forgo_secrets = args.observe;
         let state = Self::recorded(cx, &mut inner, &args, before).await?;
@@ -398,7 +475,11 @@ impl Resource for Stack {
                 }
             }
         }
-        Ok(Some(Observed::new(args, state)))
+        let due = state.pending && !args.skip && !args.observe;
+        Ok(Some(Observed {
+            problems: not_run(due, &args.stack),
+            ..Observed::new(args, state)
+        }))
     }
 
     async fn update(
@@ -415,14 +496,17 @@ impl Resource for Stack {
         {
             return Ok(before);
         }
-        cx.patience(GRACE);
-        let mut inner = Inner::open(cx, &args, old.state.as_ref()).await?;
-        inner.require_program(&args)?;
-        if !Inner::is_known(old.state.as_ref()) {
-            inner.ensure(&args).await?;
-        }
-        inner.configure(&args, old.args.as_ref()).await?;
-        Self::up(cx, &mut inner, &args, id, &before).await
+        run::be_patient(cx);
+        let work = async {
+            let mut inner = Inner::open(cx, &args, old.state.as_ref()).await?;
+            inner.require_program(&args)?;
+            if !Inner::is_known(old.state.as_ref()) {
+                inner.ensure(&args).await?;
+            }
+            inner.configure(&args, old.args.as_ref()).await?;
+            Self::up(cx, &mut inner, &args, id, &before).await
+        };
+        report::noted(cx, &args.stack, Operation::Up, Box::pin(work)).await
     }
 
     async fn delete(cx: &Context<Ptd>, id: &str, old: Prior<Self>) -> Result<(), Error> {
@@ -444,45 +528,17 @@ impl Resource for Stack {
             .await;
             return Ok(());
         }
-        cx.patience(GRACE);
-        let mut inner = Inner::open(cx, &args, old.state.as_ref()).await?;
-        let Some(exported) = inner.export(&args).await? else {
-            return Ok(());
-        };
-        let left = foresee::resources(&exported);
-        match args.on_delete {
-            OnDelete::Refuse if !left.is_empty() => {
-                let some: Vec<&str> = left.iter().take(3).copied().collect();
-                let more = if left.len() > some.len() { ", …" } else { "" };
-                return Err(Error::refused(
-                    format!(
-                        "stack {} has {} resources: {}{more}",
-                        args.stack,
-                        left.len(),
-                        some.join(", ")
-                    ),
-                    "set onDelete to destroy, destroyAndRemove or retain, and run an update that applies it, before deleting",
-                ));
-            }
-            OnDelete::Refuse | OnDelete::Retain => return Ok(()),
-            OnDelete::Destroy | OnDelete::DestroyAndRemove => {}
-        }
-        cx.alive()?;
-        if !left.is_empty() {
-            inner.adopt(&exported);
-            inner.configure(&args, Some(&args)).await?;
-            let whole = StackArgs {
-                targets: Vec::new(),
-                excludes: Vec::new(),
-                ..args.clone()
-            };
-            inner.operate(cx, Operation::Destroy, &whole).await?;
-        }
-        if args.on_delete == OnDelete::DestroyAndRemove {
-            inner.remove(&args).await?;
-        }
-        Ok(())
+        run::be_patient(cx);
+        let work = Self::end(cx, &args, old.state.as_ref());
+        report::noted(cx, &args.stack, Operation::Destroy, Box::pin(work)).await
     }
+}
+
+/// What a refresh must not make forget: without it the next update would find nothing to do.
+pub(super) fn not_run(due: bool, stack: &str) -> Vec<String> {
+    let text =
+        || format!("the last run of stack {stack} did not end well; the next update runs it");
+    due.then(text).into_iter().collect()
 }
 
 /// Looks at an existing stack of which only the id is known.

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::args::{StackArgs, StackState};
-use super::run::{GRACE, Inner};
+use super::run::{self, Inner};
 use super::spec::Spec;
-use super::stack::Stack;
-use super::{foresee, identity};
+use super::stack::{Stack, not_run};
+use super::{foresee, identity, report};
 use crate::Ptd;
 
 /// Runs an inner stack that a `Stack` owns once more, after the resources it depends on: for programs that look something up which
@@ -112,34 +112,37 @@ impl StackUpdate {
         before: &StackUpdateState,
         old: Option<&StackUpdateArgs>,
     ) -> Result<StackUpdateState, Error> {
-        cx.patience(GRACE);
+        run::be_patient(cx);
         let stack = stack_args(args)?;
-        let old = old.and_then(|old| stack_args(old).ok());
-        let mut inner = Inner::open(cx, &stack, Some(&before.of_stack())).await?;
-        inner.require_program(&stack)?;
-        let begun = StackUpdateState {
-            pending: true,
-            ..before.clone()
-        };
-        cx.checkpoint(id, &begun);
-        if before.settings.is_none() {
-            let Some(exported) = inner.export(&stack).await? else {
-                return Err(Error::refused(
-                    format!(
-                        "there is no stack {} in {} to run again",
-                        stack.stack, stack.backend_url
-                    ),
-                    "let this resource depend on the Stack whose spec it takes",
-                ));
+        let work = async {
+            let old = old.and_then(|old| stack_args(old).ok());
+            let mut inner = Inner::open(cx, &stack, Some(&before.of_stack())).await?;
+            inner.require_program(&stack)?;
+            let begun = StackUpdateState {
+                pending: true,
+                ..before.clone()
             };
-            inner.adopt(&exported);
-        }
-        inner.configure(&stack, old.as_ref()).await?;
-        inner.install(cx, &stack).await?;
-        cx.alive()?;
-        let outcome = inner.operate(cx, Operation::Up, &stack).await?;
-        let state = Stack::known_after(&inner, &stack, &outcome).await?;
-        Ok(state.into())
+            cx.checkpoint(id, &begun);
+            if before.settings.is_none() {
+                let Some(exported) = inner.export(&stack).await? else {
+                    return Err(Error::refused(
+                        format!(
+                            "there is no stack {} in {} to run again",
+                            stack.stack, stack.backend_url
+                        ),
+                        "let this resource depend on the Stack whose spec it takes",
+                    ));
+                };
+                inner.adopt(&exported);
+            }
+            inner.configure(&stack, old.as_ref()).await?;
+            inner.install(cx, &stack).await?;
+            cx.alive()?;
+            let outcome = inner.operate(cx, Operation::Up, &stack).await?;
+            let state = Stack::known_after(&inner, &stack, &outcome).await?;
+            Ok(state.into())
+        };
+        report::noted(cx, &stack.stack, Operation::Up, Box::pin(work)).await
     }
 }
 
@@ -187,18 +190,26 @@ impl Resource for StackUpdate {
         let (Some(was), Some(state)) = (&old.args, &old.state) else {
             return Ok(());
         };
-        if !state.pending && (args.skip || !runs(was, args)) {
+        if args.skip || (!state.pending && !runs(was, args)) {
             foresee::known(&state.of_stack()).promise(prediction);
         } else if !Spec::same(was.spec.expose(), args.spec.expose()) {
             cx.status("will run again after its owner").await;
         } else {
-            cx.patience(GRACE);
+            run::be_patient(cx);
             let stack = stack_args(args)?;
             let before = state.of_stack();
             let old = stack_args(was).ok();
-            let outcome = Inner::preview(cx, &stack, Some(&before), old.as_ref()).await?;
-            if let Some(known) = foresee::foreseen(&before, &outcome) {
-                known.promise(prediction);
+            let outcome = match run::is_there(&stack) {
+                Some(false) => None,
+                _ => Inner::preview(cx, &stack, Some(&before), old.as_ref()).await?,
+            };
+            match outcome {
+                Some(outcome) => {
+                    if let Some(known) = foresee::foreseen(&before, &outcome) {
+                        known.promise(prediction);
+                    }
+                }
+                None => cx.status("will run again after its owner").await,
             }
         }
         Ok(())
@@ -235,7 +246,12 @@ impl Resource for StackUpdate {
             ));
         };
         let args = prior.require_args()?;
-        Ok(Some(Observed::new(args, prior.state.unwrap_or_default())))
+        let state = prior.state.unwrap_or_default();
+        let stack = stack_args(&args)?;
+        Ok(Some(Observed {
+            problems: not_run(state.pending && !args.skip, &stack.stack),
+            ..Observed::new(args, state)
+        }))
     }
 
     async fn update(

@@ -113,3 +113,18 @@ func GetRunReport(ctx *pulumi.Context) string {
 func GetS3UsePathStyle(ctx *pulumi.Context) bool {
 	return config.GetBool(ctx, "ptd:s3UsePathStyle")
 }
+
+// How many seconds an interrupted inner update (Ctrl-C, a custom timeout) may take to end what it has begun, 1 to 86400. After that
+// its processes are killed: what was being created then is listed as pending by its next run. Otherwise
+// `PTD_STACK_GRACE_SECONDS`, or 60.
+func GetStackGraceSeconds(ctx *pulumi.Context) int {
+	v, err := config.TryInt(ctx, "ptd:stackGraceSeconds")
+	if err == nil {
+		return v
+	}
+	var value int
+	if d := internal.GetEnvOrDefault(nil, internal.ParseEnvInt, "PTD_STACK_GRACE_SECONDS"); d != nil {
+		value = d.(int)
+	}
+	return value
+}

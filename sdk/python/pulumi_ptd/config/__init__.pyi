@@ -102,3 +102,10 @@ s3UsePathStyle: Optional[bool]
 Address S3 buckets in the path of the URL instead of the host name. On by default when S3's endpoint is overridden, off otherwise.
 """
 
+stackGraceSeconds: Optional[int]
+"""
+How many seconds an interrupted inner update (Ctrl-C, a custom timeout) may take to end what it has begun, 1 to 86400. After that
+its processes are killed: what was being created then is listed as pending by its next run. Otherwise
+`PTD_STACK_GRACE_SECONDS`, or 60.
+"""
+

@@ -140,3 +140,12 @@ class _ExportableConfig(types.ModuleType):
         """
         return __config__.get_bool('s3UsePathStyle')
 
+    @_builtins.property
+    def stack_grace_seconds(self) -> Optional[int]:
+        """
+        How many seconds an interrupted inner update (Ctrl-C, a custom timeout) may take to end what it has begun, 1 to 86400. After that
+        its processes are killed: what was being created then is listed as pending by its next run. Otherwise
+        `PTD_STACK_GRACE_SECONDS`, or 60.
+        """
+        return __config__.get_int('stackGraceSeconds') or _utilities.get_env_int('PTD_STACK_GRACE_SECONDS')
+

@@ -137,4 +137,13 @@ public final class Config {
     public Optional<Boolean> s3UsePathStyle() {
         return Codegen.booleanProp("s3UsePathStyle").config(config).get();
     }
+/**
+ * How many seconds an interrupted inner update (Ctrl-C, a custom timeout) may take to end what it has begun, 1 to 86400. After that
+ * its processes are killed: what was being created then is listed as pending by its next run. Otherwise
+ * `PTD_STACK_GRACE_SECONDS`, or 60.
+ * 
+ */
+    public Optional<Integer> stackGraceSeconds() {
+        return Codegen.integerProp("stackGraceSeconds").config(config).env("PTD_STACK_GRACE_SECONDS").get();
+    }
 }

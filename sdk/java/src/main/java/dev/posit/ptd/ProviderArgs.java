@@ -277,6 +277,25 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         return Optional.ofNullable(this.s3UsePathStyle);
     }
 
+    /**
+     * How many seconds an interrupted inner update (Ctrl-C, a custom timeout) may take to end what it has begun, 1 to 86400. After that
+     * its processes are killed: what was being created then is listed as pending by its next run. Otherwise
+     * `PTD_STACK_GRACE_SECONDS`, or 60.
+     * 
+     */
+    @Import(name="stackGraceSeconds", json=true)
+    private @Nullable Output<Integer> stackGraceSeconds;
+
+    /**
+     * @return How many seconds an interrupted inner update (Ctrl-C, a custom timeout) may take to end what it has begun, 1 to 86400. After that
+     * its processes are killed: what was being created then is listed as pending by its next run. Otherwise
+     * `PTD_STACK_GRACE_SECONDS`, or 60.
+     * 
+     */
+    public Optional<Output<Integer>> stackGraceSeconds() {
+        return Optional.ofNullable(this.stackGraceSeconds);
+    }
+
     private ProviderArgs() {}
 
     private ProviderArgs(ProviderArgs $) {
@@ -296,6 +315,7 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         this.requestTimeoutSeconds = $.requestTimeoutSeconds;
         this.runReport = $.runReport;
         this.s3UsePathStyle = $.s3UsePathStyle;
+        this.stackGraceSeconds = $.stackGraceSeconds;
     }
 
     public static Builder builder() {
@@ -696,9 +716,35 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
             return s3UsePathStyle(Output.of(s3UsePathStyle));
         }
 
+        /**
+         * @param stackGraceSeconds How many seconds an interrupted inner update (Ctrl-C, a custom timeout) may take to end what it has begun, 1 to 86400. After that
+         * its processes are killed: what was being created then is listed as pending by its next run. Otherwise
+         * `PTD_STACK_GRACE_SECONDS`, or 60.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder stackGraceSeconds(@Nullable Output<Integer> stackGraceSeconds) {
+            $.stackGraceSeconds = stackGraceSeconds;
+            return this;
+        }
+
+        /**
+         * @param stackGraceSeconds How many seconds an interrupted inner update (Ctrl-C, a custom timeout) may take to end what it has begun, 1 to 86400. After that
+         * its processes are killed: what was being created then is listed as pending by its next run. Otherwise
+         * `PTD_STACK_GRACE_SECONDS`, or 60.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder stackGraceSeconds(Integer stackGraceSeconds) {
+            return stackGraceSeconds(Output.of(stackGraceSeconds));
+        }
+
         public ProviderArgs build() {
             $.maxParallelStacks = Codegen.integerProp("maxParallelStacks").output().arg($.maxParallelStacks).env("PTD_MAX_PARALLEL_STACKS").getNullable();
             $.runReport = Codegen.stringProp("runReport").output().arg($.runReport).env("PTD_RUN_REPORT").getNullable();
+            $.stackGraceSeconds = Codegen.integerProp("stackGraceSeconds").output().arg($.stackGraceSeconds).env("PTD_STACK_GRACE_SECONDS").getNullable();
             return $;
         }
     }

@@ -178,18 +178,20 @@ public class Stack extends com.pulumi.resources.CustomResource {
         return Codegen.optional(this.drift);
     }
     /**
-     * Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again,
-     * except of one with credentials (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `ARM_CLIENT_SECRET`,
-     * `ARM_OIDC_TOKEN`, `PULUMI_ACCESS_TOKEN`).
+     * Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again, except
+     * of one that says only who works: of variables with secret values only the names count, and those that hold or name credentials
+     * of AWS, Azure, Google Cloud and Pulumi Cloud (`AWS_PROFILE`, `ARM_CLIENT_SECRET`, `PULUMI_ACCESS_TOKEN` and the like) do not
+     * count at all. A secret on which the program&#39;s result depends belongs into `config`.
      * 
      */
     @Export(name="environment", refs={Map.class,String.class}, tree="[0,1,1]")
     private Output</* @Nullable */ Map<String,String>> environment;
 
     /**
-     * @return Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again,
-     * except of one with credentials (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `ARM_CLIENT_SECRET`,
-     * `ARM_OIDC_TOKEN`, `PULUMI_ACCESS_TOKEN`).
+     * @return Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again, except
+     * of one that says only who works: of variables with secret values only the names count, and those that hold or name credentials
+     * of AWS, Azure, Google Cloud and Pulumi Cloud (`AWS_PROFILE`, `ARM_CLIENT_SECRET`, `PULUMI_ACCESS_TOKEN` and the like) do not
+     * count at all. A secret on which the program&#39;s result depends belongs into `config`.
      * 
      */
     public Output<Optional<Map<String,String>>> environment() {

@@ -136,18 +136,20 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again,
-     * except of one with credentials (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `ARM_CLIENT_SECRET`,
-     * `ARM_OIDC_TOKEN`, `PULUMI_ACCESS_TOKEN`).
+     * Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again, except
+     * of one that says only who works: of variables with secret values only the names count, and those that hold or name credentials
+     * of AWS, Azure, Google Cloud and Pulumi Cloud (`AWS_PROFILE`, `ARM_CLIENT_SECRET`, `PULUMI_ACCESS_TOKEN` and the like) do not
+     * count at all. A secret on which the program&#39;s result depends belongs into `config`.
      * 
      */
     @Import(name="environment")
     private @Nullable Output<Map<String,String>> environment;
 
     /**
-     * @return Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again,
-     * except of one with credentials (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `ARM_CLIENT_SECRET`,
-     * `ARM_OIDC_TOKEN`, `PULUMI_ACCESS_TOKEN`).
+     * @return Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again, except
+     * of one that says only who works: of variables with secret values only the names count, and those that hold or name credentials
+     * of AWS, Azure, Google Cloud and Pulumi Cloud (`AWS_PROFILE`, `ARM_CLIENT_SECRET`, `PULUMI_ACCESS_TOKEN` and the like) do not
+     * count at all. A secret on which the program&#39;s result depends belongs into `config`.
      * 
      */
     public Optional<Output<Map<String,String>>> environment() {
@@ -765,9 +767,10 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param environment Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again,
-         * except of one with credentials (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `ARM_CLIENT_SECRET`,
-         * `ARM_OIDC_TOKEN`, `PULUMI_ACCESS_TOKEN`).
+         * @param environment Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again, except
+         * of one that says only who works: of variables with secret values only the names count, and those that hold or name credentials
+         * of AWS, Azure, Google Cloud and Pulumi Cloud (`AWS_PROFILE`, `ARM_CLIENT_SECRET`, `PULUMI_ACCESS_TOKEN` and the like) do not
+         * count at all. A secret on which the program&#39;s result depends belongs into `config`.
          * 
          * @return builder
          * 
@@ -778,9 +781,10 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param environment Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again,
-         * except of one with credentials (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `ARM_CLIENT_SECRET`,
-         * `ARM_OIDC_TOKEN`, `PULUMI_ACCESS_TOKEN`).
+         * @param environment Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again, except
+         * of one that says only who works: of variables with secret values only the names count, and those that hold or name credentials
+         * of AWS, Azure, Google Cloud and Pulumi Cloud (`AWS_PROFILE`, `ARM_CLIENT_SECRET`, `PULUMI_ACCESS_TOKEN` and the like) do not
+         * count at all. A secret on which the program&#39;s result depends belongs into `config`.
          * 
          * @return builder
          * 
