@@ -30,6 +30,41 @@ def test_every_token_has_its_page_and_every_page_its_token():
     assert REFERENCE.problems() == []
 
 
+@pytest.mark.parametrize("entry", REFERENCE.schema.entries.values(), ids=lambda entry: entry.token)
+def test_every_output_is_on_its_page(entry):
+    """Under Outputs; what a resource gives again is under Inputs, with the same text."""
+    text = REFERENCE.text(entry)
+    inputs, outputs = text.split("\n## Inputs\n")[1].split("\n## Outputs\n")
+    outputs = outputs.split("\n## ")[0]
+    spec = entry.spec.get("outputs", {}) if entry.kind == "function" else entry.spec
+    for name, one in spec.get("properties", {}).items():
+        said = "\n".join([f"`{name}` (", "\n".join(one["description"].split("\n")[:1])])
+        where = outputs if entry.kind != "resource" or f"`{name}` (" in outputs else inputs
+        assert all(part in where for part in said.split("\n")), f"{name} is not there"
+    assert ("All inputs, and:" in outputs) == (entry.kind == "resource")
+
+
+def test_a_default_that_the_text_leaves_out_is_shown():
+    schema = REFERENCE.schema
+    shown = schema.properties({"a": {"type": "string", "default": "x", "description": "One."}, "b": {"type": "boolean", "default": True, "description": "Default: yes."}})
+    assert "`a` (string, default `x`)" in shown and "`b` (boolean)" in shown
+
+
+@pytest.mark.parametrize(("page", "scope"), [("azure:KeyVault", ""), ("azure:ResourceGroup", ""), ("azure:Bootstrap", ""),
+                                             ("azure:AksCluster", " or in the resource group"), ("azure:StateStorage", " or in the resource group")])
+def test_a_role_is_assigned_where_it_can_permit_what_it_lists(page, scope):
+    assert f"assigned in the subscription{scope}:" in REFERENCE.text(REFERENCE.schema.entries[f"ptd:{page}"])
+
+
+@pytest.mark.parametrize("token", ["ptd:aws:MimirAuthEntry", "ptd:index:PersistentReprise", "ptd:index:Workload"])
+def test_a_policy_for_two_accounts_says_which_statements_are_for_which(token):
+    assert "for the role in the control room's account" in REFERENCE.text(REFERENCE.schema.entries[token])
+
+
+def test_the_permissions_of_the_description_are_on_the_page():
+    assert "to delete or recover the role Key Vault Administrator" in REFERENCE.text(REFERENCE.schema.entries["ptd:azure:EncryptionKey"])
+
+
 @pytest.mark.parametrize("file", tracked("*.md"))
 def test_no_link_is_dead(file):
     assert links.dead(cli.ROOT / file, cli.ROOT) == []

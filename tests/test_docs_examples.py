@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import aws_replies, azure, cli, iam
+from support import aws_replies, azure, azure_roles, cli, iam
 
 sys.path.insert(0, str(cli.ROOT / "docs/_site"))
 from reference import Reference  # noqa: E402
@@ -78,26 +78,11 @@ def entries(folder: Path) -> list[Entry]:
     return [entry for token, entry in Reference(cli.ROOT / "docs").schema.entries.items() if f" {token}\n" in text]
 
 
-def arm_action(method: str, path: str) -> str:
-    """The permission for a request to Resource Manager: the types of its path, and what is done."""
-    *_, kind = path.split("?")[0].rpartition("/providers/")
-    if "/providers/" in path:
-        space, *pairs = kind.split("/")
-        done = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete", "POST": f"{pairs[-1]}/action"}[method]
-        types = pairs[::2][:-1] if method == "POST" else pairs[::2]
-        return "/".join([space, *types, done])
-    names = path.split("?")[0].strip("/").split("/")[::2]
-    done = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete"}[method]
-    return "/".join(["Microsoft.Resources", *names, done])
-
-
 def azure_refusals(folder: Path, requests: list[dict]) -> set[str]:
     """What the example did to Azure's resources that the roles on the pages do not allow."""
     reference = Reference(cli.ROOT / "docs")
     granted = {one for entry in entries(folder) for one in (reference.role(entry) or {"Actions": []})["Actions"]}
-    asked = {arm_action(one["method"], one["path"]) for one in requests if one["path"].startswith("/subscriptions/")}
-    # Anybody may ask what became of their own operation.
-    return {one for one in asked if "peration" not in one} - granted
+    return azure_roles.needs(requests) - granted
 
 
 @pytest.mark.parametrize(
@@ -111,7 +96,7 @@ def azure_refusals(folder: Path, requests: list[dict]) -> set[str]:
     ],
 )
 def test_a_request_to_azure_takes_a_permission(method, path, action):
-    assert arm_action(method, f"/subscriptions/s{path}?api-version=1") == action
+    assert azure_roles.action(method, f"/subscriptions/s{path}?api-version=1") == action
 
 
 @pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: f"{folder.parent.name}-{folder.name}")
