@@ -158,9 +158,9 @@ def test_the_entry_in_the_control_rooms_secret(create, launch, proxy, boto):
 
 def test_a_page_grants_making_secrets_only_where_it_can_be_asked_for():
     """Through the resources it is made of as well: a component without the input has no use for the permission."""
-    for token in ("ptd:aws:SecretFields", "ptd:aws:MimirAuthEntry", "ptd:aws:WorkloadSecretFields", "ptd:index:PersistentReprise", "ptd:index:Workload"):
-        entry = PAGES.schema.entries[token]
-        assert ("secretsmanager:CreateSecret" in iam.actions(PAGES.policy(entry))) == ("createSecret" in entry.inputs), token
+    for name in ("aws:SecretFields", "aws:MimirAuthEntry", "aws:WorkloadSecretFields", "index:PersistentReprise", "index:Workload"):
+        entry = PAGES.schema.entries[f"ptd:{name}"]
+        assert ("secretsmanager:CreateSecret" in iam.actions(PAGES.policy(entry))) == ("createSecret" in entry.inputs), name
 
 
 @pytest.mark.parametrize("name", sorted(folder.parent.name for folder in (REFERENCE / "aws").glob("*/policy.json")))

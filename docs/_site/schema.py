@@ -64,7 +64,8 @@ class Entry:
 
 def meaning(spec: dict | None) -> dict | None:
     """The type and the text of a property, without what only inputs have."""
-    return spec and {key: it for key, it in spec.items() if key in {"type", "items", "additionalProperties", "$ref", "oneOf", "description"}}
+    kept = {"type", "items", "additionalProperties", "$ref", "oneOf", "description"}
+    return spec and {key: it for key, it in spec.items() if key in kept}
 
 
 class Schema:
