@@ -156,7 +156,7 @@ def publishing(new: str) -> list[str]:
             f"git checkout v{new} && make dist PLATFORMS={platform}  # where it can be built; what it leaves in dist goes into dist here"
             for platform in platforms()
         ),
-        "tools/dist.py --checksums",
+        ".venv/bin/python tools/dist.py --checksums",
         f"gh release create v{new} --verify-tag{' --prerelease' if before else ''} dist/pulumi-resource-ptd-v{new}-*",
         f"python -m twine upload dist/sdks/pulumi_ptd-{wheel}-*.whl",
         f"npm publish --access public{' --tag next' if before else ''} dist/sdks/posit-dev-pulumi-ptd-{new}.tgz",
