@@ -127,10 +127,11 @@ test: ## everything CI runs
 	@$(MAKE) pytest
 
 dist: venv ## the plugin's archive, its checksums and bill of materials, and the SDKs' packages, into dist
+	@.venv/bin/python tools/pack_sdks.py --check-tools dist/sdks
 	@.venv/bin/python tools/dist.py $(foreach platform,$(PLATFORMS),--platform $(platform))
 	@.venv/bin/python tools/pack_sdks.py dist/sdks
 
-dist-check: venv ## whether two builds of what is committed give the same archive; five minutes or ten
+dist-check: venv ## whether two builds of what is committed give the same archive; half an hour
 	@.venv/bin/python tools/dist.py --check
 
 bench: tools venv .venv/.sdk ## speed and size of the release build beside what must be reached; on a quiet machine

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import grpc
 import pytest
+from support import azure_roles, cli
 from support.aks import AKS, CLUSTER_ID, GROUP, NAME, SUBNET, configuration, environment, variables
 from support.azure import LOCATION, SUBSCRIPTION, AzureDouble
 from support.protocol import refused
 from support.provider import ProviderProcess
 from support.values import Output, Unknown
+
+sys.path.insert(0, str(cli.ROOT / "docs/_site"))
+from reference import Reference  # noqa: E402
 
 POOLS = [
     {"name": "cpu", "vmSize": "Standard_D8s_v6", "minCount": 1, "maxCount": 4, "enableAutoScaling": True, "initialCount": 2},
@@ -112,4 +117,7 @@ def test_a_life_by_the_real_cli(azure: AzureDouble, new_workspace: Callable) -> 
     assert [w for w in azure.writes(mark) if "Credential" not in w[1]] .count(("DELETE", CLUSTER_ID)) == 1
     assert not [w for w in azure.writes(mark) if "/agentPools/" in w[1]], "pools go with their cluster"
     assert not [key for key in azure.resources() if "managedclusters" in key]
+    reference = Reference(cli.ROOT / "docs")
+    granted = set(reference.role(reference.schema.entries[AKS])["Actions"])
+    assert azure_roles.needs(azure.requests()) <= granted, "the page's role is not enough"
 

@@ -115,6 +115,18 @@ def test_the_archive_holds_what_the_engine_expects(archive, dist, binary, tmp_pa
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {path.name: path.read_bytes() for path in dist.iterdir()}
 
 
+def test_checksums_of_several_machines_are_joined_when_no_platform_is_missing(tmp_path):
+    command = [sys.executable, cli.ROOT / "tools/dist.py", "--checksums", "--out", tmp_path]
+    for platform in ("linux-amd64", "linux-arm64", "darwin-amd64"):
+        (tmp_path / f"{STEM}-{platform}.tar.gz").write_text(platform)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "no archive" in done.stderr and done.stderr.rstrip().endswith("for darwin-arm64")
+    (tmp_path / f"{STEM}-darwin-arm64.tar.gz").write_text("the last")
+    subprocess.run(command, check=True)
+    listed = (tmp_path / f"{STEM}-checksums.txt").read_text()
+    assert len(listed.splitlines()) == 4 and "darwin-arm64.tar.gz" in listed
+
+
 def test_the_bill_of_materials(archive, dist, binary):
     document = json.loads((dist / archive.name.replace(".tar.gz", ".spdx.json")).read_text())
     assert document["spdxVersion"] == "SPDX-2.3"

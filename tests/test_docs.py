@@ -30,6 +30,61 @@ def test_every_token_has_its_page_and_every_page_its_token():
     assert REFERENCE.problems() == []
 
 
+@pytest.mark.parametrize("entry", REFERENCE.schema.entries.values(), ids=lambda entry: entry.token)
+def test_every_output_is_on_its_page(entry):
+    """Under Outputs; what a resource gives again is under Inputs, with the same text."""
+    text = REFERENCE.text(entry)
+    inputs, outputs = text.split("\n## Inputs\n")[1].split("\n## Outputs\n")
+    outputs = outputs.split("\n## ")[0]
+    spec = entry.spec.get("outputs", {}) if entry.kind == "function" else entry.spec
+    for name, one in spec.get("properties", {}).items():
+        where = outputs if entry.kind != "resource" or f"`{name}` (" in outputs else inputs
+        assert f"`{name}` (" in where and one["description"].split("\n")[0] in where, f"{name} is not there"
+    assert ("All inputs, and:" in outputs) == (entry.kind == "resource")
+
+
+def test_a_default_that_the_text_leaves_out_is_shown():
+    schema = REFERENCE.schema
+    shown = schema.properties({
+        "a": {"type": "string", "default": "x", "description": "One."},
+        "b": {"type": "boolean", "default": True, "description": "Default: yes."},
+    })  # fmt: skip
+    assert "`a` (string, default `x`)" in shown and "`b` (boolean)" in shown
+
+
+@pytest.mark.parametrize(("page", "scope"), [("azure:KeyVault", ""), ("azure:ResourceGroup", ""), ("azure:Bootstrap", ""),
+                                             ("azure:AksCluster", " or in the resource group"),
+                                             ("azure:StateStorage", " or in the resource group")])
+def test_a_role_is_assigned_where_it_can_permit_what_it_lists(page, scope):
+    assert f"assigned in the subscription{scope}:" in REFERENCE.text(REFERENCE.schema.entries[f"ptd:{page}"])
+
+
+@pytest.mark.parametrize("token", ["ptd:aws:MimirAuthEntry", "ptd:index:PersistentReprise", "ptd:index:Workload"])
+def test_a_policy_for_two_accounts_says_which_statements_are_for_which(token):
+    assert "for the role in the control room's account" in REFERENCE.text(REFERENCE.schema.entries[token])
+
+
+def test_the_permissions_of_the_description_are_on_the_page():
+    assert "to delete or recover the role Key Vault Administrator" in REFERENCE.text(REFERENCE.schema.entries["ptd:azure:EncryptionKey"])
+
+
+def test_what_forces_replacement_says_so():
+    schema = REFERENCE.schema
+    groups = [(entry.token, entry.inputs) for entry in schema.entries.values()]
+    groups += [(token, spec.get("properties", {})) for token, spec in schema.types.items()]
+    found = [(token, name, spec) for token, properties in groups for name, spec in properties.items() if spec.get("willReplaceOnChanges")]
+    assert len(found) > 50, "the schema marks it otherwise"
+    assert [f"{token}.{name}" for token, name, spec in found if "replace" not in spec["description"]] == []
+
+
+@pytest.mark.parametrize("file", ["proto/README.md", "provider/automation/README.md", "provider/framework/README.md", "templates/provider/README.md",
+                                  "templates/provider/Cargo.toml"])
+def test_the_oldest_rust_is_that_of_the_workspace(file):
+    oldest = re.search(r'(?m)^rust-version = "(.*)"$', (cli.ROOT / "Cargo.toml").read_text())[1]
+    found = re.findall(r'(?m)^(?:rust-version = "|Needs Rust |)(1\.\d+\.\d+)(?:"$|;| or newer)', (cli.ROOT / file).read_text())
+    assert set(found) == {oldest}
+
+
 @pytest.mark.parametrize("file", tracked("*.md"))
 def test_no_link_is_dead(file):
     assert links.dead(cli.ROOT / file, cli.ROOT) == []
@@ -151,6 +206,14 @@ def test_an_error_text_is_one_of_the_source(text):
 def test_a_figure_is_that_of_the_source(page, says, source, is_so):
     assert says in (DOCS / page).read_text()
     assert is_so in (cli.ROOT / "provider" / source).read_text()
+
+
+def test_packages_say_which_tools_they_lack(tmp_path):
+    """Before anything is built: by a PATH with nothing on it."""
+    command = [sys.executable, cli.ROOT / "tools/pack_sdks.py", "--check-tools", tmp_path / "out"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": str(tmp_path)})
+    assert done.returncode == 1 and "not on PATH: npm, node, java, mvn" in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_new_page_is_laid_out_from_the_schema(copy):

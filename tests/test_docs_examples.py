@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import shutil
@@ -9,8 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import boto3
 import pytest
-from support import aws_replies, azure, cli, iam
+from support import aws_replies, azure, azure_roles, cli, iam
+from support.moto import REGION, Moto
 
 sys.path.insert(0, str(cli.ROOT / "docs/_site"))
 from reference import Reference  # noqa: E402
@@ -21,24 +24,16 @@ PROJECT = REFERENCE / "project"
 EXAMPLES = sorted(file.parent for file in REFERENCE.glob("*/*/Pulumi.yaml") if file.parent.parent != PROJECT)
 SCHEMA = json.loads((cli.ROOT / "schema.json").read_text())
 COMPONENTS = {token for token, spec in SCHEMA["resources"].items() if spec.get("isComponent")}
-ROOM_ACCOUNT = "222233334444"
 KEY = "awskms://alias/posit-team-dedicated?region=us-east-2"
-TAGS = [{"Key": "posit.team/managed-by", "Value": "admin"}]
 
 
-def bootstrapped(boto) -> None:
-    """What the examples of later steps need: the target's bucket, key and secret, and the secret of its control room.
-
-    The bucket takes plain HTTP, which is all that the emulator speaks.
-    """
-    for target in ("acme01-staging", "main01-staging"):
-        boto("s3").create_bucket(Bucket=f"ptd-{target}", CreateBucketConfiguration={"LocationConstraint": "us-east-2"})
-    key = boto("kms").create_key(Tags=[{"TagKey": tag["Key"], "TagValue": tag["Value"]} for tag in TAGS])["KeyMetadata"]["KeyId"]
-    boto("kms").create_alias(AliasName="alias/posit-team-dedicated", TargetKeyId=key)
-    boto("secretsmanager").create_secret(Name="acme01-staging.posit.team", SecretString="{}", Tags=TAGS)
-    boto("secretsmanager", account=ROOM_ACCOUNT).create_secret(
-        Name="main01-staging.mimir-auth.posit.team", SecretString="{}", Tags=TAGS
-    )
+def bootstrapped(moto: Moto) -> None:
+    """What the pages have readers do before they run an example."""
+    spec = importlib.util.spec_from_file_location("prepare", PROJECT / "prepare.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    keys = moto.account()
+    script.prepare(boto3.Session(keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"], region_name=REGION), moto.url)
 
 
 @pytest.fixture
@@ -55,9 +50,9 @@ def environment(request: pytest.FixtureRequest) -> dict[str, str]:
 
 
 @pytest.fixture
-def project(new_workspace, environment: dict[str, str], boto, tmp_path: Path) -> cli.Workspace:
+def project(new_workspace, environment: dict[str, str], moto: Moto, tmp_path: Path) -> cli.Workspace:
     """The example project, on a bootstrapped account; its state is encrypted with that account's key."""
-    bootstrapped(boto)
+    bootstrapped(moto)
     # What runs of other programs note about their stacks concerns nobody here.
     (temp := tmp_path / "tmp").mkdir()
     ws = new_workspace("example", TMPDIR=str(temp), **environment)
@@ -78,26 +73,11 @@ def entries(folder: Path) -> list[Entry]:
     return [entry for token, entry in Reference(cli.ROOT / "docs").schema.entries.items() if f" {token}\n" in text]
 
 
-def arm_action(method: str, path: str) -> str:
-    """The permission for a request to Resource Manager: the types of its path, and what is done."""
-    *_, kind = path.split("?")[0].rpartition("/providers/")
-    if "/providers/" in path:
-        space, *pairs = kind.split("/")
-        done = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete", "POST": f"{pairs[-1]}/action"}[method]
-        types = pairs[::2][:-1] if method == "POST" else pairs[::2]
-        return "/".join([space, *types, done])
-    names = path.split("?")[0].strip("/").split("/")[::2]
-    done = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete"}[method]
-    return "/".join(["Microsoft.Resources", *names, done])
-
-
 def azure_refusals(folder: Path, requests: list[dict]) -> set[str]:
     """What the example did to Azure's resources that the roles on the pages do not allow."""
     reference = Reference(cli.ROOT / "docs")
     granted = {one for entry in entries(folder) for one in (reference.role(entry) or {"Actions": []})["Actions"]}
-    asked = {arm_action(one["method"], one["path"]) for one in requests if one["path"].startswith("/subscriptions/")}
-    # Anybody may ask what became of their own operation.
-    return {one for one in asked if "peration" not in one} - granted
+    return azure_roles.needs(requests) - granted
 
 
 @pytest.mark.parametrize(
@@ -111,7 +91,7 @@ def azure_refusals(folder: Path, requests: list[dict]) -> set[str]:
     ],
 )
 def test_a_request_to_azure_takes_a_permission(method, path, action):
-    assert arm_action(method, f"/subscriptions/s{path}?api-version=1") == action
+    assert azure_roles.action(method, f"/subscriptions/s{path}?api-version=1") == action
 
 
 @pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: f"{folder.parent.name}-{folder.name}")

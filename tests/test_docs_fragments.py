@@ -13,7 +13,7 @@ import pulumi_ptd
 import pytest
 import yaml
 from support import cli
-from test_docs_examples import KEY, environment, project  # noqa: F401
+from test_docs_examples import KEY, check_types, compiler, environment, project  # noqa: F401
 
 BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
@@ -56,6 +56,16 @@ def test_a_fragment_names_what_there_is(page, code):
         assert set(given) <= parameters(name), f"{page}: {name}"
 
 
+def test_the_typescript_fragments_have_the_right_types(compiler, tmp_path):  # noqa: F811
+    files = []
+    for page in [*pages(), *(str(file.relative_to(cli.ROOT)) for file in (cli.ROOT / "provider/ptd/src/readme").glob("*.md"))]:
+        for code in blocks(page, "typescript"):
+            files.append(tmp_path / f"{len(files)}.ts")
+            files[-1].write_text(code)
+    assert len(files) >= 2
+    assert check_types(compiler, *files) == ""
+
+
 def test_a_wrong_fragment_is_found():
     [(name, given)] = calls(ast.parse('ptd.Stack("a", directories="b")'))
     assert not set(given) <= parameters(name)
@@ -76,6 +86,11 @@ def test_the_programs_of_the_readme_and_of_pipelines_run(folder, project):  # no
         preview = project.preview()
         assert preview.messages("error") == [], preview
         return {one.split("::")[1] for one in preview.steps if one.startswith("ptd:index:Stack::")}
+
+    page = "docs/reference/provider.md"
+    for written in (project.yaml(yaml.safe_load(blocks(page, "yaml")[0])), project.python(blocks(page, "python")[0])):
+        shown = written.preview()
+        assert {"pulumi:providers:ptd::room", "ptd:aws:StateBucket::state"} <= set(shown.steps), shown
 
     readme = blocks("README.md", "python")
     assert steps(project.python("\n".join(readme[:2]))) == stacks

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from support import aws_replies, cli, iam, values
 from support.moto import REGION
 from support.protocol import urn
 
+sys.path.insert(0, str(cli.ROOT / "docs/_site"))
+from reference import Reference  # noqa: E402
+
 REFERENCE = cli.ROOT / "docs/reference"
+PAGES = Reference(cli.ROOT / "docs")
 ALIAS = "alias/posit-team-dedicated"
 
 
 def policy(name: str) -> dict:
-    return json.loads((REFERENCE / "aws" / name / "policy.json").read_text())
+    """The one that the page shows."""
+    return PAGES.policy(PAGES.schema.entries[f"ptd:aws:{name}"])
 
 
 class Life:
     """A resource of a provider that may do what the page's policy says and nothing else."""
 
-    def __init__(self, launch, proxy, name: str) -> None:
-        self.provider = launch().ready({"region": REGION})
-        self.urn, self.policy = urn(f"ptd:aws:{name}"), policy(name)
+    def __init__(self, launch, proxy, name: str, page: str = "", **configuration) -> None:
+        self.provider = launch().ready({"region": REGION} | configuration)
+        self.urn, self.policy = urn(f"ptd:aws:{name}"), policy(page or name)
         self.refused: list[str] = []
         self.used: set[str] = set()
         self.id, self.inputs, self.state = "", {}, {}
@@ -132,6 +138,29 @@ def test_fields_of_a_secret(create, launch, proxy, boto):
     life.update(secret=name, fields={"a": "2", "b": "3"}, createSecret=create)
     life.delete()
     life.judge()
+
+
+@pytest.mark.parametrize("create", [False, True], ids=["existing", "new"])
+def test_the_entry_in_the_control_rooms_secret(create, launch, proxy, boto):
+    """What the component's child does, in another account."""
+    role = "arn:aws:iam::222233334444:role/admin.posit.team"
+    life = Life(launch, proxy, "SecretFields", page="MimirAuthEntry", assumeRole={"roleArn": role})
+    name = "main01-staging.mimir-auth.posit.team"
+    if not create:
+        boto("secretsmanager", account="222233334444").create_secret(Name=name, SecretString="{}")
+        life.used |= {"secretsmanager:CreateSecret", "secretsmanager:TagResource"}
+    life.create(secret=name, fields={"acme01-staging": "1"}, createSecret=create)
+    life.look(f"{name}#acme01-staging")
+    life.update(secret=name, fields={"acme01-staging": "2"}, createSecret=create)
+    life.delete()
+    life.judge()
+
+
+def test_a_page_grants_making_secrets_only_where_it_can_be_asked_for():
+    """Through the resources it is made of as well: a component without the input has no use for the permission."""
+    for name in ("aws:SecretFields", "aws:MimirAuthEntry", "aws:WorkloadSecretFields", "index:PersistentReprise", "index:Workload"):
+        entry = PAGES.schema.entries[f"ptd:{name}"]
+        assert ("secretsmanager:CreateSecret" in iam.actions(PAGES.policy(entry))) == ("createSecret" in entry.inputs), name
 
 
 @pytest.mark.parametrize("name", sorted(folder.parent.name for folder in (REFERENCE / "aws").glob("*/policy.json")))

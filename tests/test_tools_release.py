@@ -72,6 +72,8 @@ def test_it_only_tells_unless_it_is_told_to_do_it(release, clone):
     for line in (
         f'+version = "{NEW}"', f'+pulumi-provider = {{ path = "provider/framework", version = "{NEW}" }}', f"+## {NEW} (2026-11-21)",
         f"git tag -a v{NEW}", f"git tag -a sdk/go/v{NEW}", "cp schema.json sdk/released-schema.json", "cargo publish --locked -p pulumi-proto",
+        f"git checkout v{NEW} && make dist PLATFORMS=darwin-arm64", "tools/dist.py --checksums",
+        f"dotnet nuget push dist/sdks/PositDev.Ptd.{NEW}.nupkg",
         f"gh release create v{NEW} --verify-tag dist/pulumi-resource-ptd-v{NEW}-*", f"pulumi package add ptd@{NEW} --server",
     ):  # fmt: skip
         assert line in text, line

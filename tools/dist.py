@@ -3,6 +3,7 @@
 
     tools/dist.py [--out dist] [--platform linux-amd64 ...]     builds and packs
     tools/dist.py --binary PATH [--out dist]                    packs what is built already
+    tools/dist.py --checksums                                   joins what several machines built, and fails if a platform is missing
     tools/dist.py --check                                       builds here and in a fresh clone, and compares
 
 Two builds of one commit with one toolchain give the same bytes: paths are remapped, entries sorted, and every time is
@@ -122,6 +123,11 @@ def write_checksums(out: Path) -> None:
     (out / f"{NAME}-v{version()}-checksums.txt").write_text(text)
 
 
+def absent(out: Path) -> list[str]:
+    """The platforms whose archive is not there."""
+    return [platform for platform in PLATFORMS if not (out / f"{NAME}-v{version()}-{platform}.tar.gz").exists()]
+
+
 def check(platform: str) -> None:
     """What is committed, built here and in a fresh clone at another path."""
     if output("git", "status", "--porcelain"):
@@ -145,6 +151,7 @@ def main() -> None:
     parser.add_argument("--platform", action="append", choices=PLATFORMS, help="may be given several times; default: this machine's")
     parser.add_argument("--binary", type=Path, help="pack this one instead of building")
     parser.add_argument("--level", type=int, choices=range(1, 10), default=9, help="of compression")
+    parser.add_argument("--checksums", action="store_true", help="only list the archives that are there")
     parser.add_argument("--check", action="store_true", help="whether two builds give the same bytes")
     args = parser.parse_args()
     platforms = args.platform or [host()]
@@ -152,6 +159,11 @@ def main() -> None:
         parser.error(f"this machine is a {unknown[0]}; name a --platform")
     if args.binary and len(platforms) > 1:
         parser.error("--binary is for one platform")
+    if args.checksums:
+        if missing := absent(args.out):
+            sys.exit(f"no archive in {args.out} for {', '.join(missing)}")
+        write_checksums(args.out)
+        return
     if args.check:
         check(platforms[0])
         return

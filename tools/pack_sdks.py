@@ -27,6 +27,14 @@ def run(*command: str | Path, cwd: Path) -> None:
         sys.exit(f"{' '.join(map(str, command))} failed in {cwd}:\n{done.stdout}{done.stderr}")
 
 
+#: What each language's package is made with.
+TOOLS = {"python": [], "nodejs": ["npm", "node"], "java": ["java", "mvn"]}
+
+
+def missing(languages: list[str]) -> list[str]:
+    return [tool for language in languages for tool in TOOLS[language] if not shutil.which(tool)]
+
+
 def copy(language: str, folder: Path) -> Path:
     """Building leaves nothing in the checkout."""
     source = folder / language
@@ -75,13 +83,18 @@ def java(folder: Path, out: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("out", type=Path, help="where the packages go")
     parser.add_argument("languages", nargs="*", metavar="LANGUAGE", help="python, nodejs or java; all of them when none is named")
     parser.add_argument("--node-modules", type=Path, help="has pulumi, its types and TypeScript; fetched when not given")
+    parser.add_argument("--check-tools", action="store_true", help="only say which tools are missing")
     args = parser.parse_args()
-    if unknown := set(args.languages) - {"python", "nodejs", "java"}:
+    if unknown := set(args.languages) - set(TOOLS):
         parser.error(f"no package is made for {', '.join(sorted(unknown))}")
-    languages = args.languages or ["python", "nodejs", "java"]
+    languages = args.languages or list(TOOLS)
+    if absent := missing(languages):
+        sys.exit(f"the packages of {', '.join(languages)} cannot be made: not on PATH: {', '.join(absent)}")
+    if args.check_tools:
+        return
     args.out.mkdir(parents=True, exist_ok=True)
     out = args.out.resolve()
     with tempfile.TemporaryDirectory() as name:

@@ -140,6 +140,11 @@ def keep_schema(new: str) -> None:
     shutil.copy(ROOT / "schema.json", RELEASED)
 
 
+def platforms() -> list[str]:
+    """Those that archives are released for. Read, as importing it takes packages that a release does without."""
+    return re.findall(r'(?m)^    "(\w+-\w+)": "', (ROOT / "tools/dist.py").read_text())
+
+
 def publishing(new: str) -> list[str]:
     pushed = " ".join(tags(new))
     before = "-" in new
@@ -147,11 +152,17 @@ def publishing(new: str) -> list[str]:
     wheel = re.sub(r"-(a|b|rc)[a-z]*\.", r"\1", new)
     return [
         f"git push origin HEAD {pushed}",
+        *(
+            f"git checkout v{new} && make dist PLATFORMS={platform}  # where it can be built; what it leaves in dist goes into dist here"
+            for platform in platforms()
+        ),
+        ".venv/bin/python tools/dist.py --checksums",
         f"gh release create v{new} --verify-tag{' --prerelease' if before else ''} dist/pulumi-resource-ptd-v{new}-*",
         f"python -m twine upload dist/sdks/pulumi_ptd-{wheel}-*.whl",
         f"npm publish --access public{' --tag next' if before else ''} dist/sdks/posit-dev-pulumi-ptd-{new}.tgz",
         f"mvn deploy:deploy-file -DrepositoryId=<id> -Durl=<url> -Dfile=dist/sdks/ptd-{new}.jar -DpomFile=dist/sdks/ptd-{new}.pom",
-        "pulumi package gen-sdk schema.json --language dotnet --out dist/sdks && dotnet pack dist/sdks/dotnet",
+        "pulumi package gen-sdk schema.json --language dotnet --out dist/sdks && dotnet pack dist/sdks/dotnet --output dist/sdks",
+        f"dotnet nuget push dist/sdks/PositDev.Ptd.{new}.nupkg --source https://api.nuget.org/v3/index.json",
         *(f"cargo publish --locked -p {crate}" for crate in ("pulumi-proto", "pulumi-provider", "pulumi-automation")),
     ]
 

@@ -22,7 +22,14 @@ log = logging.getLogger(__name__)
 #: Beside each page, in a folder of its name.
 EXAMPLES = {"Python": ("__main__.py", "python"), "TypeScript": ("index.ts", "typescript"), "YAML": ("Pulumi.yaml", "yaml")}
 SECTIONS = ("Replacing", "Importing", "Deleting", "Permissions")
-HEADER = {"move", "import-id", "permissions-of"}
+HEADER = {"move", "import-id", "permissions-of", "permissions-without"}
+#: What the Sids of statements contain that not everybody needs, or not for the same credentials.
+SIDS = {
+    "Delete": "Statements whose `Sid` ends in `Delete` are needed to delete only.",
+    "CreateSecret": "The one whose `Sid` ends in `CreateSecret` is needed with `createSecret` only.",
+    "InControlRoom": "What has `InControlRoom` in its `Sid` is for the role in the control room's account, all else for the credentials of "
+    "the environment.",
+}
 #: Pages of the reference that belong to no token.
 OTHERS = {"index", "provider"}
 
@@ -69,6 +76,14 @@ class Moved:
         self.missing = sorted(set(named) - found)
 
 
+def beyond_a_group(action: str) -> bool:
+    """Whether a role that is assigned in a resource group cannot permit it.
+
+    The operations at a location are an exception: anybody may ask what became of their own.
+    """
+    return action == "Microsoft.Resources/subscriptions/resourceGroups/write" or "/locations/" in action and "/operations/" not in action
+
+
 class Reference:
     def __init__(self, docs: Path, schema: Path | None = None) -> None:
         self.docs = docs
@@ -102,8 +117,11 @@ class Reference:
     def policy(self, entry: Entry) -> dict | None:
         """What AWS must allow, as a policy."""
         parts = self._permissions_of(entry, "policy.json")
+        without = self.hand_written(entry).header.get("permissions-without", [])
         statements: dict[str, dict] = {}
         for statement in (one for part in parts for one in part.get("Statement", [])):
+            if statement["Sid"] in without:
+                continue
             known = statements.setdefault(statement["Sid"], statement)
             if known != statement:
                 raise ValueError(f"{entry.token}: two statements with the Sid {statement['Sid']}")
@@ -143,6 +161,9 @@ class Reference:
         for token in page.header.get("permissions-of", []):
             if token not in self.schema.entries:
                 yield f"permissions-of names {token}, which does not exist"
+        known_sids = {one["Sid"] for part in self._permissions_of(entry, "policy.json") for one in part.get("Statement", [])}
+        for sid in sorted(set(page.header.get("permissions-without", [])) - known_sids):
+            yield f"permissions-without names {sid}, which no policy has"
         for language, (name, _) in EXAMPLES.items():
             file = self.beside(entry, name)
             if not file.exists():
@@ -186,14 +207,14 @@ class Reference:
             "## Inputs",
             self.schema.properties(entry.inputs, entry.required_inputs, replacing=True) or "None.",
             "## Outputs",
-            "" if entry.kind == "function" else "All inputs, and:",
+            "All inputs, and:" if entry.kind == "resource" else "",
             self.schema.properties(entry.outputs) or "None.",
         ]
         if entry.kind != "function":
             parts += ["## What forces replacement", joined("Replacing", self._replacing(entry))]
             parts += ["## Import", joined("Importing", moved.sections.get("Importing", ""), self._import(entry, page))]
             parts += ["## Deleting", joined("Deleting", moved.sections.get("Deleting", ""))]
-        parts += ["## Permissions", joined("Permissions", self._permissions(entry))]
+        parts += ["## Permissions", joined("Permissions", self._named_permissions(moved), self._permissions(entry))]
         parts += [f"## {title}\n\n{text}" for title, text in sections.items() if title not in SECTIONS]
         return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -221,16 +242,20 @@ class Reference:
             return "A component is not imported. Where its children exist already, they are taken over."
         return ""
 
+    def _named_permissions(self, moved: Moved) -> str:
+        """The description's list, under a heading that says what it lists."""
+        return moved.sections.get("Permissions", "").removeprefix("Permissions:").strip()
+
     def _permissions(self, entry: Entry) -> str:
         parts = []
         if policy := self.policy(entry):
-            parts.append(
-                "This policy is enough, with your own account, region and names in place of those of the example. Statements "
-                "whose `Sid` ends in `Delete` are needed to delete only."
-            )
+            said = ["This policy is enough, with your own account, region and names in place of those of the example."]
+            said += [text for part, text in SIDS.items() if any(part in one["Sid"] for one in policy["Statement"])]
+            parts.append(" ".join(said))
             parts.append(f"```json\n{json.dumps(policy, indent=2)}\n```")
         if role := self.role(entry):
-            parts.append("On Azure this role is enough, assigned in the subscription or in the resource group:")
+            scope = "in the subscription" if any(map(beyond_a_group, role["Actions"])) else "in the subscription or in the resource group"
+            parts.append(f"On Azure this role is enough, assigned {scope}:")
             parts.append(f"```json\n{json.dumps(role, indent=2)}\n```")
         return "\n\n".join(parts)
 

@@ -53,10 +53,19 @@ class Entry:
 
     @property
     def outputs(self) -> dict[str, dict]:
-        """What it gives beside its inputs."""
+        """What it gives; of a resource, which gives its inputs again, without those that mean the same there."""
         if self.kind == "function":
             return self.spec.get("outputs", {}).get("properties", {})
-        return {name: it for name, it in self.spec.get("properties", {}).items() if name not in self.inputs}
+        properties = self.spec.get("properties", {})
+        if self.kind == "component":
+            return properties
+        return {name: it for name, it in properties.items() if meaning(it) != meaning(self.inputs.get(name))}
+
+
+def meaning(spec: dict | None) -> dict | None:
+    """The type and the text of a property, without what only inputs have."""
+    kept = {"type", "items", "additionalProperties", "$ref", "oneOf", "description"}
+    return spec and {key: it for key, it in spec.items() if key in kept}
 
 
 class Schema:
@@ -157,12 +166,14 @@ class Schema:
                 facts.append("secret")
             if replacing and (spec.get("replaceOnChanges") or spec.get("willReplaceOnChanges")):
                 facts.append("replaces")
+            text = spec.get("description", "").strip()
+            if "default" in spec and "default" not in text.lower():
+                facts.append(f"default `{json.dumps(spec['default']).strip(chr(34))}`")
             for variable in spec.get("defaultInfo", {}).get("environment", []):
                 facts.append(f"from `{variable}`")
             if spec.get("deprecationMessage"):
                 facts.append(f"deprecated: {spec['deprecationMessage']}")
-            text = spec.get("description", "").strip() or "\N{EM DASH}"
-            body = text.replace("\n", "\n  ")
+            body = (text or "\N{EM DASH}").replace("\n", "\n  ")
             parts.append(f"`{name}` ({', '.join(facts)})\n: {body}\n")
         return "\n".join(parts)
 

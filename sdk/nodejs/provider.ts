@@ -65,7 +65,8 @@ export class Provider extends pulumi.ProviderResource {
  */
 export interface ProviderArgs {
     /**
-     * The AWS account ids in which anything may be changed. Credentials that belong to any other account are refused before the first write.
+     * The AWS account ids, 12 digits each, in which anything may be changed. Credentials that belong to any other account are refused
+     * before the first write. Default: all accounts.
      */
     allowedAccountIds?: pulumi.Input<pulumi.Input<string>[] | undefined>;
     /**
@@ -95,7 +96,8 @@ export interface ProviderArgs {
      */
     endpoints?: pulumi.Input<inputs.EndpointsArgs | undefined>;
     /**
-     * AWS account ids in which nothing may be changed. Credentials that belong to one of them are refused before the first write.
+     * AWS account ids, 12 digits each, in which nothing may be changed. Credentials that belong to one of them are refused before the
+     * first write. Default: none.
      */
     forbiddenAccountIds?: pulumi.Input<pulumi.Input<string>[] | undefined>;
     /**

@@ -24,6 +24,11 @@
 //! # }
 //! ```
 
+/// Keeps the example in the README compiling.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod cli;
 mod error;
 mod events;

@@ -90,6 +90,47 @@ impl Receiver {
 /// A function of a resource, called on one that a program has: `group.greet(...)`.
 ///
 /// It runs in previews as well, with what is known by then; where an argument is unknown the framework answers that the result is.
+///
+/// ```
+/// use pulumi_provider::{Context, Error, Method, Receiver};
+/// use schemars::JsonSchema;
+/// use serde::{Deserialize, Serialize};
+/// # struct Dice;
+/// # #[derive(Serialize, Deserialize, JsonSchema)]
+/// # struct Config {}
+/// # impl pulumi_provider::Provider for Dice {
+/// #     type Config = Config;
+/// #     fn configure(_: Config) -> Result<Self, Error> {
+/// #         Ok(Self)
+/// #     }
+/// # }
+/// /// Compares a die with a number.
+/// #[derive(Serialize, Deserialize, JsonSchema)]
+/// struct BeatsArgs {
+///     /// The number.
+///     number: u64,
+/// }
+///
+/// #[derive(Serialize, JsonSchema)]
+/// struct Beaten {
+///     /// Whether the die shows more.
+///     beats: bool,
+/// }
+///
+/// struct Beats;
+///
+/// impl Method for Beats {
+///     type Provider = Dice;
+///     type Args = BeatsArgs;
+///     type Return = Beaten;
+///     const TOKEN: &'static str = "dice:index:Die/beats";
+///
+///     async fn call(_: &Context<Dice>, die: Receiver, args: BeatsArgs) -> Result<Beaten, Error> {
+///         let shown: u64 = die.known("number").unwrap_or_default();
+///         Ok(Beaten { beats: shown > args.number })
+///     }
+/// }
+/// ```
 pub trait Method: Send + Sync + 'static {
     /// The provider it belongs to.
     type Provider: Provider;

@@ -14,6 +14,30 @@ use crate::resource::{Function, Provider, Resource};
 use crate::schema::{ObjectSpec, SchemaError, Types};
 
 /// A provider in the making: metadata, then one line for each resource, component and function.
+///
+/// ```no_run
+/// use pulumi_provider::{Error, Package, Provider};
+/// use schemars::JsonSchema;
+/// use serde::{Deserialize, Serialize};
+///
+/// struct Dice;
+///
+/// #[derive(Serialize, Deserialize, JsonSchema)]
+/// struct Config {}
+///
+/// impl Provider for Dice {
+///     type Config = Config;
+///     fn configure(_: Config) -> Result<Self, Error> {
+///         Ok(Self)
+///     }
+/// }
+///
+/// fn main() -> std::process::ExitCode {
+///     // Then `.resource::<Die>()`, `.function::<Sum>()` and so on, a line each.
+///     let package = Package::<Dice>::new("dice", "0.1.0").metadata("description", "Dice that are rolled once.");
+///     pulumi_provider::run(package)
+/// }
+/// ```
 pub struct Package<P: Provider> {
     name: String,
     pub(crate) version: String,

@@ -221,6 +221,47 @@ impl Prediction {
 }
 
 /// A function that programs can call.
+///
+/// ```
+/// use pulumi_provider::{Context, Error, Function};
+/// use schemars::JsonSchema;
+/// use serde::{Deserialize, Serialize};
+/// # struct Dice;
+/// # #[derive(Serialize, Deserialize, JsonSchema)]
+/// # struct Config {}
+/// # impl pulumi_provider::Provider for Dice {
+/// #     type Config = Config;
+/// #     fn configure(_: Config) -> Result<Self, Error> {
+/// #         Ok(Self)
+/// #     }
+/// # }
+/// /// Adds up.
+/// #[derive(Serialize, Deserialize, JsonSchema)]
+/// struct SumArgs {
+///     /// What to add up.
+///     numbers: Vec<i64>,
+/// }
+///
+/// /// What it comes to.
+/// #[derive(Serialize, Deserialize, JsonSchema)]
+/// struct SumResult {
+///     /// The sum.
+///     sum: i64,
+/// }
+///
+/// struct Sum;
+///
+/// impl Function for Sum {
+///     type Provider = Dice;
+///     type Args = SumArgs;
+///     type Return = SumResult;
+///     const TOKEN: &'static str = "dice:index:sum";
+///
+///     async fn invoke(_: &Context<Dice>, args: SumArgs) -> Result<SumResult, Error> {
+///         Ok(SumResult { sum: args.numbers.iter().sum() })
+///     }
+/// }
+/// ```
 pub trait Function: Send + Sync + 'static {
     /// The provider it belongs to.
     type Provider: Provider;

@@ -103,8 +103,7 @@ pub fn package() -> Package<Ptd> {
                 "packageName": "pulumi_ptd",
                 "requires": { "pulumi": ">=3.231.0,<4.0.0" },
                 "pyproject": { "enabled": true },
-                "readme": "Bootstrap and run Posit Team Dedicated platforms as one Pulumi program: the Python SDK of the ptd \
-                           provider.",
+                "readme": include_str!("readme/python.md"),
                 "respectSchemaVersion": true,
             }),
         )
@@ -113,8 +112,7 @@ pub fn package() -> Package<Ptd> {
             json!({
                 "packageName": "@posit-dev/pulumi-ptd",
                 "packageDescription": "Bootstrap and run Posit Team Dedicated platforms as one Pulumi program.",
-                "readme": "Bootstrap and run Posit Team Dedicated platforms as one Pulumi program: the Node.js SDK of the ptd \
-                           provider.",
+                "readme": include_str!("readme/nodejs.md"),
                 "dependencies": { "@pulumi/pulumi": "^3.142.0" },
                 "devDependencies": { "@types/node": "^20", "typescript": "^5.9.3" },
                 "respectSchemaVersion": true,

@@ -16,11 +16,13 @@ import (
 // fills the fields of the workload's secret (as `WorkloadSecretFields` does) and gives the control room the password of the
 // workload's metrics (as `MimirAuthEntry` does) from the outputs that the stack then has.
 //
-// Let it depend on the steps before it. Where an edge between stacks is enough, there is no need for it: see `docs/reprise.md`.
+// Let it depend on the steps before it. Where an edge between stacks is enough, there is no need for it.
 //
 // Children are named after the component: `<name>-update` (a `StackUpdate`), `<name>-workload-secret` and `<name>-mimir-auth`
-// (`SecretFields`), and `<name>-control-room`, a provider for the control room's account. Deleting the component leaves the stack
-// and the fields of the workload's secret, and removes the workload's entry from the control room's.
+// (`SecretFields`), and `<name>-control-room`, a provider for the control room's account.
+//
+// Deleting the component leaves the stack and the fields of the workload's secret, and removes the workload's entry from the control
+// room's.
 type PersistentReprise struct {
 	pulumi.ResourceState
 

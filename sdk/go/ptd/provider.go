@@ -51,7 +51,8 @@ func NewProvider(ctx *pulumi.Context,
 }
 
 type providerArgs struct {
-	// The AWS account ids in which anything may be changed. Credentials that belong to any other account are refused before the first write.
+	// The AWS account ids, 12 digits each, in which anything may be changed. Credentials that belong to any other account are refused
+	// before the first write. Default: all accounts.
 	AllowedAccountIds []string `pulumi:"allowedAccountIds"`
 	// A role to assume with the credentials found, with or without a profile. The role's credentials are renewed before they expire.
 	AssumeRole *AssumeRole `pulumi:"assumeRole"`
@@ -67,7 +68,8 @@ type providerArgs struct {
 	EndpointUrl *string `pulumi:"endpointUrl"`
 	// Endpoint URLs of single services; they win over `endpointUrl`.
 	Endpoints *Endpoints `pulumi:"endpoints"`
-	// AWS account ids in which nothing may be changed. Credentials that belong to one of them are refused before the first write.
+	// AWS account ids, 12 digits each, in which nothing may be changed. Credentials that belong to one of them are refused before the
+	// first write. Default: none.
 	ForbiddenAccountIds []string `pulumi:"forbiddenAccountIds"`
 	// Keys of tags that something else manages: they are neither added, removed nor compared. A trailing `*` makes one a prefix.
 	IgnoreTagKeys []string `pulumi:"ignoreTagKeys"`
@@ -98,7 +100,8 @@ type providerArgs struct {
 
 // The set of arguments for constructing a Provider resource.
 type ProviderArgs struct {
-	// The AWS account ids in which anything may be changed. Credentials that belong to any other account are refused before the first write.
+	// The AWS account ids, 12 digits each, in which anything may be changed. Credentials that belong to any other account are refused
+	// before the first write. Default: all accounts.
 	AllowedAccountIds pulumi.StringArrayInput
 	// A role to assume with the credentials found, with or without a profile. The role's credentials are renewed before they expire.
 	AssumeRole AssumeRolePtrInput
@@ -114,7 +117,8 @@ type ProviderArgs struct {
 	EndpointUrl pulumi.StringPtrInput
 	// Endpoint URLs of single services; they win over `endpointUrl`.
 	Endpoints EndpointsPtrInput
-	// AWS account ids in which nothing may be changed. Credentials that belong to one of them are refused before the first write.
+	// AWS account ids, 12 digits each, in which nothing may be changed. Credentials that belong to one of them are refused before the
+	// first write. Default: none.
 	ForbiddenAccountIds pulumi.StringArrayInput
 	// Keys of tags that something else manages: they are neither added, removed nor compared. A trailing `*` makes one a prefix.
 	IgnoreTagKeys pulumi.StringArrayInput

@@ -7938,7 +7938,7 @@ type StepOverrides struct {
 	InheritEnvironment []string `pulumi:"inheritEnvironment"`
 	// What happens to the step's stack when it is deleted, instead of what the component says for all.
 	OnDelete *OnDelete `pulumi:"onDelete"`
-	// How many resources of the step are worked on at once, at least 1.
+	// How many resources of the step are worked on at once, at least 1. Default: that of the `pulumi` program.
 	Parallel *int `pulumi:"parallel"`
 	// Whether updates of the step first bring its state to what its resources really are, instead of what the component says for
 	// all.
@@ -7980,7 +7980,7 @@ type StepOverridesArgs struct {
 	InheritEnvironment pulumi.StringArrayInput `pulumi:"inheritEnvironment"`
 	// What happens to the step's stack when it is deleted, instead of what the component says for all.
 	OnDelete OnDeletePtrInput `pulumi:"onDelete"`
-	// How many resources of the step are worked on at once, at least 1.
+	// How many resources of the step are worked on at once, at least 1. Default: that of the `pulumi` program.
 	Parallel pulumi.IntPtrInput `pulumi:"parallel"`
 	// Whether updates of the step first bring its state to what its resources really are, instead of what the component says for
 	// all.
@@ -8079,7 +8079,7 @@ func (o StepOverridesOutput) OnDelete() OnDeletePtrOutput {
 	return o.ApplyT(func(v StepOverrides) *OnDelete { return v.OnDelete }).(OnDeletePtrOutput)
 }
 
-// How many resources of the step are worked on at once, at least 1.
+// How many resources of the step are worked on at once, at least 1. Default: that of the `pulumi` program.
 func (o StepOverridesOutput) Parallel() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v StepOverrides) *int { return v.Parallel }).(pulumi.IntPtrOutput)
 }

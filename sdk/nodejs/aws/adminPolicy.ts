@@ -87,11 +87,11 @@ export class AdminPolicy extends pulumi.CustomResource {
      */
     declare public /*out*/ readonly effectiveDocument: pulumi.Output<string>;
     /**
-     * The policy's name: 1 to 128 letters, digits and `+=,.@_-`. A change replaces the policy.
+     * The policy's name: 1 to 128 letters, digits and `+=,.@_-`. Default `PositTeamDedicatedAdmin`. A change replaces the policy.
      */
     declare public readonly name: pulumi.Output<string>;
     /**
-     * The policy's path. A change replaces the policy.
+     * The policy's path. Default `/`. A change replaces the policy.
      */
     declare public readonly path: pulumi.Output<string>;
     /**
@@ -155,7 +155,7 @@ export class AdminPolicy extends pulumi.CustomResource {
 export interface AdminPolicyArgs {
     /**
      * The account the policy must be in, 12 digits. With credentials of another account nothing is touched. Default:
-     * the credentials' account.
+     * the credentials' account. A change replaces the policy.
      */
     accountId?: pulumi.Input<string | undefined>;
     /**
@@ -177,11 +177,11 @@ export interface AdminPolicyArgs {
      */
     document?: pulumi.Input<string | undefined>;
     /**
-     * The policy's name: 1 to 128 letters, digits and `+=,.@_-`. A change replaces the policy.
+     * The policy's name: 1 to 128 letters, digits and `+=,.@_-`. Default `PositTeamDedicatedAdmin`. A change replaces the policy.
      */
     name?: pulumi.Input<string | undefined>;
     /**
-     * The policy's path. A change replaces the policy.
+     * The policy's path. Default `/`. A change replaces the policy.
      */
     path?: pulumi.Input<string | undefined>;
     /**

@@ -184,7 +184,7 @@ export class EncryptionKey extends pulumi.CustomResource {
 export interface EncryptionKeyArgs {
     /**
      * The account the key must be in, 12 digits. With credentials of another account nothing is touched. Default: the
-     * credentials' account.
+     * credentials' account. A change replaces the key.
      */
     accountId?: pulumi.Input<string | undefined>;
     /**

@@ -12,7 +12,9 @@ import * as utilities from "../utilities";
  * The secret is in the control room's account: give the component a provider for it. The entries of other workloads stay as they are,
  * also when several workloads write at the same time. Without a control room nothing is done.
  *
- * Its child is a `SecretFields` called `<name>-entry`. Deleting it removes the workload's entry alone.
+ * Its child is a `SecretFields` called `<name>-entry`.
+ *
+ * Deleting the component removes the workload's entry alone.
  */
 export class MimirAuthEntry extends pulumi.ComponentResource {
     /** @internal */

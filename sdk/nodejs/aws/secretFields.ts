@@ -123,7 +123,7 @@ export class SecretFields extends pulumi.CustomResource {
 export interface SecretFieldsArgs {
     /**
      * The account the secret must be in, 12 digits. With credentials of another account nothing is touched. Default:
-     * the credentials' account.
+     * the credentials' account. A change replaces the resource.
      */
     accountId?: pulumi.Input<string | undefined>;
     /**

@@ -178,7 +178,7 @@ export class StateBucket extends pulumi.CustomResource {
 export interface StateBucketArgs {
     /**
      * The account the bucket must be in, 12 digits. With credentials of another account nothing is touched. Default: the
-     * credentials' account.
+     * credentials' account. A change replaces the bucket.
      */
     accountId?: pulumi.Input<string | undefined>;
     /**

@@ -144,7 +144,8 @@ export class AksCluster extends pulumi.CustomResource {
      */
     declare public readonly name: pulumi.Output<string>;
     /**
-     * The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium` only.
+     * The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium`; back to `azure`
+     * replaces the cluster.
      */
     declare public readonly networkDataplane: pulumi.Output<string | undefined>;
     /**
@@ -477,7 +478,8 @@ export interface AksClusterArgs {
      */
     name: pulumi.Input<string>;
     /**
-     * The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium` only.
+     * The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium`; back to `azure`
+     * replaces the cluster.
      */
     networkDataplane?: pulumi.Input<string | undefined>;
     /**

@@ -11,7 +11,8 @@ declare var exports: any;
 const __config = new pulumi.Config("ptd");
 
 /**
- * The AWS account ids in which anything may be changed. Credentials that belong to any other account are refused before the first write.
+ * The AWS account ids, 12 digits each, in which anything may be changed. Credentials that belong to any other account are refused
+ * before the first write. Default: all accounts.
  */
 export declare const allowedAccountIds: string[] | undefined;
 Object.defineProperty(exports, "allowedAccountIds", {
@@ -90,7 +91,8 @@ Object.defineProperty(exports, "endpoints", {
 });
 
 /**
- * AWS account ids in which nothing may be changed. Credentials that belong to one of them are refused before the first write.
+ * AWS account ids, 12 digits each, in which nothing may be changed. Credentials that belong to one of them are refused before the
+ * first write. Default: none.
  */
 export declare const forbiddenAccountIds: string[] | undefined;
 Object.defineProperty(exports, "forbiddenAccountIds", {

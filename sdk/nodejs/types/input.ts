@@ -443,7 +443,7 @@ export interface StepOverridesArgs {
      */
     onDelete?: pulumi.Input<enums.OnDelete | undefined>;
     /**
-     * How many resources of the step are worked on at once, at least 1.
+     * How many resources of the step are worked on at once, at least 1. Default: that of the `pulumi` program.
      */
     parallel?: pulumi.Input<number | undefined>;
     /**
@@ -604,11 +604,11 @@ export namespace azure {
          */
         availabilityZones?: pulumi.Input<pulumi.Input<string>[] | undefined>;
         /**
-         * How many nodes there are at first, and where nothing scales. Default 2.
+         * How many nodes there are at first, and where nothing scales, 1 to 1000. Default 2.
          */
         count?: pulumi.Input<number | undefined>;
         /**
-         * The greatest number of nodes. Default 5.
+         * The greatest number of nodes, at most 1000. Default 5.
          */
         maxCount?: pulumi.Input<number | undefined>;
         /**
@@ -620,7 +620,7 @@ export namespace azure {
          */
         maxSurge?: pulumi.Input<string | undefined>;
         /**
-         * The least number of nodes. Default 2.
+         * The least number of nodes, at least 1. Default 2.
          */
         minCount?: pulumi.Input<number | undefined>;
         /**

@@ -2001,11 +2001,11 @@ export namespace azure {
          */
         availabilityZones?: string[];
         /**
-         * How many nodes there are at first, and where nothing scales. Default 2.
+         * How many nodes there are at first, and where nothing scales, 1 to 1000. Default 2.
          */
         count?: number;
         /**
-         * The greatest number of nodes. Default 5.
+         * The greatest number of nodes, at most 1000. Default 5.
          */
         maxCount?: number;
         /**
@@ -2017,7 +2017,7 @@ export namespace azure {
          */
         maxSurge?: string;
         /**
-         * The least number of nodes. Default 2.
+         * The least number of nodes, at least 1. Default 2.
          */
         minCount?: number;
         /**

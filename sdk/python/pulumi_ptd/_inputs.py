@@ -1569,7 +1569,7 @@ class StepOverridesArgsDict(TypedDict):
     """
     parallel: NotRequired[pulumi.Input[Optional[_builtins.int]]]
     """
-    How many resources of the step are worked on at once, at least 1.
+    How many resources of the step are worked on at once, at least 1. Default: that of the `pulumi` program.
     """
     refresh: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
     """
@@ -1616,7 +1616,7 @@ class StepOverridesArgs:
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] inherit_environment: Names of variables of the outer run's environment that the step gets although their names begin with `PULUMI`, beside those
                for all steps.
         :param pulumi.Input['OnDelete'] on_delete: What happens to the step's stack when it is deleted, instead of what the component says for all.
-        :param pulumi.Input[_builtins.int] parallel: How many resources of the step are worked on at once, at least 1.
+        :param pulumi.Input[_builtins.int] parallel: How many resources of the step are worked on at once, at least 1. Default: that of the `pulumi` program.
         :param pulumi.Input[_builtins.bool] refresh: Whether updates of the step first bring its state to what its resources really are, instead of what the component says for
                all.
         :param pulumi.Input[Mapping[str, Any]] stack_inputs: More inputs of the step's `Stack` resource, by their names there.
@@ -1726,7 +1726,7 @@ class StepOverridesArgs:
     @pulumi.getter
     def parallel(self) -> pulumi.Input[Optional[_builtins.int]]:
         """
-        How many resources of the step are worked on at once, at least 1.
+        How many resources of the step are worked on at once, at least 1. Default: that of the `pulumi` program.
         """
         return pulumi.get(self, "parallel")
 

@@ -231,11 +231,13 @@ class PersistentReprise(pulumi.ComponentResource):
         fills the fields of the workload's secret (as `WorkloadSecretFields` does) and gives the control room the password of the
         workload's metrics (as `MimirAuthEntry` does) from the outputs that the stack then has.
 
-        Let it depend on the steps before it. Where an edge between stacks is enough, there is no need for it: see `docs/reprise.md`.
+        Let it depend on the steps before it. Where an edge between stacks is enough, there is no need for it.
 
         Children are named after the component: `<name>-update` (a `StackUpdate`), `<name>-workload-secret` and `<name>-mimir-auth`
-        (`SecretFields`), and `<name>-control-room`, a provider for the control room's account. Deleting the component leaves the stack
-        and the fields of the workload's secret, and removes the workload's entry from the control room's.
+        (`SecretFields`), and `<name>-control-room`, a provider for the control room's account.
+
+        Deleting the component leaves the stack and the fields of the workload's secret, and removes the workload's entry from the control
+        room's.
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
@@ -264,11 +266,13 @@ class PersistentReprise(pulumi.ComponentResource):
         fills the fields of the workload's secret (as `WorkloadSecretFields` does) and gives the control room the password of the
         workload's metrics (as `MimirAuthEntry` does) from the outputs that the stack then has.
 
-        Let it depend on the steps before it. Where an edge between stacks is enough, there is no need for it: see `docs/reprise.md`.
+        Let it depend on the steps before it. Where an edge between stacks is enough, there is no need for it.
 
         Children are named after the component: `<name>-update` (a `StackUpdate`), `<name>-workload-secret` and `<name>-mimir-auth`
-        (`SecretFields`), and `<name>-control-room`, a provider for the control room's account. Deleting the component leaves the stack
-        and the fields of the workload's secret, and removes the workload's entry from the control room's.
+        (`SecretFields`), and `<name>-control-room`, a provider for the control room's account.
+
+        Deleting the component leaves the stack and the fields of the workload's secret, and removes the workload's entry from the control
+        room's.
 
         :param str resource_name: The name of the resource.
         :param PersistentRepriseArgs args: The arguments to use to populate this resource's properties.

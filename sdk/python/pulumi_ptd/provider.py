@@ -40,7 +40,8 @@ class ProviderArgs:
         """
         The set of arguments for constructing a Provider resource.
 
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] allowed_account_ids: The AWS account ids in which anything may be changed. Credentials that belong to any other account are refused before the first write.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] allowed_account_ids: The AWS account ids, 12 digits each, in which anything may be changed. Credentials that belong to any other account are refused
+               before the first write. Default: all accounts.
         :param pulumi.Input['AssumeRoleArgs'] assume_role: A role to assume with the credentials found, with or without a profile. The role's credentials are renewed before they expire.
         :param pulumi.Input['AzureConfigArgs'] azure: Access to Azure, for the resources of the module `azure`. `defaultTags`, `ignoreTagKeys`, `maxRetries` and the timeouts hold there too;
                `/` in the keys of default tags becomes `:`, as Azure has it.
@@ -49,7 +50,8 @@ class ProviderArgs:
         :param pulumi.Input[_builtins.str] endpoint_url: The URL of an endpoint to use for all services in place of AWS's own, for example that of an emulator. Otherwise `AWS_ENDPOINT_URL`, or the
                profile's `endpoint_url`.
         :param pulumi.Input['EndpointsArgs'] endpoints: Endpoint URLs of single services; they win over `endpointUrl`.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] forbidden_account_ids: AWS account ids in which nothing may be changed. Credentials that belong to one of them are refused before the first write.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] forbidden_account_ids: AWS account ids, 12 digits each, in which nothing may be changed. Credentials that belong to one of them are refused before the
+               first write. Default: none.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] ignore_tag_keys: Keys of tags that something else manages: they are neither added, removed nor compared. A trailing `*` makes one a prefix.
         :param pulumi.Input[_builtins.int] max_parallel_stacks: How many inner stacks (`Stack`, `StackUpdate`) run at once in one run of the CLI, over all its providers, at least 1. Otherwise
                `PTD_MAX_PARALLEL_STACKS`, or twice the cores and at least 4, less when memory is short (512 MiB are counted for each).
@@ -112,7 +114,8 @@ class ProviderArgs:
     @pulumi.getter(name="allowedAccountIds")
     def allowed_account_ids(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
         """
-        The AWS account ids in which anything may be changed. Credentials that belong to any other account are refused before the first write.
+        The AWS account ids, 12 digits each, in which anything may be changed. Credentials that belong to any other account are refused
+        before the first write. Default: all accounts.
         """
         return pulumi.get(self, "allowed_account_ids")
 
@@ -198,7 +201,8 @@ class ProviderArgs:
     @pulumi.getter(name="forbiddenAccountIds")
     def forbidden_account_ids(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
         """
-        AWS account ids in which nothing may be changed. Credentials that belong to one of them are refused before the first write.
+        AWS account ids, 12 digits each, in which nothing may be changed. Credentials that belong to one of them are refused before the
+        first write. Default: none.
         """
         return pulumi.get(self, "forbidden_account_ids")
 
@@ -351,7 +355,8 @@ class Provider(pulumi.ProviderResource):
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] allowed_account_ids: The AWS account ids in which anything may be changed. Credentials that belong to any other account are refused before the first write.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] allowed_account_ids: The AWS account ids, 12 digits each, in which anything may be changed. Credentials that belong to any other account are refused
+               before the first write. Default: all accounts.
         :param pulumi.Input[Union['AssumeRoleArgs', 'AssumeRoleArgsDict']] assume_role: A role to assume with the credentials found, with or without a profile. The role's credentials are renewed before they expire.
         :param pulumi.Input[Union['AzureConfigArgs', 'AzureConfigArgsDict']] azure: Access to Azure, for the resources of the module `azure`. `defaultTags`, `ignoreTagKeys`, `maxRetries` and the timeouts hold there too;
                `/` in the keys of default tags becomes `:`, as Azure has it.
@@ -360,7 +365,8 @@ class Provider(pulumi.ProviderResource):
         :param pulumi.Input[_builtins.str] endpoint_url: The URL of an endpoint to use for all services in place of AWS's own, for example that of an emulator. Otherwise `AWS_ENDPOINT_URL`, or the
                profile's `endpoint_url`.
         :param pulumi.Input[Union['EndpointsArgs', 'EndpointsArgsDict']] endpoints: Endpoint URLs of single services; they win over `endpointUrl`.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] forbidden_account_ids: AWS account ids in which nothing may be changed. Credentials that belong to one of them are refused before the first write.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] forbidden_account_ids: AWS account ids, 12 digits each, in which nothing may be changed. Credentials that belong to one of them are refused before the
+               first write. Default: none.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] ignore_tag_keys: Keys of tags that something else manages: they are neither added, removed nor compared. A trailing `*` makes one a prefix.
         :param pulumi.Input[_builtins.int] max_parallel_stacks: How many inner stacks (`Stack`, `StackUpdate`) run at once in one run of the CLI, over all its providers, at least 1. Otherwise
                `PTD_MAX_PARALLEL_STACKS`, or twice the cores and at least 4, less when memory is short (512 MiB are counted for each).

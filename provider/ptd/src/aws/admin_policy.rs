@@ -36,11 +36,11 @@ use versions::{delete_version, versions};
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AdminPolicyArgs {
-    /// The policy's name: 1 to 128 letters, digits and `+=,.@_-`. A change replaces the policy.
+    /// The policy's name: 1 to 128 letters, digits and `+=,.@_-`. Default `PositTeamDedicatedAdmin`. A change replaces the policy.
     #[serde(default = "default_name")]
     #[schemars(extend("replace" = true))]
     pub name: String,
-    /// The policy's path. A change replaces the policy.
+    /// The policy's path. Default `/`. A change replaces the policy.
     #[serde(default = "default_path")]
     #[schemars(extend("replace" = true))]
     pub path: String,
@@ -59,7 +59,7 @@ pub struct AdminPolicyArgs {
     #[serde(default = "yes")]
     pub adopt: bool,
     /// The account the policy must be in, 12 digits. With credentials of another account nothing is touched. Default:
-    /// the credentials' account.
+    /// the credentials' account. A change replaces the policy.
     #[schemars(extend("replace" = true))]
     pub account_id: Option<String>,
     /// Tags, beside the provider's default tags.

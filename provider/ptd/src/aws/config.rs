@@ -25,11 +25,13 @@ pub struct AwsConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assume_role: Option<AssumeRole>,
 
-    /// The AWS account ids in which anything may be changed. Credentials that belong to any other account are refused before the first write.
+    /// The AWS account ids, 12 digits each, in which anything may be changed. Credentials that belong to any other account are refused
+    /// before the first write. Default: all accounts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allowed_account_ids: Vec<String>,
 
-    /// AWS account ids in which nothing may be changed. Credentials that belong to one of them are refused before the first write.
+    /// AWS account ids, 12 digits each, in which nothing may be changed. Credentials that belong to one of them are refused before the
+    /// first write. Default: none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub forbidden_account_ids: Vec<String>,
 

@@ -66,7 +66,7 @@ pub struct EncryptionKeyArgs {
     #[serde(default = "yes")]
     pub adopt: bool,
     /// The account the key must be in, 12 digits. With credentials of another account nothing is touched. Default: the
-    /// credentials' account.
+    /// credentials' account. A change replaces the key.
     #[schemars(extend("replace" = true))]
     pub account_id: Option<String>,
     /// The region of the key. Default: the provider's. A change replaces the key.

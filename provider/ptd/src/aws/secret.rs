@@ -33,8 +33,9 @@ use live::{converge, differs, pending, state};
 /// its initial or generated value when it is missing, and never again: no update, refresh or adoption changes the value of
 /// a field that exists, and fields that the program does not know are left alone.
 ///
-/// A secret that exists already is adopted; one that waits for deletion is restored with its values. Deleting needs
-/// `allowDelete` in the state, and leaves the recovery window to change your mind.
+/// A secret that exists already is adopted; one that waits for deletion is restored with its values.
+///
+/// Deleting needs `allowDelete` in the state, and leaves the recovery window to change your mind.
 ///
 /// Import id: the secret's name.
 ///
@@ -64,7 +65,7 @@ pub struct SecretArgs {
     #[serde(default = "yes")]
     pub adopt: bool,
     /// The account the secret must be in, 12 digits. With credentials of another account nothing is touched. Default:
-    /// the credentials' account.
+    /// the credentials' account. A change replaces the secret.
     #[schemars(extend("replace" = true))]
     pub account_id: Option<String>,
     /// The region of the secret. Default: the provider's. A change replaces the secret.

@@ -45,7 +45,7 @@ pub struct SecretFieldsArgs {
     #[serde(default = "yes")]
     pub remove_on_delete: bool,
     /// The account the secret must be in, 12 digits. With credentials of another account nothing is touched. Default:
-    /// the credentials' account.
+    /// the credentials' account. A change replaces the resource.
     #[schemars(extend("replace" = true))]
     pub account_id: Option<String>,
     /// The region of the secret. Default: the provider's. A change replaces the resource.

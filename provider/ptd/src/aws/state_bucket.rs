@@ -67,7 +67,7 @@ pub struct StateBucketArgs {
     #[serde(default = "yes")]
     pub adopt: bool,
     /// The account the bucket must be in, 12 digits. With credentials of another account nothing is touched. Default: the
-    /// credentials' account.
+    /// credentials' account. A change replaces the bucket.
     #[schemars(extend("replace" = true))]
     pub account_id: Option<String>,
     /// The region of the bucket. Default: the provider's. A change replaces the bucket.

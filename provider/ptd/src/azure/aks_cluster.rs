@@ -85,7 +85,8 @@ pub struct AksClusterArgs {
     /// What enforces network policies: `calico`, `azure`, `cilium` or `none`. Default `calico`. It changes in place to `cilium` and `none`
     /// only; any other change replaces the cluster.
     pub network_policy: Option<String>,
-    /// The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium` only.
+    /// The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium`; back to `azure`
+    /// replaces the cluster.
     pub network_dataplane: Option<String>,
     /// How traffic leaves: `loadBalancer`, `userDefinedRouting`, `userAssignedNATGateway` or `none`; `managedNATGateway` only without a
     /// subnet of one's own. Default `loadBalancer`. A change interrupts outgoing traffic; one from or to `managedNATGateway` replaces the
@@ -145,11 +146,11 @@ pub struct AksSystemPool {
     pub subnet_id: Option<String>,
     /// The root disk in GB, 30 to 2048; 0 leaves it to Azure. Default 128.
     pub os_disk_size_gb: Option<i64>,
-    /// How many nodes there are at first, and where nothing scales. Default 2.
+    /// How many nodes there are at first, and where nothing scales, 1 to 1000. Default 2.
     pub count: Option<i64>,
-    /// The least number of nodes. Default 2.
+    /// The least number of nodes, at least 1. Default 2.
     pub min_count: Option<i64>,
-    /// The greatest number of nodes. Default 5.
+    /// The greatest number of nodes, at most 1000. Default 5.
     pub max_count: Option<i64>,
     /// Whether the number of nodes follows the load. Default `true`.
     pub auto_scaling: Option<bool>,

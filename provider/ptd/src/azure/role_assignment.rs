@@ -33,7 +33,9 @@ const PRINCIPAL_ATTEMPTS: u32 = 13;
 /// Who has the role already keeps it: an existing assignment is adopted, also one that is inherited from the subscription or a management
 /// group. A new one gets a name that follows from scope, principal and role, so that making it again finds it.
 ///
-/// A principal that was just made is waited for. Deleting removes only what this resource made: what was adopted stays.
+/// A principal that was just made is waited for.
+///
+/// Deleting removes only what this resource made: what was adopted stays.
 ///
 /// Import id: the assignment's ARM id.
 ///

@@ -39,7 +39,7 @@ pub struct StepOverrides {
     /// Whether updates of the step first bring its state to what its resources really are, instead of what the component says for
     /// all.
     pub refresh: Option<bool>,
-    /// How many resources of the step are worked on at once, at least 1.
+    /// How many resources of the step are worked on at once, at least 1. Default: that of the `pulumi` program.
     #[schemars(range(min = 1))]
     pub parallel: Option<u32>,
     /// More inputs of the step's `Stack` resource, by their names there.

@@ -46,9 +46,9 @@ type AdminPolicy struct {
 	DocumentStatus HardeningStatusPtrOutput `pulumi:"documentStatus"`
 	// The document that is in force.
 	EffectiveDocument pulumi.StringOutput `pulumi:"effectiveDocument"`
-	// The policy's name: 1 to 128 letters, digits and `+=,.@_-`. A change replaces the policy.
+	// The policy's name: 1 to 128 letters, digits and `+=,.@_-`. Default `PositTeamDedicatedAdmin`. A change replaces the policy.
 	Name pulumi.StringOutput `pulumi:"name"`
-	// The policy's path. A change replaces the policy.
+	// The policy's path. Default `/`. A change replaces the policy.
 	Path pulumi.StringOutput `pulumi:"path"`
 	// Tags, beside the provider's default tags.
 	Tags pulumi.StringMapOutput `pulumi:"tags"`
@@ -115,7 +115,7 @@ func (AdminPolicyState) ElementType() reflect.Type {
 
 type adminPolicyArgs struct {
 	// The account the policy must be in, 12 digits. With credentials of another account nothing is touched. Default:
-	// the credentials' account.
+	// the credentials' account. A change replaces the policy.
 	AccountId *string `pulumi:"accountId"`
 	// Whether to take over a policy that exists already. Default `true`.
 	Adopt *bool `pulumi:"adopt"`
@@ -127,9 +127,9 @@ type adminPolicyArgs struct {
 	// The policy document as JSON text, compared by meaning, at most 6144 characters without white space. Default: the
 	// standard admin policy for the account.
 	Document *string `pulumi:"document"`
-	// The policy's name: 1 to 128 letters, digits and `+=,.@_-`. A change replaces the policy.
+	// The policy's name: 1 to 128 letters, digits and `+=,.@_-`. Default `PositTeamDedicatedAdmin`. A change replaces the policy.
 	Name *string `pulumi:"name"`
-	// The policy's path. A change replaces the policy.
+	// The policy's path. Default `/`. A change replaces the policy.
 	Path *string `pulumi:"path"`
 	// Tags, beside the provider's default tags.
 	Tags map[string]string `pulumi:"tags"`
@@ -138,7 +138,7 @@ type adminPolicyArgs struct {
 // The set of arguments for constructing a AdminPolicy resource.
 type AdminPolicyArgs struct {
 	// The account the policy must be in, 12 digits. With credentials of another account nothing is touched. Default:
-	// the credentials' account.
+	// the credentials' account. A change replaces the policy.
 	AccountId pulumi.StringPtrInput
 	// Whether to take over a policy that exists already. Default `true`.
 	Adopt pulumi.BoolPtrInput
@@ -150,9 +150,9 @@ type AdminPolicyArgs struct {
 	// The policy document as JSON text, compared by meaning, at most 6144 characters without white space. Default: the
 	// standard admin policy for the account.
 	Document pulumi.StringPtrInput
-	// The policy's name: 1 to 128 letters, digits and `+=,.@_-`. A change replaces the policy.
+	// The policy's name: 1 to 128 letters, digits and `+=,.@_-`. Default `PositTeamDedicatedAdmin`. A change replaces the policy.
 	Name pulumi.StringPtrInput
-	// The policy's path. A change replaces the policy.
+	// The policy's path. Default `/`. A change replaces the policy.
 	Path pulumi.StringPtrInput
 	// Tags, beside the provider's default tags.
 	Tags pulumi.StringMapInput
@@ -292,12 +292,12 @@ func (o AdminPolicyOutput) EffectiveDocument() pulumi.StringOutput {
 	return o.ApplyT(func(v *AdminPolicy) pulumi.StringOutput { return v.EffectiveDocument }).(pulumi.StringOutput)
 }
 
-// The policy's name: 1 to 128 letters, digits and `+=,.@_-`. A change replaces the policy.
+// The policy's name: 1 to 128 letters, digits and `+=,.@_-`. Default `PositTeamDedicatedAdmin`. A change replaces the policy.
 func (o AdminPolicyOutput) Name() pulumi.StringOutput {
 	return o.ApplyT(func(v *AdminPolicy) pulumi.StringOutput { return v.Name }).(pulumi.StringOutput)
 }
 
-// The policy's path. A change replaces the policy.
+// The policy's path. Default `/`. A change replaces the policy.
 func (o AdminPolicyOutput) Path() pulumi.StringOutput {
 	return o.ApplyT(func(v *AdminPolicy) pulumi.StringOutput { return v.Path }).(pulumi.StringOutput)
 }

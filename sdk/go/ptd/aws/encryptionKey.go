@@ -121,7 +121,7 @@ func (EncryptionKeyState) ElementType() reflect.Type {
 
 type encryptionKeyArgs struct {
 	// The account the key must be in, 12 digits. With credentials of another account nothing is touched. Default: the
-	// credentials' account.
+	// credentials' account. A change replaces the key.
 	AccountId *string `pulumi:"accountId"`
 	// Whether to take over a key that the alias points to already. Default `true`.
 	Adopt *bool `pulumi:"adopt"`
@@ -149,7 +149,7 @@ type encryptionKeyArgs struct {
 // The set of arguments for constructing a EncryptionKey resource.
 type EncryptionKeyArgs struct {
 	// The account the key must be in, 12 digits. With credentials of another account nothing is touched. Default: the
-	// credentials' account.
+	// credentials' account. A change replaces the key.
 	AccountId pulumi.StringPtrInput
 	// Whether to take over a key that the alias points to already. Default `true`.
 	Adopt pulumi.BoolPtrInput

@@ -18,8 +18,9 @@ import (
 // its initial or generated value when it is missing, and never again: no update, refresh or adoption changes the value of
 // a field that exists, and fields that the program does not know are left alone.
 //
-// A secret that exists already is adopted; one that waits for deletion is restored with its values. Deleting needs
-// `allowDelete` in the state, and leaves the recovery window to change your mind.
+// A secret that exists already is adopted; one that waits for deletion is restored with its values.
+//
+// Deleting needs `allowDelete` in the state, and leaves the recovery window to change your mind.
 //
 // Import id: the secret's name.
 //
@@ -118,7 +119,7 @@ func (SecretState) ElementType() reflect.Type {
 
 type secretArgs struct {
 	// The account the secret must be in, 12 digits. With credentials of another account nothing is touched. Default:
-	// the credentials' account.
+	// the credentials' account. A change replaces the secret.
 	AccountId *string `pulumi:"accountId"`
 	// Whether to take over a secret that exists already. Default `true`.
 	Adopt *bool `pulumi:"adopt"`
@@ -146,7 +147,7 @@ type secretArgs struct {
 // The set of arguments for constructing a Secret resource.
 type SecretArgs struct {
 	// The account the secret must be in, 12 digits. With credentials of another account nothing is touched. Default:
-	// the credentials' account.
+	// the credentials' account. A change replaces the secret.
 	AccountId pulumi.StringPtrInput
 	// Whether to take over a secret that exists already. Default `true`.
 	Adopt pulumi.BoolPtrInput

@@ -108,7 +108,7 @@ func (SecretFieldsState) ElementType() reflect.Type {
 
 type secretFieldsArgs struct {
 	// The account the secret must be in, 12 digits. With credentials of another account nothing is touched. Default:
-	// the credentials' account.
+	// the credentials' account. A change replaces the resource.
 	AccountId *string `pulumi:"accountId"`
 	// Whether to make the secret when there is none, with the tag `posit.team/managed-by` = `admin`. Default `false`: a
 	// missing secret is an error.
@@ -126,7 +126,7 @@ type secretFieldsArgs struct {
 // The set of arguments for constructing a SecretFields resource.
 type SecretFieldsArgs struct {
 	// The account the secret must be in, 12 digits. With credentials of another account nothing is touched. Default:
-	// the credentials' account.
+	// the credentials' account. A change replaces the resource.
 	AccountId pulumi.StringPtrInput
 	// Whether to make the secret when there is none, with the tag `posit.team/managed-by` = `admin`. Default `false`: a
 	// missing secret is an error.

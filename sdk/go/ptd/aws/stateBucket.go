@@ -119,7 +119,7 @@ func (StateBucketState) ElementType() reflect.Type {
 
 type stateBucketArgs struct {
 	// The account the bucket must be in, 12 digits. With credentials of another account nothing is touched. Default: the
-	// credentials' account.
+	// credentials' account. A change replaces the bucket.
 	AccountId *string `pulumi:"accountId"`
 	// Whether to take over a bucket that exists already and is ours. Default `true`.
 	Adopt *bool `pulumi:"adopt"`
@@ -149,7 +149,7 @@ type stateBucketArgs struct {
 // The set of arguments for constructing a StateBucket resource.
 type StateBucketArgs struct {
 	// The account the bucket must be in, 12 digits. With credentials of another account nothing is touched. Default: the
-	// credentials' account.
+	// credentials' account. A change replaces the bucket.
 	AccountId pulumi.StringPtrInput
 	// Whether to take over a bucket that exists already and is ours. Default `true`.
 	Adopt pulumi.BoolPtrInput

@@ -76,7 +76,8 @@ type AksCluster struct {
 	Location pulumi.StringPtrOutput `pulumi:"location"`
 	// The cluster's name: 1 to 63 letters, digits, `_` and `-`. A change replaces the cluster.
 	Name pulumi.StringOutput `pulumi:"name"`
-	// The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium` only.
+	// The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium`; back to `azure`
+	// replaces the cluster.
 	NetworkDataplane pulumi.StringPtrOutput `pulumi:"networkDataplane"`
 	// What enforces network policies: `calico`, `azure`, `cilium` or `none`. Default `calico`. It changes in place to `cilium` and `none`
 	// only; any other change replaces the cluster.
@@ -251,7 +252,8 @@ type aksClusterArgs struct {
 	Location *string `pulumi:"location"`
 	// The cluster's name: 1 to 63 letters, digits, `_` and `-`. A change replaces the cluster.
 	Name string `pulumi:"name"`
-	// The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium` only.
+	// The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium`; back to `azure`
+	// replaces the cluster.
 	NetworkDataplane *string `pulumi:"networkDataplane"`
 	// What enforces network policies: `calico`, `azure`, `cilium` or `none`. Default `calico`. It changes in place to `cilium` and `none`
 	// only; any other change replaces the cluster.
@@ -335,7 +337,8 @@ type AksClusterArgs struct {
 	Location pulumi.StringPtrInput
 	// The cluster's name: 1 to 63 letters, digits, `_` and `-`. A change replaces the cluster.
 	Name pulumi.StringInput
-	// The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium` only.
+	// The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium`; back to `azure`
+	// replaces the cluster.
 	NetworkDataplane pulumi.StringPtrInput
 	// What enforces network policies: `calico`, `azure`, `cilium` or `none`. Default `calico`. It changes in place to `cilium` and `none`
 	// only; any other change replaces the cluster.
@@ -587,7 +590,8 @@ func (o AksClusterOutput) Name() pulumi.StringOutput {
 	return o.ApplyT(func(v *AksCluster) pulumi.StringOutput { return v.Name }).(pulumi.StringOutput)
 }
 
-// The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium` only.
+// The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium`; back to `azure`
+// replaces the cluster.
 func (o AksClusterOutput) NetworkDataplane() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *AksCluster) pulumi.StringPtrOutput { return v.NetworkDataplane }).(pulumi.StringPtrOutput)
 }

@@ -209,15 +209,15 @@ type AksSystemPool struct {
 	AutoScaling *bool `pulumi:"autoScaling"`
 	// The availability zones. Default `2` and `3`.
 	AvailabilityZones []string `pulumi:"availabilityZones"`
-	// How many nodes there are at first, and where nothing scales. Default 2.
+	// How many nodes there are at first, and where nothing scales, 1 to 1000. Default 2.
 	Count *int `pulumi:"count"`
-	// The greatest number of nodes. Default 5.
+	// The greatest number of nodes, at most 1000. Default 5.
 	MaxCount *int `pulumi:"maxCount"`
 	// How many pods a node may run, 10 to 250. Default 110.
 	MaxPods *int `pulumi:"maxPods"`
 	// How many nodes more there are during an upgrade, as a number or a percentage. Default `10%`.
 	MaxSurge *string `pulumi:"maxSurge"`
-	// The least number of nodes. Default 2.
+	// The least number of nodes, at least 1. Default 2.
 	MinCount *int `pulumi:"minCount"`
 	// The nodes' labels.
 	NodeLabels map[string]string `pulumi:"nodeLabels"`
@@ -249,15 +249,15 @@ type AksSystemPoolArgs struct {
 	AutoScaling pulumi.BoolPtrInput `pulumi:"autoScaling"`
 	// The availability zones. Default `2` and `3`.
 	AvailabilityZones pulumi.StringArrayInput `pulumi:"availabilityZones"`
-	// How many nodes there are at first, and where nothing scales. Default 2.
+	// How many nodes there are at first, and where nothing scales, 1 to 1000. Default 2.
 	Count pulumi.IntPtrInput `pulumi:"count"`
-	// The greatest number of nodes. Default 5.
+	// The greatest number of nodes, at most 1000. Default 5.
 	MaxCount pulumi.IntPtrInput `pulumi:"maxCount"`
 	// How many pods a node may run, 10 to 250. Default 110.
 	MaxPods pulumi.IntPtrInput `pulumi:"maxPods"`
 	// How many nodes more there are during an upgrade, as a number or a percentage. Default `10%`.
 	MaxSurge pulumi.StringPtrInput `pulumi:"maxSurge"`
-	// The least number of nodes. Default 2.
+	// The least number of nodes, at least 1. Default 2.
 	MinCount pulumi.IntPtrInput `pulumi:"minCount"`
 	// The nodes' labels.
 	NodeLabels pulumi.StringMapInput `pulumi:"nodeLabels"`
@@ -309,12 +309,12 @@ func (o AksSystemPoolOutput) AvailabilityZones() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v AksSystemPool) []string { return v.AvailabilityZones }).(pulumi.StringArrayOutput)
 }
 
-// How many nodes there are at first, and where nothing scales. Default 2.
+// How many nodes there are at first, and where nothing scales, 1 to 1000. Default 2.
 func (o AksSystemPoolOutput) Count() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v AksSystemPool) *int { return v.Count }).(pulumi.IntPtrOutput)
 }
 
-// The greatest number of nodes. Default 5.
+// The greatest number of nodes, at most 1000. Default 5.
 func (o AksSystemPoolOutput) MaxCount() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v AksSystemPool) *int { return v.MaxCount }).(pulumi.IntPtrOutput)
 }
@@ -329,7 +329,7 @@ func (o AksSystemPoolOutput) MaxSurge() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v AksSystemPool) *string { return v.MaxSurge }).(pulumi.StringPtrOutput)
 }
 
-// The least number of nodes. Default 2.
+// The least number of nodes, at least 1. Default 2.
 func (o AksSystemPoolOutput) MinCount() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v AksSystemPool) *int { return v.MinCount }).(pulumi.IntPtrOutput)
 }

@@ -11,7 +11,8 @@ import (
 
 var _ = internal.GetEnvOrDefault
 
-// The AWS account ids in which anything may be changed. Credentials that belong to any other account are refused before the first write.
+// The AWS account ids, 12 digits each, in which anything may be changed. Credentials that belong to any other account are refused
+// before the first write. Default: all accounts.
 func GetAllowedAccountIds(ctx *pulumi.Context) string {
 	return config.Get(ctx, "ptd:allowedAccountIds")
 }
@@ -48,7 +49,8 @@ func GetEndpoints(ctx *pulumi.Context) string {
 	return config.Get(ctx, "ptd:endpoints")
 }
 
-// AWS account ids in which nothing may be changed. Credentials that belong to one of them are refused before the first write.
+// AWS account ids, 12 digits each, in which nothing may be changed. Credentials that belong to one of them are refused before the
+// first write. Default: none.
 func GetForbiddenAccountIds(ctx *pulumi.Context) string {
 	return config.Get(ctx, "ptd:forbiddenAccountIds")
 }

@@ -32,15 +32,15 @@ class AdminPolicyArgs:
         The set of arguments for constructing a AdminPolicy resource.
 
         :param pulumi.Input[_builtins.str] account_id: The account the policy must be in, 12 digits. With credentials of another account nothing is touched. Default:
-               the credentials' account.
+               the credentials' account. A change replaces the policy.
         :param pulumi.Input[_builtins.bool] adopt: Whether to take over a policy that exists already. Default `true`.
         :param pulumi.Input[_builtins.bool] allow_delete: Whether the policy may be deleted. It counts once an update has put it into the state. Default `false`.
         :param pulumi.Input[_builtins.str] description: What the policy is for. IAM cannot change it: a change replaces the policy. Default: that of the policies made by
                earlier tools, or what an existing policy has.
         :param pulumi.Input[_builtins.str] document: The policy document as JSON text, compared by meaning, at most 6144 characters without white space. Default: the
                standard admin policy for the account.
-        :param pulumi.Input[_builtins.str] name: The policy's name: 1 to 128 letters, digits and `+=,.@_-`. A change replaces the policy.
-        :param pulumi.Input[_builtins.str] path: The policy's path. A change replaces the policy.
+        :param pulumi.Input[_builtins.str] name: The policy's name: 1 to 128 letters, digits and `+=,.@_-`. Default `PositTeamDedicatedAdmin`. A change replaces the policy.
+        :param pulumi.Input[_builtins.str] path: The policy's path. Default `/`. A change replaces the policy.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] tags: Tags, beside the provider's default tags.
         """
         if account_id is not None:
@@ -73,7 +73,7 @@ class AdminPolicyArgs:
     def account_id(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
         The account the policy must be in, 12 digits. With credentials of another account nothing is touched. Default:
-        the credentials' account.
+        the credentials' account. A change replaces the policy.
         """
         return pulumi.get(self, "account_id")
 
@@ -135,7 +135,7 @@ class AdminPolicyArgs:
     @pulumi.getter
     def name(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The policy's name: 1 to 128 letters, digits and `+=,.@_-`. A change replaces the policy.
+        The policy's name: 1 to 128 letters, digits and `+=,.@_-`. Default `PositTeamDedicatedAdmin`. A change replaces the policy.
         """
         return pulumi.get(self, "name")
 
@@ -147,7 +147,7 @@ class AdminPolicyArgs:
     @pulumi.getter
     def path(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The policy's path. A change replaces the policy.
+        The policy's path. Default `/`. A change replaces the policy.
         """
         return pulumi.get(self, "path")
 
@@ -200,15 +200,15 @@ class AdminPolicy(pulumi.CustomResource):
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
         :param pulumi.Input[_builtins.str] account_id: The account the policy must be in, 12 digits. With credentials of another account nothing is touched. Default:
-               the credentials' account.
+               the credentials' account. A change replaces the policy.
         :param pulumi.Input[_builtins.bool] adopt: Whether to take over a policy that exists already. Default `true`.
         :param pulumi.Input[_builtins.bool] allow_delete: Whether the policy may be deleted. It counts once an update has put it into the state. Default `false`.
         :param pulumi.Input[_builtins.str] description: What the policy is for. IAM cannot change it: a change replaces the policy. Default: that of the policies made by
                earlier tools, or what an existing policy has.
         :param pulumi.Input[_builtins.str] document: The policy document as JSON text, compared by meaning, at most 6144 characters without white space. Default: the
                standard admin policy for the account.
-        :param pulumi.Input[_builtins.str] name: The policy's name: 1 to 128 letters, digits and `+=,.@_-`. A change replaces the policy.
-        :param pulumi.Input[_builtins.str] path: The policy's path. A change replaces the policy.
+        :param pulumi.Input[_builtins.str] name: The policy's name: 1 to 128 letters, digits and `+=,.@_-`. Default `PositTeamDedicatedAdmin`. A change replaces the policy.
+        :param pulumi.Input[_builtins.str] path: The policy's path. Default `/`. A change replaces the policy.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] tags: Tags, beside the provider's default tags.
         """
         ...
@@ -401,7 +401,7 @@ class AdminPolicy(pulumi.CustomResource):
     @pulumi.getter
     def name(self) -> pulumi.Output[_builtins.str]:
         """
-        The policy's name: 1 to 128 letters, digits and `+=,.@_-`. A change replaces the policy.
+        The policy's name: 1 to 128 letters, digits and `+=,.@_-`. Default `PositTeamDedicatedAdmin`. A change replaces the policy.
         """
         return pulumi.get(self, "name")
 
@@ -409,7 +409,7 @@ class AdminPolicy(pulumi.CustomResource):
     @pulumi.getter
     def path(self) -> pulumi.Output[_builtins.str]:
         """
-        The policy's path. A change replaces the policy.
+        The policy's path. Default `/`. A change replaces the policy.
         """
         return pulumi.get(self, "path")
 

@@ -36,7 +36,7 @@ class EncryptionKeyArgs:
 
         :param pulumi.Input[_builtins.str] alias: The key's alias: `alias/` and at most 250 letters, digits and `/_-`. A change replaces the key.
         :param pulumi.Input[_builtins.str] account_id: The account the key must be in, 12 digits. With credentials of another account nothing is touched. Default: the
-               credentials' account.
+               credentials' account. A change replaces the key.
         :param pulumi.Input[_builtins.bool] adopt: Whether to take over a key that the alias points to already. Default `true`.
         :param pulumi.Input[_builtins.bool] allow_delete: Whether the key may be deleted. It counts once an update has put it into the state. Default `false`.
         :param pulumi.Input[_builtins.int] deletion_window_days: Days that the deleted key can still be restored, 7 to 30. Default 30.
@@ -91,7 +91,7 @@ class EncryptionKeyArgs:
     def account_id(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
         The account the key must be in, 12 digits. With credentials of another account nothing is touched. Default: the
-        credentials' account.
+        credentials' account. A change replaces the key.
         """
         return pulumi.get(self, "account_id")
 
@@ -247,7 +247,7 @@ class EncryptionKey(pulumi.CustomResource):
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
         :param pulumi.Input[_builtins.str] account_id: The account the key must be in, 12 digits. With credentials of another account nothing is touched. Default: the
-               credentials' account.
+               credentials' account. A change replaces the key.
         :param pulumi.Input[_builtins.bool] adopt: Whether to take over a key that the alias points to already. Default `true`.
         :param pulumi.Input[_builtins.str] alias: The key's alias: `alias/` and at most 250 letters, digits and `/_-`. A change replaces the key.
         :param pulumi.Input[_builtins.bool] allow_delete: Whether the key may be deleted. It counts once an update has put it into the state. Default `false`.

@@ -146,7 +146,9 @@ class MimirAuthEntry(pulumi.ComponentResource):
         The secret is in the control room's account: give the component a provider for it. The entries of other workloads stay as they are,
         also when several workloads write at the same time. Without a control room nothing is done.
 
-        Its child is a `SecretFields` called `<name>-entry`. Deleting it removes the workload's entry alone.
+        Its child is a `SecretFields` called `<name>-entry`.
+
+        Deleting the component removes the workload's entry alone.
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
@@ -173,7 +175,9 @@ class MimirAuthEntry(pulumi.ComponentResource):
         The secret is in the control room's account: give the component a provider for it. The entries of other workloads stay as they are,
         also when several workloads write at the same time. Without a control room nothing is done.
 
-        Its child is a `SecretFields` called `<name>-entry`. Deleting it removes the workload's entry alone.
+        Its child is a `SecretFields` called `<name>-entry`.
+
+        Deleting the component removes the workload's entry alone.
 
         :param str resource_name: The name of the resource.
         :param MimirAuthEntryArgs args: The arguments to use to populate this resource's properties.

@@ -38,7 +38,7 @@ class SecretArgs:
 
         :param pulumi.Input[_builtins.str] name: The secret's name, 1 to 512 letters, digits and `/_+=.@-`. A change replaces the secret.
         :param pulumi.Input[_builtins.str] account_id: The account the secret must be in, 12 digits. With credentials of another account nothing is touched. Default:
-               the credentials' account.
+               the credentials' account. A change replaces the secret.
         :param pulumi.Input[_builtins.bool] adopt: Whether to take over a secret that exists already. Default `true`.
         :param pulumi.Input[_builtins.bool] allow_delete: Whether the secret may be deleted. It counts once an update has put it into the state. Default `false`.
         :param pulumi.Input[_builtins.str] description: What the secret is for. Default: none.
@@ -93,7 +93,7 @@ class SecretArgs:
     def account_id(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
         The account the secret must be in, 12 digits. With credentials of another account nothing is touched. Default:
-        the credentials' account.
+        the credentials' account. A change replaces the secret.
         """
         return pulumi.get(self, "account_id")
 
@@ -236,8 +236,9 @@ class Secret(pulumi.CustomResource):
         its initial or generated value when it is missing, and never again: no update, refresh or adoption changes the value of
         a field that exists, and fields that the program does not know are left alone.
 
-        A secret that exists already is adopted; one that waits for deletion is restored with its values. Deleting needs
-        `allowDelete` in the state, and leaves the recovery window to change your mind.
+        A secret that exists already is adopted; one that waits for deletion is restored with its values.
+
+        Deleting needs `allowDelete` in the state, and leaves the recovery window to change your mind.
 
         Import id: the secret's name.
 
@@ -247,7 +248,7 @@ class Secret(pulumi.CustomResource):
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
         :param pulumi.Input[_builtins.str] account_id: The account the secret must be in, 12 digits. With credentials of another account nothing is touched. Default:
-               the credentials' account.
+               the credentials' account. A change replaces the secret.
         :param pulumi.Input[_builtins.bool] adopt: Whether to take over a secret that exists already. Default `true`.
         :param pulumi.Input[_builtins.bool] allow_delete: Whether the secret may be deleted. It counts once an update has put it into the state. Default `false`.
         :param pulumi.Input[_builtins.str] description: What the secret is for. Default: none.
@@ -273,8 +274,9 @@ class Secret(pulumi.CustomResource):
         its initial or generated value when it is missing, and never again: no update, refresh or adoption changes the value of
         a field that exists, and fields that the program does not know are left alone.
 
-        A secret that exists already is adopted; one that waits for deletion is restored with its values. Deleting needs
-        `allowDelete` in the state, and leaves the recovery window to change your mind.
+        A secret that exists already is adopted; one that waits for deletion is restored with its values.
+
+        Deleting needs `allowDelete` in the state, and leaves the recovery window to change your mind.
 
         Import id: the secret's name.
 

@@ -31,7 +31,7 @@ class SecretFieldsArgs:
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] fields: The fields and their values.
         :param pulumi.Input[_builtins.str] secret: The name or ARN of the secret. A change replaces the resource.
         :param pulumi.Input[_builtins.str] account_id: The account the secret must be in, 12 digits. With credentials of another account nothing is touched. Default:
-               the credentials' account.
+               the credentials' account. A change replaces the resource.
         :param pulumi.Input[_builtins.bool] create_secret: Whether to make the secret when there is none, with the tag `posit.team/managed-by` = `admin`. Default `false`: a
                missing secret is an error.
         :param pulumi.Input[_builtins.str] region: The region of the secret. Default: the provider's. A change replaces the resource.
@@ -81,7 +81,7 @@ class SecretFieldsArgs:
     def account_id(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
         The account the secret must be in, 12 digits. With credentials of another account nothing is touched. Default:
-        the credentials' account.
+        the credentials' account. A change replaces the resource.
         """
         return pulumi.get(self, "account_id")
 
@@ -157,7 +157,7 @@ class SecretFields(pulumi.CustomResource):
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
         :param pulumi.Input[_builtins.str] account_id: The account the secret must be in, 12 digits. With credentials of another account nothing is touched. Default:
-               the credentials' account.
+               the credentials' account. A change replaces the resource.
         :param pulumi.Input[_builtins.bool] create_secret: Whether to make the secret when there is none, with the tag `posit.team/managed-by` = `admin`. Default `false`: a
                missing secret is an error.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] fields: The fields and their values.

@@ -39,7 +39,7 @@ class StateBucketArgs:
 
         :param pulumi.Input[_builtins.str] bucket: The bucket's name: 3 to 63 lower-case letters, digits, hyphens and dots. A change replaces the bucket.
         :param pulumi.Input[_builtins.str] account_id: The account the bucket must be in, 12 digits. With credentials of another account nothing is touched. Default: the
-               credentials' account.
+               credentials' account. A change replaces the bucket.
         :param pulumi.Input[_builtins.bool] adopt: Whether to take over a bucket that exists already and is ours. Default `true`.
         :param pulumi.Input[_builtins.bool] block_public_access: Whether all four kinds of public access are blocked. Default: on where permitted.
         :param pulumi.Input['BucketEncryptionArgs'] encryption: How new objects are encrypted. Default: `AES256`, with keys that S3 manages.
@@ -97,7 +97,7 @@ class StateBucketArgs:
     def account_id(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
         The account the bucket must be in, 12 digits. With credentials of another account nothing is touched. Default: the
-        credentials' account.
+        credentials' account. A change replaces the bucket.
         """
         return pulumi.get(self, "account_id")
 
@@ -265,7 +265,7 @@ class StateBucket(pulumi.CustomResource):
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
         :param pulumi.Input[_builtins.str] account_id: The account the bucket must be in, 12 digits. With credentials of another account nothing is touched. Default: the
-               credentials' account.
+               credentials' account. A change replaces the bucket.
         :param pulumi.Input[_builtins.bool] adopt: Whether to take over a bucket that exists already and is ours. Default `true`.
         :param pulumi.Input[_builtins.bool] block_public_access: Whether all four kinds of public access are blocked. Default: on where permitted.
         :param pulumi.Input[_builtins.str] bucket: The bucket's name: 3 to 63 lower-case letters, digits, hyphens and dots. A change replaces the bucket.

@@ -82,7 +82,8 @@ class AksClusterArgs:
         :param pulumi.Input[_builtins.bool] image_cleaner: Whether unused images are removed from nodes. Default `true`.
         :param pulumi.Input[_builtins.int] image_cleaner_interval_hours: How often, in hours, 24 to 2160. Default 168.
         :param pulumi.Input[_builtins.str] location: The region. Default: the provider's `azure.location`. A change replaces the cluster.
-        :param pulumi.Input[_builtins.str] network_dataplane: The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium` only.
+        :param pulumi.Input[_builtins.str] network_dataplane: The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium`; back to `azure`
+               replaces the cluster.
         :param pulumi.Input[_builtins.str] network_policy: What enforces network policies: `calico`, `azure`, `cilium` or `none`. Default `calico`. It changes in place to `cilium` and `none`
                only; any other change replaces the cluster.
         :param pulumi.Input[_builtins.str] node_os_upgrade_channel: Which upgrades of the nodes' system Azure makes by itself: `None`, `Unmanaged`, `SecurityPatch` or `NodeImage`. Default `NodeImage`.
@@ -406,7 +407,8 @@ class AksClusterArgs:
     @pulumi.getter(name="networkDataplane")
     def network_dataplane(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium` only.
+        The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium`; back to `azure`
+        replaces the cluster.
         """
         return pulumi.get(self, "network_dataplane")
 
@@ -726,7 +728,8 @@ class AksCluster(pulumi.CustomResource):
         :param pulumi.Input[_builtins.str] kubernetes_version: The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same. It goes up only, one minor version at a time.
         :param pulumi.Input[_builtins.str] location: The region. Default: the provider's `azure.location`. A change replaces the cluster.
         :param pulumi.Input[_builtins.str] name: The cluster's name: 1 to 63 letters, digits, `_` and `-`. A change replaces the cluster.
-        :param pulumi.Input[_builtins.str] network_dataplane: The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium` only.
+        :param pulumi.Input[_builtins.str] network_dataplane: The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium`; back to `azure`
+               replaces the cluster.
         :param pulumi.Input[_builtins.str] network_policy: What enforces network policies: `calico`, `azure`, `cilium` or `none`. Default `calico`. It changes in place to `cilium` and `none`
                only; any other change replaces the cluster.
         :param pulumi.Input[_builtins.str] node_os_upgrade_channel: Which upgrades of the nodes' system Azure makes by itself: `None`, `Unmanaged`, `SecurityPatch` or `NodeImage`. Default `NodeImage`.
@@ -1173,7 +1176,8 @@ class AksCluster(pulumi.CustomResource):
     @pulumi.getter(name="networkDataplane")
     def network_dataplane(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium` only.
+        The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium`; back to `azure`
+        replaces the cluster.
         """
         return pulumi.get(self, "network_dataplane")
 

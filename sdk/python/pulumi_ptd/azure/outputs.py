@@ -285,11 +285,11 @@ class AksSystemPool(dict):
         :param _builtins.str vm_size: The size of the virtual machines, such as `Standard_D4s_v6`.
         :param _builtins.bool auto_scaling: Whether the number of nodes follows the load. Default `true`.
         :param Sequence[_builtins.str] availability_zones: The availability zones. Default `2` and `3`.
-        :param _builtins.int count: How many nodes there are at first, and where nothing scales. Default 2.
-        :param _builtins.int max_count: The greatest number of nodes. Default 5.
+        :param _builtins.int count: How many nodes there are at first, and where nothing scales, 1 to 1000. Default 2.
+        :param _builtins.int max_count: The greatest number of nodes, at most 1000. Default 5.
         :param _builtins.int max_pods: How many pods a node may run, 10 to 250. Default 110.
         :param _builtins.str max_surge: How many nodes more there are during an upgrade, as a number or a percentage. Default `10%`.
-        :param _builtins.int min_count: The least number of nodes. Default 2.
+        :param _builtins.int min_count: The least number of nodes, at least 1. Default 2.
         :param Mapping[str, _builtins.str] node_labels: The nodes' labels.
         :param Sequence[_builtins.str] node_taints: The nodes' taints, `key=value:Effect`. Default `CriticalAddonsOnly=true:NoSchedule`.
         :param _builtins.int os_disk_size_gb: The root disk in GB, 30 to 2048; 0 leaves it to Azure. Default 128.
@@ -347,7 +347,7 @@ class AksSystemPool(dict):
     @pulumi.getter
     def count(self) -> Optional[_builtins.int]:
         """
-        How many nodes there are at first, and where nothing scales. Default 2.
+        How many nodes there are at first, and where nothing scales, 1 to 1000. Default 2.
         """
         return pulumi.get(self, "count")
 
@@ -355,7 +355,7 @@ class AksSystemPool(dict):
     @pulumi.getter(name="maxCount")
     def max_count(self) -> Optional[_builtins.int]:
         """
-        The greatest number of nodes. Default 5.
+        The greatest number of nodes, at most 1000. Default 5.
         """
         return pulumi.get(self, "max_count")
 
@@ -379,7 +379,7 @@ class AksSystemPool(dict):
     @pulumi.getter(name="minCount")
     def min_count(self) -> Optional[_builtins.int]:
         """
-        The least number of nodes. Default 2.
+        The least number of nodes, at least 1. Default 2.
         """
         return pulumi.get(self, "min_count")
 

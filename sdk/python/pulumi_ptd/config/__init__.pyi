@@ -17,7 +17,8 @@ from .. import outputs as _root_outputs
 
 allowedAccountIds: Optional[str]
 """
-The AWS account ids in which anything may be changed. Credentials that belong to any other account are refused before the first write.
+The AWS account ids, 12 digits each, in which anything may be changed. Credentials that belong to any other account are refused
+before the first write. Default: all accounts.
 """
 
 assumeRole: Optional[str]
@@ -54,7 +55,8 @@ Endpoint URLs of single services; they win over `endpointUrl`.
 
 forbiddenAccountIds: Optional[str]
 """
-AWS account ids in which nothing may be changed. Credentials that belong to one of them are refused before the first write.
+AWS account ids, 12 digits each, in which nothing may be changed. Credentials that belong to one of them are refused before the
+first write. Default: none.
 """
 
 ignoreTagKeys: Optional[str]

@@ -24,7 +24,8 @@ class _ExportableConfig(types.ModuleType):
     @_builtins.property
     def allowed_account_ids(self) -> Optional[str]:
         """
-        The AWS account ids in which anything may be changed. Credentials that belong to any other account are refused before the first write.
+        The AWS account ids, 12 digits each, in which anything may be changed. Credentials that belong to any other account are refused
+        before the first write. Default: all accounts.
         """
         return __config__.get('allowedAccountIds')
 
@@ -75,7 +76,8 @@ class _ExportableConfig(types.ModuleType):
     @_builtins.property
     def forbidden_account_ids(self) -> Optional[str]:
         """
-        AWS account ids in which nothing may be changed. Credentials that belong to one of them are refused before the first write.
+        AWS account ids, 12 digits each, in which nothing may be changed. Credentials that belong to one of them are refused before the
+        first write. Default: none.
         """
         return __config__.get('forbiddenAccountIds')
 

@@ -19,7 +19,8 @@ public final class Config {
 
     private static final com.pulumi.Config config = com.pulumi.Config.of("ptd");
 /**
- * The AWS account ids in which anything may be changed. Credentials that belong to any other account are refused before the first write.
+ * The AWS account ids, 12 digits each, in which anything may be changed. Credentials that belong to any other account are refused
+ * before the first write. Default: all accounts.
  * 
  */
     public Optional<List<String>> allowedAccountIds() {
@@ -70,7 +71,8 @@ public final class Config {
         return Codegen.objectProp("endpoints", Endpoints.class).config(config).get();
     }
 /**
- * AWS account ids in which nothing may be changed. Credentials that belong to one of them are refused before the first write.
+ * AWS account ids, 12 digits each, in which nothing may be changed. Credentials that belong to one of them are refused before the
+ * first write. Default: none.
  * 
  */
     public Optional<List<String>> forbiddenAccountIds() {

@@ -20,11 +20,13 @@ import javax.annotation.Nullable;
  * fills the fields of the workload&#39;s secret (as `WorkloadSecretFields` does) and gives the control room the password of the
  * workload&#39;s metrics (as `MimirAuthEntry` does) from the outputs that the stack then has.
  * 
- * Let it depend on the steps before it. Where an edge between stacks is enough, there is no need for it: see `docs/reprise.md`.
+ * Let it depend on the steps before it. Where an edge between stacks is enough, there is no need for it.
  * 
  * Children are named after the component: `&lt;name&gt;-update` (a `StackUpdate`), `&lt;name&gt;-workload-secret` and `&lt;name&gt;-mimir-auth`
- * (`SecretFields`), and `&lt;name&gt;-control-room`, a provider for the control room&#39;s account. Deleting the component leaves the stack
- * and the fields of the workload&#39;s secret, and removes the workload&#39;s entry from the control room&#39;s.
+ * (`SecretFields`), and `&lt;name&gt;-control-room`, a provider for the control room&#39;s account.
+ * 
+ * Deleting the component leaves the stack and the fields of the workload&#39;s secret, and removes the workload&#39;s entry from the control
+ * room&#39;s.
  * 
  */
 @ResourceType(type="ptd:index:PersistentReprise")

@@ -24,14 +24,16 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
     public static final ProviderArgs Empty = new ProviderArgs();
 
     /**
-     * The AWS account ids in which anything may be changed. Credentials that belong to any other account are refused before the first write.
+     * The AWS account ids, 12 digits each, in which anything may be changed. Credentials that belong to any other account are refused
+     * before the first write. Default: all accounts.
      * 
      */
     @Import(name="allowedAccountIds", json=true)
     private @Nullable Output<List<String>> allowedAccountIds;
 
     /**
-     * @return The AWS account ids in which anything may be changed. Credentials that belong to any other account are refused before the first write.
+     * @return The AWS account ids, 12 digits each, in which anything may be changed. Credentials that belong to any other account are refused
+     * before the first write. Default: all accounts.
      * 
      */
     public Optional<Output<List<String>>> allowedAccountIds() {
@@ -133,14 +135,16 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * AWS account ids in which nothing may be changed. Credentials that belong to one of them are refused before the first write.
+     * AWS account ids, 12 digits each, in which nothing may be changed. Credentials that belong to one of them are refused before the
+     * first write. Default: none.
      * 
      */
     @Import(name="forbiddenAccountIds", json=true)
     private @Nullable Output<List<String>> forbiddenAccountIds;
 
     /**
-     * @return AWS account ids in which nothing may be changed. Credentials that belong to one of them are refused before the first write.
+     * @return AWS account ids, 12 digits each, in which nothing may be changed. Credentials that belong to one of them are refused before the
+     * first write. Default: none.
      * 
      */
     public Optional<Output<List<String>>> forbiddenAccountIds() {
@@ -337,7 +341,8 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param allowedAccountIds The AWS account ids in which anything may be changed. Credentials that belong to any other account are refused before the first write.
+         * @param allowedAccountIds The AWS account ids, 12 digits each, in which anything may be changed. Credentials that belong to any other account are refused
+         * before the first write. Default: all accounts.
          * 
          * @return builder
          * 
@@ -348,7 +353,8 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param allowedAccountIds The AWS account ids in which anything may be changed. Credentials that belong to any other account are refused before the first write.
+         * @param allowedAccountIds The AWS account ids, 12 digits each, in which anything may be changed. Credentials that belong to any other account are refused
+         * before the first write. Default: all accounts.
          * 
          * @return builder
          * 
@@ -358,7 +364,8 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param allowedAccountIds The AWS account ids in which anything may be changed. Credentials that belong to any other account are refused before the first write.
+         * @param allowedAccountIds The AWS account ids, 12 digits each, in which anything may be changed. Credentials that belong to any other account are refused
+         * before the first write. Default: all accounts.
          * 
          * @return builder
          * 
@@ -498,7 +505,8 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param forbiddenAccountIds AWS account ids in which nothing may be changed. Credentials that belong to one of them are refused before the first write.
+         * @param forbiddenAccountIds AWS account ids, 12 digits each, in which nothing may be changed. Credentials that belong to one of them are refused before the
+         * first write. Default: none.
          * 
          * @return builder
          * 
@@ -509,7 +517,8 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param forbiddenAccountIds AWS account ids in which nothing may be changed. Credentials that belong to one of them are refused before the first write.
+         * @param forbiddenAccountIds AWS account ids, 12 digits each, in which nothing may be changed. Credentials that belong to one of them are refused before the
+         * first write. Default: none.
          * 
          * @return builder
          * 
@@ -519,7 +528,8 @@ public final class ProviderArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param forbiddenAccountIds AWS account ids in which nothing may be changed. Credentials that belong to one of them are refused before the first write.
+         * @param forbiddenAccountIds AWS account ids, 12 digits each, in which nothing may be changed. Credentials that belong to one of them are refused before the
+         * first write. Default: none.
          * 
          * @return builder
          * 

@@ -164,28 +164,28 @@ public class AdminPolicy extends com.pulumi.resources.CustomResource {
         return this.effectiveDocument;
     }
     /**
-     * The policy&#39;s name: 1 to 128 letters, digits and `+=,.{@literal @}_-`. A change replaces the policy.
+     * The policy&#39;s name: 1 to 128 letters, digits and `+=,.{@literal @}_-`. Default `PositTeamDedicatedAdmin`. A change replaces the policy.
      * 
      */
     @Export(name="name", refs={String.class}, tree="[0]")
     private Output<String> name;
 
     /**
-     * @return The policy&#39;s name: 1 to 128 letters, digits and `+=,.{@literal @}_-`. A change replaces the policy.
+     * @return The policy&#39;s name: 1 to 128 letters, digits and `+=,.{@literal @}_-`. Default `PositTeamDedicatedAdmin`. A change replaces the policy.
      * 
      */
     public Output<String> name() {
         return this.name;
     }
     /**
-     * The policy&#39;s path. A change replaces the policy.
+     * The policy&#39;s path. Default `/`. A change replaces the policy.
      * 
      */
     @Export(name="path", refs={String.class}, tree="[0]")
     private Output<String> path;
 
     /**
-     * @return The policy&#39;s path. A change replaces the policy.
+     * @return The policy&#39;s path. Default `/`. A change replaces the policy.
      * 
      */
     public Output<String> path() {

@@ -20,7 +20,7 @@ public final class AdminPolicyArgs extends com.pulumi.resources.ResourceArgs {
 
     /**
      * The account the policy must be in, 12 digits. With credentials of another account nothing is touched. Default:
-     * the credentials&#39; account.
+     * the credentials&#39; account. A change replaces the policy.
      * 
      */
     @Import(name="accountId")
@@ -28,7 +28,7 @@ public final class AdminPolicyArgs extends com.pulumi.resources.ResourceArgs {
 
     /**
      * @return The account the policy must be in, 12 digits. With credentials of another account nothing is touched. Default:
-     * the credentials&#39; account.
+     * the credentials&#39; account. A change replaces the policy.
      * 
      */
     public Optional<Output<String>> accountId() {
@@ -100,14 +100,14 @@ public final class AdminPolicyArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The policy&#39;s name: 1 to 128 letters, digits and `+=,.{@literal @}_-`. A change replaces the policy.
+     * The policy&#39;s name: 1 to 128 letters, digits and `+=,.{@literal @}_-`. Default `PositTeamDedicatedAdmin`. A change replaces the policy.
      * 
      */
     @Import(name="name")
     private @Nullable Output<String> name;
 
     /**
-     * @return The policy&#39;s name: 1 to 128 letters, digits and `+=,.{@literal @}_-`. A change replaces the policy.
+     * @return The policy&#39;s name: 1 to 128 letters, digits and `+=,.{@literal @}_-`. Default `PositTeamDedicatedAdmin`. A change replaces the policy.
      * 
      */
     public Optional<Output<String>> name() {
@@ -115,14 +115,14 @@ public final class AdminPolicyArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The policy&#39;s path. A change replaces the policy.
+     * The policy&#39;s path. Default `/`. A change replaces the policy.
      * 
      */
     @Import(name="path")
     private @Nullable Output<String> path;
 
     /**
-     * @return The policy&#39;s path. A change replaces the policy.
+     * @return The policy&#39;s path. Default `/`. A change replaces the policy.
      * 
      */
     public Optional<Output<String>> path() {
@@ -177,7 +177,7 @@ public final class AdminPolicyArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param accountId The account the policy must be in, 12 digits. With credentials of another account nothing is touched. Default:
-         * the credentials&#39; account.
+         * the credentials&#39; account. A change replaces the policy.
          * 
          * @return builder
          * 
@@ -189,7 +189,7 @@ public final class AdminPolicyArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param accountId The account the policy must be in, 12 digits. With credentials of another account nothing is touched. Default:
-         * the credentials&#39; account.
+         * the credentials&#39; account. A change replaces the policy.
          * 
          * @return builder
          * 
@@ -287,7 +287,7 @@ public final class AdminPolicyArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param name The policy&#39;s name: 1 to 128 letters, digits and `+=,.{@literal @}_-`. A change replaces the policy.
+         * @param name The policy&#39;s name: 1 to 128 letters, digits and `+=,.{@literal @}_-`. Default `PositTeamDedicatedAdmin`. A change replaces the policy.
          * 
          * @return builder
          * 
@@ -298,7 +298,7 @@ public final class AdminPolicyArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param name The policy&#39;s name: 1 to 128 letters, digits and `+=,.{@literal @}_-`. A change replaces the policy.
+         * @param name The policy&#39;s name: 1 to 128 letters, digits and `+=,.{@literal @}_-`. Default `PositTeamDedicatedAdmin`. A change replaces the policy.
          * 
          * @return builder
          * 
@@ -308,7 +308,7 @@ public final class AdminPolicyArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param path The policy&#39;s path. A change replaces the policy.
+         * @param path The policy&#39;s path. Default `/`. A change replaces the policy.
          * 
          * @return builder
          * 
@@ -319,7 +319,7 @@ public final class AdminPolicyArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param path The policy&#39;s path. A change replaces the policy.
+         * @param path The policy&#39;s path. Default `/`. A change replaces the policy.
          * 
          * @return builder
          * 

@@ -22,7 +22,7 @@ public final class EncryptionKeyArgs extends com.pulumi.resources.ResourceArgs {
 
     /**
      * The account the key must be in, 12 digits. With credentials of another account nothing is touched. Default: the
-     * credentials&#39; account.
+     * credentials&#39; account. A change replaces the key.
      * 
      */
     @Import(name="accountId")
@@ -30,7 +30,7 @@ public final class EncryptionKeyArgs extends com.pulumi.resources.ResourceArgs {
 
     /**
      * @return The account the key must be in, 12 digits. With credentials of another account nothing is touched. Default: the
-     * credentials&#39; account.
+     * credentials&#39; account. A change replaces the key.
      * 
      */
     public Optional<Output<String>> accountId() {
@@ -225,7 +225,7 @@ public final class EncryptionKeyArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param accountId The account the key must be in, 12 digits. With credentials of another account nothing is touched. Default: the
-         * credentials&#39; account.
+         * credentials&#39; account. A change replaces the key.
          * 
          * @return builder
          * 
@@ -237,7 +237,7 @@ public final class EncryptionKeyArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param accountId The account the key must be in, 12 digits. With credentials of another account nothing is touched. Default: the
-         * credentials&#39; account.
+         * credentials&#39; account. A change replaces the key.
          * 
          * @return builder
          * 

@@ -21,7 +21,9 @@ import javax.annotation.Nullable;
  * The secret is in the control room&#39;s account: give the component a provider for it. The entries of other workloads stay as they are,
  * also when several workloads write at the same time. Without a control room nothing is done.
  * 
- * Its child is a `SecretFields` called `&lt;name&gt;-entry`. Deleting it removes the workload&#39;s entry alone.
+ * Its child is a `SecretFields` called `&lt;name&gt;-entry`.
+ * 
+ * Deleting the component removes the workload&#39;s entry alone.
  * 
  */
 @ResourceType(type="ptd:aws:MimirAuthEntry")

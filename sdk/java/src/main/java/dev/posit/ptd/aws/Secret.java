@@ -25,8 +25,9 @@ import javax.annotation.Nullable;
  * its initial or generated value when it is missing, and never again: no update, refresh or adoption changes the value of
  * a field that exists, and fields that the program does not know are left alone.
  * 
- * A secret that exists already is adopted; one that waits for deletion is restored with its values. Deleting needs
- * `allowDelete` in the state, and leaves the recovery window to change your mind.
+ * A secret that exists already is adopted; one that waits for deletion is restored with its values.
+ * 
+ * Deleting needs `allowDelete` in the state, and leaves the recovery window to change your mind.
  * 
  * Import id: the secret&#39;s name.
  * 

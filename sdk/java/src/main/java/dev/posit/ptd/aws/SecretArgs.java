@@ -24,7 +24,7 @@ public final class SecretArgs extends com.pulumi.resources.ResourceArgs {
 
     /**
      * The account the secret must be in, 12 digits. With credentials of another account nothing is touched. Default:
-     * the credentials&#39; account.
+     * the credentials&#39; account. A change replaces the secret.
      * 
      */
     @Import(name="accountId")
@@ -32,7 +32,7 @@ public final class SecretArgs extends com.pulumi.resources.ResourceArgs {
 
     /**
      * @return The account the secret must be in, 12 digits. With credentials of another account nothing is touched. Default:
-     * the credentials&#39; account.
+     * the credentials&#39; account. A change replaces the secret.
      * 
      */
     public Optional<Output<String>> accountId() {
@@ -227,7 +227,7 @@ public final class SecretArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param accountId The account the secret must be in, 12 digits. With credentials of another account nothing is touched. Default:
-         * the credentials&#39; account.
+         * the credentials&#39; account. A change replaces the secret.
          * 
          * @return builder
          * 
@@ -239,7 +239,7 @@ public final class SecretArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param accountId The account the secret must be in, 12 digits. With credentials of another account nothing is touched. Default:
-         * the credentials&#39; account.
+         * the credentials&#39; account. A change replaces the secret.
          * 
          * @return builder
          * 

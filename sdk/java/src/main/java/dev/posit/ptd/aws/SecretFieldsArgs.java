@@ -21,7 +21,7 @@ public final class SecretFieldsArgs extends com.pulumi.resources.ResourceArgs {
 
     /**
      * The account the secret must be in, 12 digits. With credentials of another account nothing is touched. Default:
-     * the credentials&#39; account.
+     * the credentials&#39; account. A change replaces the resource.
      * 
      */
     @Import(name="accountId")
@@ -29,7 +29,7 @@ public final class SecretFieldsArgs extends com.pulumi.resources.ResourceArgs {
 
     /**
      * @return The account the secret must be in, 12 digits. With credentials of another account nothing is touched. Default:
-     * the credentials&#39; account.
+     * the credentials&#39; account. A change replaces the resource.
      * 
      */
     public Optional<Output<String>> accountId() {
@@ -144,7 +144,7 @@ public final class SecretFieldsArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param accountId The account the secret must be in, 12 digits. With credentials of another account nothing is touched. Default:
-         * the credentials&#39; account.
+         * the credentials&#39; account. A change replaces the resource.
          * 
          * @return builder
          * 
@@ -156,7 +156,7 @@ public final class SecretFieldsArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param accountId The account the secret must be in, 12 digits. With credentials of another account nothing is touched. Default:
-         * the credentials&#39; account.
+         * the credentials&#39; account. A change replaces the resource.
          * 
          * @return builder
          * 

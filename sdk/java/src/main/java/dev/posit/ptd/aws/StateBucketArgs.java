@@ -24,7 +24,7 @@ public final class StateBucketArgs extends com.pulumi.resources.ResourceArgs {
 
     /**
      * The account the bucket must be in, 12 digits. With credentials of another account nothing is touched. Default: the
-     * credentials&#39; account.
+     * credentials&#39; account. A change replaces the bucket.
      * 
      */
     @Import(name="accountId")
@@ -32,7 +32,7 @@ public final class StateBucketArgs extends com.pulumi.resources.ResourceArgs {
 
     /**
      * @return The account the bucket must be in, 12 digits. With credentials of another account nothing is touched. Default: the
-     * credentials&#39; account.
+     * credentials&#39; account. A change replaces the bucket.
      * 
      */
     public Optional<Output<String>> accountId() {
@@ -243,7 +243,7 @@ public final class StateBucketArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param accountId The account the bucket must be in, 12 digits. With credentials of another account nothing is touched. Default: the
-         * credentials&#39; account.
+         * credentials&#39; account. A change replaces the bucket.
          * 
          * @return builder
          * 
@@ -255,7 +255,7 @@ public final class StateBucketArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param accountId The account the bucket must be in, 12 digits. With credentials of another account nothing is touched. Default: the
-         * credentials&#39; account.
+         * credentials&#39; account. A change replaces the bucket.
          * 
          * @return builder
          * 

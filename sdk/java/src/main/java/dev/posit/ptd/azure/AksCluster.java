@@ -364,14 +364,16 @@ public class AksCluster extends com.pulumi.resources.CustomResource {
         return this.name;
     }
     /**
-     * The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium` only.
+     * The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium`; back to `azure`
+     * replaces the cluster.
      * 
      */
     @Export(name="networkDataplane", refs={String.class}, tree="[0]")
     private Output</* @Nullable */ String> networkDataplane;
 
     /**
-     * @return The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium` only.
+     * @return The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium`; back to `azure`
+     * replaces the cluster.
      * 
      */
     public Output<Optional<String>> networkDataplane() {

@@ -264,14 +264,16 @@ public final class AksClusterArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium` only.
+     * The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium`; back to `azure`
+     * replaces the cluster.
      * 
      */
     @Import(name="networkDataplane")
     private @Nullable Output<String> networkDataplane;
 
     /**
-     * @return The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium` only.
+     * @return The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium`; back to `azure`
+     * replaces the cluster.
      * 
      */
     public Optional<Output<String>> networkDataplane() {
@@ -999,7 +1001,8 @@ public final class AksClusterArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param networkDataplane The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium` only.
+         * @param networkDataplane The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium`; back to `azure`
+         * replaces the cluster.
          * 
          * @return builder
          * 
@@ -1010,7 +1013,8 @@ public final class AksClusterArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param networkDataplane The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium` only.
+         * @param networkDataplane The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium`; back to `azure`
+         * replaces the cluster.
          * 
          * @return builder
          * 

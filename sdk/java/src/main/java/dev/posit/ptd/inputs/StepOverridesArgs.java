@@ -124,14 +124,14 @@ public final class StepOverridesArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * How many resources of the step are worked on at once, at least 1.
+     * How many resources of the step are worked on at once, at least 1. Default: that of the `pulumi` program.
      * 
      */
     @Import(name="parallel")
     private @Nullable Output<Integer> parallel;
 
     /**
-     * @return How many resources of the step are worked on at once, at least 1.
+     * @return How many resources of the step are worked on at once, at least 1. Default: that of the `pulumi` program.
      * 
      */
     public Optional<Output<Integer>> parallel() {
@@ -380,7 +380,7 @@ public final class StepOverridesArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param parallel How many resources of the step are worked on at once, at least 1.
+         * @param parallel How many resources of the step are worked on at once, at least 1. Default: that of the `pulumi` program.
          * 
          * @return builder
          * 
@@ -391,7 +391,7 @@ public final class StepOverridesArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param parallel How many resources of the step are worked on at once, at least 1.
+         * @param parallel How many resources of the step are worked on at once, at least 1. Default: that of the `pulumi` program.
          * 
          * @return builder
          * 

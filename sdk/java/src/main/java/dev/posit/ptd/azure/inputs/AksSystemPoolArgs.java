@@ -56,14 +56,14 @@ public final class AksSystemPoolArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * How many nodes there are at first, and where nothing scales. Default 2.
+     * How many nodes there are at first, and where nothing scales, 1 to 1000. Default 2.
      * 
      */
     @Import(name="count")
     private @Nullable Output<Integer> count;
 
     /**
-     * @return How many nodes there are at first, and where nothing scales. Default 2.
+     * @return How many nodes there are at first, and where nothing scales, 1 to 1000. Default 2.
      * 
      */
     public Optional<Output<Integer>> count() {
@@ -71,14 +71,14 @@ public final class AksSystemPoolArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The greatest number of nodes. Default 5.
+     * The greatest number of nodes, at most 1000. Default 5.
      * 
      */
     @Import(name="maxCount")
     private @Nullable Output<Integer> maxCount;
 
     /**
-     * @return The greatest number of nodes. Default 5.
+     * @return The greatest number of nodes, at most 1000. Default 5.
      * 
      */
     public Optional<Output<Integer>> maxCount() {
@@ -116,14 +116,14 @@ public final class AksSystemPoolArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The least number of nodes. Default 2.
+     * The least number of nodes, at least 1. Default 2.
      * 
      */
     @Import(name="minCount")
     private @Nullable Output<Integer> minCount;
 
     /**
-     * @return The least number of nodes. Default 2.
+     * @return The least number of nodes, at least 1. Default 2.
      * 
      */
     public Optional<Output<Integer>> minCount() {
@@ -293,7 +293,7 @@ public final class AksSystemPoolArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param count How many nodes there are at first, and where nothing scales. Default 2.
+         * @param count How many nodes there are at first, and where nothing scales, 1 to 1000. Default 2.
          * 
          * @return builder
          * 
@@ -304,7 +304,7 @@ public final class AksSystemPoolArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param count How many nodes there are at first, and where nothing scales. Default 2.
+         * @param count How many nodes there are at first, and where nothing scales, 1 to 1000. Default 2.
          * 
          * @return builder
          * 
@@ -314,7 +314,7 @@ public final class AksSystemPoolArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param maxCount The greatest number of nodes. Default 5.
+         * @param maxCount The greatest number of nodes, at most 1000. Default 5.
          * 
          * @return builder
          * 
@@ -325,7 +325,7 @@ public final class AksSystemPoolArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param maxCount The greatest number of nodes. Default 5.
+         * @param maxCount The greatest number of nodes, at most 1000. Default 5.
          * 
          * @return builder
          * 
@@ -377,7 +377,7 @@ public final class AksSystemPoolArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param minCount The least number of nodes. Default 2.
+         * @param minCount The least number of nodes, at least 1. Default 2.
          * 
          * @return builder
          * 
@@ -388,7 +388,7 @@ public final class AksSystemPoolArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param minCount The least number of nodes. Default 2.
+         * @param minCount The least number of nodes, at least 1. Default 2.
          * 
          * @return builder
          * 

@@ -27,12 +27,12 @@ public final class AksSystemPool {
      */
     private @Nullable List<String> availabilityZones;
     /**
-     * @return How many nodes there are at first, and where nothing scales. Default 2.
+     * @return How many nodes there are at first, and where nothing scales, 1 to 1000. Default 2.
      * 
      */
     private @Nullable Integer count;
     /**
-     * @return The greatest number of nodes. Default 5.
+     * @return The greatest number of nodes, at most 1000. Default 5.
      * 
      */
     private @Nullable Integer maxCount;
@@ -47,7 +47,7 @@ public final class AksSystemPool {
      */
     private @Nullable String maxSurge;
     /**
-     * @return The least number of nodes. Default 2.
+     * @return The least number of nodes, at least 1. Default 2.
      * 
      */
     private @Nullable Integer minCount;
@@ -93,14 +93,14 @@ public final class AksSystemPool {
         return this.availabilityZones == null ? List.of() : this.availabilityZones;
     }
     /**
-     * @return How many nodes there are at first, and where nothing scales. Default 2.
+     * @return How many nodes there are at first, and where nothing scales, 1 to 1000. Default 2.
      * 
      */
     public Optional<Integer> count() {
         return Optional.ofNullable(this.count);
     }
     /**
-     * @return The greatest number of nodes. Default 5.
+     * @return The greatest number of nodes, at most 1000. Default 5.
      * 
      */
     public Optional<Integer> maxCount() {
@@ -121,7 +121,7 @@ public final class AksSystemPool {
         return Optional.ofNullable(this.maxSurge);
     }
     /**
-     * @return The least number of nodes. Default 2.
+     * @return The least number of nodes, at least 1. Default 2.
      * 
      */
     public Optional<Integer> minCount() {
