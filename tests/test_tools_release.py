@@ -103,7 +103,7 @@ def test_a_release(release, clone):
     assert git(clone, "tag").split() == [f"sdk/go/v{NEW}", f"v{NEW}"]
     assert git(clone, "rev-parse", f"v{NEW}^{{commit}}") == git(clone, "rev-parse", "HEAD")
     made = [line.split(maxsplit=1)[1] for line in text.splitlines() if line.startswith("make ")]
-    assert made == ["sdk", "check-generated", "dist"]
+    assert made == ["sdk", "check-generated", "package", "msrv", "dist", "dist-check"]
     # Once is enough; and there is nothing new.
     code, text = release(NEW, "--execute")
     assert code == 1 and f"v{NEW} exists" in text or "nothing to release" in text

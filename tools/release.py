@@ -175,7 +175,7 @@ def release(new: str, day: str, execute: bool) -> None:
     before = [[make, "sdk"], [make, "check-generated"]]
     after = [["git", "add", "--all"], ["git", "commit", "--quiet", "-m", f"Release {new}"]]
     # An archive that is too large, say, is better found before there is a tag.
-    after += [[make, "dist"], *(["git", "tag", "-a", tag, "-m", f"Release {new}"] for tag in tags(new))]
+    after += [[make, "package"], [make, "msrv"], [make, "dist"], [make, "dist-check"], *(["git", "tag", "-a", tag, "-m", f"Release {new}"] for tag in tags(new))]
     if not execute:
         print(f"This would release {new}; nothing is changed without --execute.\n")
         for path, text in changed.items():

@@ -144,7 +144,7 @@ export class Stack extends pulumi.CustomResource {
     declare public readonly observe: pulumi.Output<boolean>;
     /**
      * What happens to the inner stack when the resource is deleted. It is read from the state, so that it must have been applied by an
-     * earlier update.
+     * earlier update. Default `refuse`.
      */
     declare public readonly onDelete: pulumi.Output<enums.OnDelete>;
     /**
@@ -184,7 +184,7 @@ export class Stack extends pulumi.CustomResource {
      */
     declare public readonly python: pulumi.Output<outputs.PythonSource | undefined>;
     /**
-     * Whether each update of the inner stack first brings its state to what its resources really are. Default: no.
+     * Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
      */
     declare public readonly refresh: pulumi.Output<boolean>;
     /**
@@ -443,7 +443,7 @@ export interface StackArgs {
     observe?: pulumi.Input<boolean | undefined>;
     /**
      * What happens to the inner stack when the resource is deleted. It is read from the state, so that it must have been applied by an
-     * earlier update.
+     * earlier update. Default `refuse`.
      */
     onDelete?: pulumi.Input<enums.OnDelete | undefined>;
     /**
@@ -470,7 +470,7 @@ export interface StackArgs {
      */
     python?: pulumi.Input<inputs.PythonSourceArgs | undefined>;
     /**
-     * Whether each update of the inner stack first brings its state to what its resources really are. Default: no.
+     * Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
      */
     refresh?: pulumi.Input<boolean | undefined>;
     /**

@@ -9,6 +9,7 @@ import * as utilities from "./utilities";
  * a later stack makes. Where an edge to a stack of its own will do, that is better.
  *
  * It is run when this resource is created, when what the stack is run with has changed, and when a trigger changes.
+ *
  * Deleting this resource does nothing: the stack is its owner's. It cannot be imported.
  */
 export class StackUpdate extends pulumi.CustomResource {

@@ -84,7 +84,7 @@ type Stack struct {
 	// Giving the stack a program later runs nothing either, until something else changes. Default `false`.
 	Observe pulumi.BoolOutput `pulumi:"observe"`
 	// What happens to the inner stack when the resource is deleted. It is read from the state, so that it must have been applied by an
-	// earlier update.
+	// earlier update. Default `refuse`.
 	OnDelete OnDeleteOutput `pulumi:"onDelete"`
 	// The inner stack's outputs; secret ones stay secret.
 	Outputs pulumi.MapOutput `pulumi:"outputs"`
@@ -106,7 +106,7 @@ type Stack struct {
 	Program pulumi.MapOutput `pulumi:"program"`
 	// The inner program as a class of a Python module.
 	Python PythonSourcePtrOutput `pulumi:"python"`
-	// Whether each update of the inner stack first brings its state to what its resources really are. Default: no.
+	// Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
 	Refresh pulumi.BoolOutput `pulumi:"refresh"`
 	// These resources of the inner stack are replaced by each update, by URN.
 	Replace pulumi.StringArrayOutput `pulumi:"replace"`
@@ -270,7 +270,7 @@ type stackArgs struct {
 	// Giving the stack a program later runs nothing either, until something else changes. Default `false`.
 	Observe *bool `pulumi:"observe"`
 	// What happens to the inner stack when the resource is deleted. It is read from the state, so that it must have been applied by an
-	// earlier update.
+	// earlier update. Default `refuse`.
 	OnDelete *OnDelete `pulumi:"onDelete"`
 	// How many resources of the inner stack are worked on at once, at least 1. Default: that of the `pulumi` program.
 	Parallel *int `pulumi:"parallel"`
@@ -285,7 +285,7 @@ type stackArgs struct {
 	Program map[string]interface{} `pulumi:"program"`
 	// The inner program as a class of a Python module.
 	Python *PythonSource `pulumi:"python"`
-	// Whether each update of the inner stack first brings its state to what its resources really are. Default: no.
+	// Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
 	Refresh *bool `pulumi:"refresh"`
 	// These resources of the inner stack are replaced by each update, by URN.
 	Replace []string `pulumi:"replace"`
@@ -362,7 +362,7 @@ type StackArgs struct {
 	// Giving the stack a program later runs nothing either, until something else changes. Default `false`.
 	Observe pulumi.BoolPtrInput
 	// What happens to the inner stack when the resource is deleted. It is read from the state, so that it must have been applied by an
-	// earlier update.
+	// earlier update. Default `refuse`.
 	OnDelete OnDeletePtrInput
 	// How many resources of the inner stack are worked on at once, at least 1. Default: that of the `pulumi` program.
 	Parallel pulumi.IntPtrInput
@@ -377,7 +377,7 @@ type StackArgs struct {
 	Program pulumi.MapInput
 	// The inner program as a class of a Python module.
 	Python PythonSourcePtrInput
-	// Whether each update of the inner stack first brings its state to what its resources really are. Default: no.
+	// Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
 	Refresh pulumi.BoolPtrInput
 	// These resources of the inner stack are replaced by each update, by URN.
 	Replace pulumi.StringArrayInput
@@ -605,7 +605,7 @@ func (o StackOutput) Observe() pulumi.BoolOutput {
 }
 
 // What happens to the inner stack when the resource is deleted. It is read from the state, so that it must have been applied by an
-// earlier update.
+// earlier update. Default `refuse`.
 func (o StackOutput) OnDelete() OnDeleteOutput {
 	return o.ApplyT(func(v *Stack) OnDeleteOutput { return v.OnDelete }).(OnDeleteOutput)
 }
@@ -654,7 +654,7 @@ func (o StackOutput) Python() PythonSourcePtrOutput {
 	return o.ApplyT(func(v *Stack) PythonSourcePtrOutput { return v.Python }).(PythonSourcePtrOutput)
 }
 
-// Whether each update of the inner stack first brings its state to what its resources really are. Default: no.
+// Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
 func (o StackOutput) Refresh() pulumi.BoolOutput {
 	return o.ApplyT(func(v *Stack) pulumi.BoolOutput { return v.Refresh }).(pulumi.BoolOutput)
 }

@@ -86,7 +86,7 @@ class StackArgs:
         :param pulumi.Input[_builtins.bool] observe: Whether the stack is only looked at: there is no program, and nothing is run. Its outputs are those that are recorded.
                Giving the stack a program later runs nothing either, until something else changes. Default `false`.
         :param pulumi.Input['OnDelete'] on_delete: What happens to the inner stack when the resource is deleted. It is read from the state, so that it must have been applied by an
-               earlier update.
+               earlier update. Default `refuse`.
         :param pulumi.Input[_builtins.int] parallel: How many resources of the inner stack are worked on at once, at least 1. Default: that of the `pulumi` program.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] policy_packs: Directories of policy packs that previews and updates of the inner stack must meet, relative to the program's directory.
                Rules that change run the stack again.
@@ -95,7 +95,7 @@ class StackArgs:
                `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program's: a YAML program as the outer
                one must write them as `$${...}`.
         :param pulumi.Input['PythonSourceArgs'] python: The inner program as a class of a Python module.
-        :param pulumi.Input[_builtins.bool] refresh: Whether each update of the inner stack first brings its state to what its resources really are. Default: no.
+        :param pulumi.Input[_builtins.bool] refresh: Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] replace: These resources of the inner stack are replaced by each update, by URN.
         :param pulumi.Input[_builtins.bool] replace_on_identity_change: Whether another `stack` or `backendUrl` replaces the resource: the new stack is created, and what `onDelete` says happens to
                the old one. Default `false`: it is refused, and the commands that move a state are told.
@@ -399,7 +399,7 @@ class StackArgs:
     def on_delete(self) -> pulumi.Input[Optional['OnDelete']]:
         """
         What happens to the inner stack when the resource is deleted. It is read from the state, so that it must have been applied by an
-        earlier update.
+        earlier update. Default `refuse`.
         """
         return pulumi.get(self, "on_delete")
 
@@ -474,7 +474,7 @@ class StackArgs:
     @pulumi.getter
     def refresh(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
-        Whether each update of the inner stack first brings its state to what its resources really are. Default: no.
+        Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
         """
         return pulumi.get(self, "refresh")
 
@@ -710,7 +710,7 @@ class Stack(pulumi.CustomResource):
         :param pulumi.Input[_builtins.bool] observe: Whether the stack is only looked at: there is no program, and nothing is run. Its outputs are those that are recorded.
                Giving the stack a program later runs nothing either, until something else changes. Default `false`.
         :param pulumi.Input['OnDelete'] on_delete: What happens to the inner stack when the resource is deleted. It is read from the state, so that it must have been applied by an
-               earlier update.
+               earlier update. Default `refuse`.
         :param pulumi.Input[_builtins.int] parallel: How many resources of the inner stack are worked on at once, at least 1. Default: that of the `pulumi` program.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] policy_packs: Directories of policy packs that previews and updates of the inner stack must meet, relative to the program's directory.
                Rules that change run the stack again.
@@ -719,7 +719,7 @@ class Stack(pulumi.CustomResource):
                `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program's: a YAML program as the outer
                one must write them as `$${...}`.
         :param pulumi.Input[Union['PythonSourceArgs', 'PythonSourceArgsDict']] python: The inner program as a class of a Python module.
-        :param pulumi.Input[_builtins.bool] refresh: Whether each update of the inner stack first brings its state to what its resources really are. Default: no.
+        :param pulumi.Input[_builtins.bool] refresh: Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] replace: These resources of the inner stack are replaced by each update, by URN.
         :param pulumi.Input[_builtins.bool] replace_on_identity_change: Whether another `stack` or `backendUrl` replaces the resource: the new stack is created, and what `onDelete` says happens to
                the old one. Default `false`: it is refused, and the commands that move a state are told.
@@ -1128,7 +1128,7 @@ class Stack(pulumi.CustomResource):
     def on_delete(self) -> pulumi.Output['OnDelete']:
         """
         What happens to the inner stack when the resource is deleted. It is read from the state, so that it must have been applied by an
-        earlier update.
+        earlier update. Default `refuse`.
         """
         return pulumi.get(self, "on_delete")
 
@@ -1204,7 +1204,7 @@ class Stack(pulumi.CustomResource):
     @pulumi.getter
     def refresh(self) -> pulumi.Output[_builtins.bool]:
         """
-        Whether each update of the inner stack first brings its state to what its resources really are. Default: no.
+        Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
         """
         return pulumi.get(self, "refresh")
 

@@ -106,6 +106,7 @@ class StackUpdate(pulumi.CustomResource):
         a later stack makes. Where an edge to a stack of its own will do, that is better.
 
         It is run when this resource is created, when what the stack is run with has changed, and when a trigger changes.
+
         Deleting this resource does nothing: the stack is its owner's. It cannot be imported.
 
         :param str resource_name: The name of the resource.
@@ -126,6 +127,7 @@ class StackUpdate(pulumi.CustomResource):
         a later stack makes. Where an edge to a stack of its own will do, that is better.
 
         It is run when this resource is created, when what the stack is run with has changed, and when a trigger changes.
+
         Deleting this resource does nothing: the stack is its owner's. It cannot be imported.
 
         :param str resource_name: The name of the resource.

@@ -261,7 +261,7 @@ pub struct StackArgs {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub parallel: Option<u32>,
-    /// Whether each update of the inner stack first brings its state to what its resources really are. Default: no.
+    /// Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
     #[serde(default)]
     pub refresh: bool,
     /// A message for the inner stack's history. A change of it alone runs nothing.
@@ -293,7 +293,7 @@ pub struct StackArgs {
     #[serde(default)]
     pub preview_inputs: PreviewInputs,
     /// What happens to the inner stack when the resource is deleted. It is read from the state, so that it must have been applied by an
-    /// earlier update.
+    /// earlier update. Default `refuse`.
     #[serde(default)]
     pub on_delete: OnDelete,
     /// The SHA-256 of each file of the program, by path. Set by the provider; a value given here is ignored.

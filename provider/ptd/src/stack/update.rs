@@ -22,6 +22,7 @@ use crate::Ptd;
 /// a later stack makes. Where an edge to a stack of its own will do, that is better.
 ///
 /// It is run when this resource is created, when what the stack is run with has changed, and when a trigger changes.
+///
 /// Deleting this resource does nothing: the stack is its owner's. It cannot be imported.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

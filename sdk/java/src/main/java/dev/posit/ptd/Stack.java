@@ -343,7 +343,7 @@ public class Stack extends com.pulumi.resources.CustomResource {
     }
     /**
      * What happens to the inner stack when the resource is deleted. It is read from the state, so that it must have been applied by an
-     * earlier update.
+     * earlier update. Default `refuse`.
      * 
      */
     @Export(name="onDelete", refs={OnDelete.class}, tree="[0]")
@@ -351,7 +351,7 @@ public class Stack extends com.pulumi.resources.CustomResource {
 
     /**
      * @return What happens to the inner stack when the resource is deleted. It is read from the state, so that it must have been applied by an
-     * earlier update.
+     * earlier update. Default `refuse`.
      * 
      */
     public Output<OnDelete> onDelete() {
@@ -478,14 +478,14 @@ public class Stack extends com.pulumi.resources.CustomResource {
         return Codegen.optional(this.python);
     }
     /**
-     * Whether each update of the inner stack first brings its state to what its resources really are. Default: no.
+     * Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
      * 
      */
     @Export(name="refresh", refs={Boolean.class}, tree="[0]")
     private Output<Boolean> refresh;
 
     /**
-     * @return Whether each update of the inner stack first brings its state to what its resources really are. Default: no.
+     * @return Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
      * 
      */
     public Output<Boolean> refresh() {

@@ -282,7 +282,7 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
 
     /**
      * What happens to the inner stack when the resource is deleted. It is read from the state, so that it must have been applied by an
-     * earlier update.
+     * earlier update. Default `refuse`.
      * 
      */
     @Import(name="onDelete")
@@ -290,7 +290,7 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
 
     /**
      * @return What happens to the inner stack when the resource is deleted. It is read from the state, so that it must have been applied by an
-     * earlier update.
+     * earlier update. Default `refuse`.
      * 
      */
     public Optional<Output<OnDelete>> onDelete() {
@@ -379,14 +379,14 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Whether each update of the inner stack first brings its state to what its resources really are. Default: no.
+     * Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
      * 
      */
     @Import(name="refresh")
     private @Nullable Output<Boolean> refresh;
 
     /**
-     * @return Whether each update of the inner stack first brings its state to what its resources really are. Default: no.
+     * @return Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
      * 
      */
     public Optional<Output<Boolean>> refresh() {
@@ -987,7 +987,7 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param onDelete What happens to the inner stack when the resource is deleted. It is read from the state, so that it must have been applied by an
-         * earlier update.
+         * earlier update. Default `refuse`.
          * 
          * @return builder
          * 
@@ -999,7 +999,7 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param onDelete What happens to the inner stack when the resource is deleted. It is read from the state, so that it must have been applied by an
-         * earlier update.
+         * earlier update. Default `refuse`.
          * 
          * @return builder
          * 
@@ -1131,7 +1131,7 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param refresh Whether each update of the inner stack first brings its state to what its resources really are. Default: no.
+         * @param refresh Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
          * 
          * @return builder
          * 
@@ -1142,7 +1142,7 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param refresh Whether each update of the inner stack first brings its state to what its resources really are. Default: no.
+         * @param refresh Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
          * 
          * @return builder
          * 

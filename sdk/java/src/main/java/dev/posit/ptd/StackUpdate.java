@@ -23,6 +23,7 @@ import javax.annotation.Nullable;
  * a later stack makes. Where an edge to a stack of its own will do, that is better.
  * 
  * It is run when this resource is created, when what the stack is run with has changed, and when a trigger changes.
+ * 
  * Deleting this resource does nothing: the stack is its owner&#39;s. It cannot be imported.
  * 
  */
