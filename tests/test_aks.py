@@ -277,6 +277,45 @@ def test_54_a_newer_patch_is_no_difference(azure: AzureDouble, cluster: Thing, p
     assert [path for method, path in azure.writes(mark) if method == "PUT"] == [CLUSTER_ID, POOL_ID]
 
 
+def test_53_a_patch_is_reached_where_a_minor_version_was_asked_for(azure: AzureDouble, cluster: Thing, pool: Thing) -> None:
+    alias = {"properties": {"orchestratorVersion": "1.30", "currentOrchestratorVersion": "1.30.4"}}
+    azure.mutate(POOL_ID, alias)
+    azure.mutate(f"{CLUSTER_ID}/agentPools/agentpool", alias)
+    pool.update(POOL_INPUTS | {"kubernetesVersion": "1.30"})
+    mark, newer = azure.mark(), {"kubernetesVersion": "1.30.8"}
+    cluster.update(CLUSTER_INPUTS | newer)
+    pool.update(POOL_INPUTS | newer)
+    written = [path for method, path in azure.writes(mark) if method == "PUT"]
+    assert written == [CLUSTER_ID, f"{CLUSTER_ID}/agentPools/agentpool", POOL_ID]
+    versions = {p["name"]: p["currentOrchestratorVersion"] for p in azure.get(CLUSTER_ID)["properties"]["agentPoolProfiles"]}
+    assert versions == {"agentpool": "1.30.8", "user": "1.30.8"}
+    assert pool.refresh().changes(POOL_INPUTS | newer) == []
+    azure.mutate(POOL_ID, alias)
+    assert pool.refresh().changes(POOL_INPUTS | newer) == ["kubernetesVersion"]
+
+
+@pytest.mark.parametrize("channel", ["rapid", "stable"])
+def test_54_a_newer_minor_version_of_the_channel(azure: AzureDouble, provider: ProviderProcess, channel: str) -> None:
+    wanted = CLUSTER_INPUTS | {"upgradeChannel": channel}
+    cluster, pool = Thing(provider, CLUSTER).create(wanted), Thing(provider, POOL).create(POOL_INPUTS)
+    azure.upgrade(CLUSTER_ID, "1.31.2")
+    assert cluster.refresh().changes(wanted) == [] and pool.refresh().changes(POOL_INPUTS) == []
+    mark = azure.mark()
+    cluster.again(provider).update(wanted | {"tier": "Premium"}, preview=True)
+    cluster.update(wanted | {"tier": "Premium"})
+    pool.update(POOL_INPUTS | {"maxCount": 5})
+    assert [path for method, path in azure.writes(mark) if method == "PUT"] == [CLUSTER_ID, POOL_ID]
+    assert puts(azure)[-1]["body"]["properties"]["kubernetesVersion"] == "1.31.2"
+    assert puts(azure, "agentPools/user")[-1]["body"]["properties"]["orchestratorVersion"] == "1.31.2"
+    assert Thing(provider, POOL).create(POOL_INPUTS | {"maxCount": 5}).id == POOL_ID, "and is adopted so"
+    # With any other channel somebody else has upgraded it, and the program does not know.
+    azure.mutate(CLUSTER_ID, {"properties": {"autoUpgradeProfile": {"upgradeChannel": "patch"}}})
+    for thing, change in ((cluster, CLUSTER_INPUTS | {"tier": "Premium"}), (pool, POOL_INPUTS | {"maxCount": 6})):
+        with pytest.raises(Failed) as failed:
+            thing.update(change)
+        assert "cannot go back" in str(failed.value)
+
+
 def test_55_the_kubeconfig_is_a_secret(azure: AzureDouble, cluster: Thing, provider: ProviderProcess) -> None:
     config = cluster.outputs["kubeconfig"].value
     assert "kubelogin" in config and TENANT in config and "privatelink" in config
@@ -284,6 +323,23 @@ def test_55_the_kubeconfig_is_a_secret(azure: AzureDouble, cluster: Thing, provi
     cluster.update(CLUSTER_INPUTS | {"disableLocalAccounts": False})
     assert "clusterAdmin" in cluster.outputs["adminKubeconfig"].value
     assert base64.b64encode(config.encode()).decode() not in provider.stderr and config not in provider.stderr
+
+
+def test_55_a_refresh_lives_without_a_kubeconfig(azure: AzureDouble, cluster: Thing) -> None:
+    wanted = CLUSTER_INPUTS | {"disableLocalAccounts": False}
+    before = dict(cluster.update(wanted).outputs)
+    azure.fault("POST", "listClusterUserCredential", status=400, body={"code": "BadRequest", "message": "the cluster is in failed state"})
+    assert cluster.refresh().outputs == before
+    assert "the cluster is in failed state" in " ".join(cluster.problems)
+    text = "Getting static credential is not allowed because this cluster is set to disable local accounts."
+    azure.fault("POST", "listClusterAdminCredential", status=400, body={"code": "BadRequest", "message": text})
+    assert cluster.refresh().outputs == before
+    assert "disableLocalAccounts" in " ".join(cluster.problems) and "Entra" in " ".join(cluster.problems)
+    denied = {"error": {"code": "AuthorizationFailed", "message": "no listClusterUserCredential/action"}}
+    azure.fault("POST", "listClusterUserCredential", status=403, body=denied)
+    assert cluster.refresh().outputs == before
+    azure.mutate(CLUSTER_ID, {"properties": {"disableLocalAccounts": True}})
+    assert cluster.refresh().outputs.get("adminKubeconfig") is None, "one that opens nothing any more is not kept"
 
 
 def test_56_pools_go_with_their_cluster(azure: AzureDouble, provider: ProviderProcess, cluster: Thing) -> None:
@@ -305,9 +361,17 @@ def test_57_tags_alone_touch_no_pool(azure: AzureDouble, provider: ProviderProce
     assert len(found) == 1 and "must not hold" in next(iter(found.values()))
     mark = azure.mark()
     cluster.update(CLUSTER_INPUTS | {"tags": {"Owner": "ptd", "a": "b"}})
-    writes = [w for w in azure.writes(mark) if "Credential" not in w[1]]
-    assert writes[0] == ("PATCH", CLUSTER_ID)
+    assert [w for w in azure.writes(mark) if "Credential" not in w[1]] == [("PATCH", CLUSTER_ID)]
     assert azure.get(CLUSTER_ID)["tags"] == {"Owner": "ptd", "a": "b"}
+    # Nor does the next run; but they go along when there is something else to do.
+    wanted = CLUSTER_INPUTS | {"tags": {"Owner": "ptd", "a": "b"}}
+    assert cluster.refresh().changes(wanted) == []
+    mark = azure.mark()
+    cluster.update(wanted)
+    assert [w for w in azure.writes(mark) if "Credential" not in w[1]] == []
+    cluster.update(wanted | {"systemPool": CLUSTER_INPUTS["systemPool"] | {"maxCount": 7}})
+    (sent,) = puts(azure, PATH + "/agentPools/agentpool")
+    assert sent["body"]["properties"]["tags"] == {"Owner": "ptd", "a": "b"}
 
 
 def test_58_a_stopped_cluster_is_started_first(azure: AzureDouble, cluster: Thing, pool: Thing) -> None:
@@ -412,6 +476,32 @@ def test_a_system_pool_in_trouble_is_told_and_repaired(azure: AzureDouble, clust
     cluster.update(CLUSTER_INPUTS)
     assert azure.get(path)["properties"]["provisioningState"] == "Succeeded"
     assert cluster.refresh().problems == ()
+
+
+def test_the_private_zone_changes_to_none_only(azure: AzureDouble, provider: ProviderProcess, cluster: Thing) -> None:
+    zone = f"{CLUSTER_ID.split('/providers/')[0]}/providers/Microsoft.Network/privateDnsZones/privatelink.{LOCATION}.azmk8s.io"
+    assert list(cluster.diff(CLUSTER_INPUTS | {"privateDnsZone": zone}).replaces) == ["privateDnsZone"]
+    public = {"privateCluster": False, "privateDnsZone": zone}
+    assert list(cluster.diff(CLUSTER_INPUTS | public).replaces) == ["privateCluster"], "a public cluster has none"
+    without = CLUSTER_INPUTS | {"privateDnsZone": "none"}
+    assert list(cluster.diff(without).replaces) == []
+    cluster.update(without)
+    assert azure.get(CLUSTER_ID)["properties"]["apiServerAccessProfile"]["privateDNSZone"] == "none"
+    assert list(cluster.diff(CLUSTER_INPUTS).replaces) == ["privateDnsZone"]
+    with pytest.raises(Failed) as failed:
+        Thing(provider, CLUSTER).create(CLUSTER_INPUTS)
+    assert "cannot be changed in privateDnsZone" in str(failed.value) and not failed.value.kept
+
+
+def test_the_case_of_a_taint_counts(azure: AzureDouble, cluster: Thing, pool: Thing) -> None:
+    pool.update(POOL_INPUTS | {"nodeTaints": ["team=a:NoSchedule"]})
+    mark, wanted = azure.mark(), POOL_INPUTS | {"nodeTaints": ["team=A:NoSchedule"]}
+    pool.update(wanted)
+    assert azure.writes(mark) == [("PUT", POOL_ID)]
+    assert azure.get(POOL_ID)["properties"]["nodeTaints"] == ["team=A:NoSchedule"]
+    assert pool.refresh().changes(wanted) == []
+    azure.mutate(POOL_ID, {"properties": {"nodeTaints": ["Team=A:NoSchedule"]}})
+    assert [change.split("[")[0] for change in pool.refresh().changes(wanted)] == ["nodeTaints"]
 
 
 def test_the_system_pool_says_what_it_cannot_change(azure: AzureDouble, cluster: Thing) -> None:

@@ -93,6 +93,23 @@ def test_a_name_that_grows_too_long(provider: ProviderProcess, callbacks) -> Non
     assert "DNS prefix" in error.value.details() + str(error.value.trailing_metadata())
 
 
+def test_a_failed_pool_leaves_the_rest_in_the_state(azure: AzureDouble, new_workspace: Callable) -> None:
+    azure.make_group(GROUP)
+    failure = {"code": "CreateVMSSAgentPoolFailed", "message": "no cores are left"}
+    azure.operation("PUT agentPools", outcome="Failed", times=1, error=failure)
+    ws = new_workspace("aks", **variables(azure)).yaml({"resources": {"aks": {"type": AKS, "properties": INPUTS}}})
+    assert "CreateVMSSAgentPoolFailed" in ws.up(fails=True).text
+    kept = [ws.resource(name) for name in ("aks-main", "aks-main-cpu", "aks-main-gpu")]
+    assert [one["id"] for one in kept] == [CLUSTER_ID, f"{CLUSTER_ID}/agentPools/cpu", f"{CLUSTER_ID}/agentPools/gpu"]
+    assert [bool(one.get("initErrors")) for one in kept].count(True) == 1
+    ws.up()
+    done = {path: [entry["status"] for entry in azure.requests("PUT", path) if entry["status"] != 409]
+            for path in (rf"{NAME}\?", "agentPools/cpu", "agentPools/gpu")}  # fmt: skip
+    assert done.pop(rf"{NAME}\?") == [201] and sorted(done.values()) == [[201], [201, 200]], "what failed is repaired, not made again"
+    states = [pool["provisioningState"] for pool in azure.get(CLUSTER_ID)["properties"]["agentPoolProfiles"]]
+    assert states == ["Succeeded"] * 3 and ws.up("--refresh").changes == {}
+
+
 def test_a_life_by_the_real_cli(azure: AzureDouble, new_workspace: Callable) -> None:
     azure.make_group(GROUP)
     resource = {"type": AKS, "properties": INPUTS | {"allowDelete": True, "assignRoles": True}}

@@ -30,7 +30,6 @@ OF_CLUSTER = [
     ("secretRotationInterval", f"{SECRETS}.config.rotationPollInterval", "5m"),
     ("azurePolicy", "properties.addonProfiles.azurepolicy.enabled", True),
     ("privateClusterPublicFqdn", "properties.apiServerAccessProfile.enablePrivateClusterPublicFQDN", False),
-    ("privateDnsZone", "properties.apiServerAccessProfile.privateDNSZone", "none"),
     ("upgradeChannel", "properties.autoUpgradeProfile.upgradeChannel", "stable"),
     ("nodeOsUpgradeChannel", "properties.autoUpgradeProfile.nodeOSUpgradeChannel", "None"),
     ("imageCleaner", "properties.securityProfile.imageCleaner.enabled", False),

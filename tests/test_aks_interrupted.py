@@ -193,6 +193,24 @@ def test_cancelled_while_another_operation_is_in_the_way(azure: AzureDouble, pro
     assert POOL_ID.lower() not in azure.resources()
 
 
+def test_what_is_known_outlives_a_cancelled_wait(azure: AzureDouble, provider: ProviderProcess) -> None:
+    cluster, pool = Thing(provider, CLUSTER).create(CLUSTER_INPUTS), Thing(provider, POOL).create(POOL_INPUTS)
+    azure.upgrade(CLUSTER_ID, "1.30.7", busy=3000)
+    azure.mutate(POOL_ID, {"properties": {"provisioningState": "Updating"}})
+    cases = ((cluster, CLUSTER_INPUTS | {"tier": "Free"}, PATH), (pool, POOL_INPUTS | {"maxCount": 9}, POOL_PATH))
+    before, mark = [dict(thing.outputs) for thing, _, _ in cases], azure.mark()
+    running = [background(thing.update, change) for thing, change, _ in cases]
+    for _, _, path in cases:
+        azure.wait("GET", path, 3, since=mark)
+    provider.cancel()
+    for one, (thing, change, _), old in zip(running, cases, before, strict=True):
+        assert one.exception(20).kept
+        told = {key for key in old if key not in change and "ersion" not in key}
+        assert {key: thing.outputs.get(key) for key in told} == {key: old[key] for key in told}
+        assert thing.outputs["currentKubernetesVersion"] == "1.30.7"
+    assert "kubelogin" in cluster.outputs["kubeconfig"].value
+
+
 def test_cancelled_while_a_write_has_no_answer(azure: AzureDouble, provider: ProviderProcess, start: Callable) -> None:
     azure.fault("PUT", PATH, hang=True, when="after")
     running = background(Thing(provider, CLUSTER).create, CLUSTER_INPUTS)

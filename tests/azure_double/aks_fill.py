@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import uuid
 
-from .aks_versions import full
+from .aks_versions import full, reached
 from .wire import merge
 
 #: What a cluster has that nobody asked for anything else.
@@ -107,7 +107,7 @@ def complete(doc: dict) -> None:
     if balancer is not None:
         address = f"{below}/providers/Microsoft.Network/publicIPAddresses/{uuid.uuid4()}"
         balancer.setdefault("effectiveOutboundIPs", [{"id": address}])
-    properties["currentKubernetesVersion"] = full(properties["kubernetesVersion"])
+    properties["currentKubernetesVersion"] = reached(properties["kubernetesVersion"], properties["currentKubernetesVersion"])
 
 
 def pool(sent: dict, held: dict | None, cluster_version: str) -> dict:

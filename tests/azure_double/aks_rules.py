@@ -88,6 +88,10 @@ def update_cluster(held: dict, body: dict, pools: dict[str, dict]) -> None:
         raise Flat(400, "OIDCIssuerFeatureCannotBeDisabled", "OIDC issuer feature cannot be disabled.")
     if at(held, "aadProfile.managed") and not at(sent, "aadProfile.managed"):
         raise Flat(400, "BadRequest", "Disabling managed Azure Active Directory is not supported.", target="aadProfile")
+    zone, asked = (at(one, "apiServerAccessProfile.privateDNSZone") for one in (held, sent))
+    if zone and asked and not _same(zone, asked) and asked.lower() != "none":
+        raise Flat(400, "PropertyChangeNotAllowed", "Changing property 'apiServerAccessProfile.privateDNSZone' is not allowed, except "
+                   "to 'none'.", target="apiServerAccessProfile.privateDNSZone")  # fmt: skip
     plugin = at(sent, "networkProfile.networkPlugin")
     if plugin and plugin != at(held, "networkProfile.networkPlugin") and plugin != "azure":
         raise Flat(400, "PropertyChangeNotAllowed", "Changing property 'networkProfile.networkPlugin' is not allowed.",

@@ -23,6 +23,11 @@ def full(version: str) -> str:
     return version if len(parts(version)) == 3 else f"{version}.{PATCHES[-1]}"
 
 
+def reached(wanted: str, current: str) -> str:
+    """What runs once a version was asked for: a minor version that is there already brings no newer patch."""
+    return current if parts(current)[: len(parts(wanted))] == parts(wanted) else full(wanted)
+
+
 def listed() -> dict:
     """As the region lists them."""
     return {

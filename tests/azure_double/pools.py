@@ -96,7 +96,8 @@ def _begin(world: World, request: Request, cluster: Resource, pool: Resource, st
         properties = pool.doc["properties"]
         properties["provisioningState"] = left
         if left == "Succeeded":
-            properties["currentOrchestratorVersion"] = aks_versions.full(properties["orchestratorVersion"])
+            asked, runs = properties["orchestratorVersion"], properties["currentOrchestratorVersion"]
+            properties["currentOrchestratorVersion"] = aks_versions.reached(asked, runs)
 
     body = aks.shown(world, pool)
     operation = world.operations.start("PUT agentPools", pool.doc["id"], finish)

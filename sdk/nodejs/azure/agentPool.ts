@@ -8,10 +8,12 @@ import * as enums from "../types/enums";
 import * as utilities from "../utilities";
 
 /**
- * A pool of nodes of an AKS cluster. An existing pool of that name is adopted.
+ * A pool of nodes of an AKS cluster. An existing pool of that name is adopted, unless it has what no input changes: another system than
+ * Linux, for one.
  *
  * The number of nodes of a pool that scales by itself is Azure's business: it is neither compared nor set. A newer patch than
- * `kubernetesVersion` names is no difference. Operations on the cluster that are in the way are waited for.
+ * `kubernetesVersion` names is no difference, nor is a newer minor version where the cluster's `upgradeChannel` is `stable` or `rapid`.
+ * Operations on the cluster that are in the way are waited for.
  *
  * What cannot change in place replaces the pool: as names are unique in a cluster, the old pool is deleted first, with all that runs on
  * it. To keep capacity, add a pool under another name instead.

@@ -11,9 +11,10 @@ import * as utilities from "../utilities";
  * A private AKS cluster with its system pool, set up as Posit Team Dedicated needs it: Entra login with Azure RBAC, overlay network,
  * OIDC issuer and workload identity, the Key Vault secrets provider.
  *
- * An existing cluster of that name is adopted. What somebody else manages about it, and its other pools, stay as they are. A newer
- * patch than `kubernetesVersion` names, as automatic upgrades bring it, is no difference and is never taken back. The control plane is
- * upgraded first, then the system pool; other pools are resources of their own, `AgentPool`.
+ * An existing cluster of that name is adopted, unless it differs in what no input changes: another network than Azure's overlay, or users
+ * of another tenant, for one. What somebody else manages about it, and its other pools, stay as they are. A newer patch than
+ * `kubernetesVersion` names, as automatic upgrades bring it, is no difference and is never taken back. The control plane is upgraded
+ * first, then the system pool; other pools are resources of their own, `AgentPool`.
  *
  * Only one operation runs on a cluster at a time: what comes in between is waited for. Creating takes some ten minutes; whatever is
  * interrupted goes on in Azure, and the next run follows it to its end.
@@ -132,7 +133,8 @@ export class AksCluster extends pulumi.CustomResource {
      */
     declare public /*out*/ readonly kubeletIdentity: pulumi.Output<outputs.azure.AksIdentity | undefined>;
     /**
-     * The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same. It goes up only, one minor version at a time.
+     * The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same, and with the `upgradeChannel` `stable` or `rapid` a
+     * newer minor version, too. It goes up only, one minor version at a time.
      */
     declare public readonly kubernetesVersion: pulumi.Output<string>;
     /**
@@ -196,7 +198,8 @@ export class AksCluster extends pulumi.CustomResource {
      */
     declare public readonly privateClusterPublicFqdn: pulumi.Output<boolean | undefined>;
     /**
-     * The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`.
+     * The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`. It changes in place to `none` only, which renews
+     * the nodes; any other change replaces the cluster.
      */
     declare public readonly privateDnsZone: pulumi.Output<string | undefined>;
     /**
@@ -244,7 +247,8 @@ export class AksCluster extends pulumi.CustomResource {
      */
     declare public readonly systemPool: pulumi.Output<outputs.azure.AksSystemPool>;
     /**
-     * Tags, beside the provider's default tags; keys must not hold `/`. Where none are given, those that are there stay.
+     * Tags, beside the provider's default tags; keys must not hold `/`. Where none are given, those that are there stay. The system pool
+     * gets changed ones when something else about it changes.
      */
     declare public readonly tags: pulumi.Output<{[key: string]: string} | undefined>;
     /**
@@ -466,7 +470,8 @@ export interface AksClusterArgs {
      */
     imageCleanerIntervalHours?: pulumi.Input<number | undefined>;
     /**
-     * The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same. It goes up only, one minor version at a time.
+     * The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same, and with the `upgradeChannel` `stable` or `rapid` a
+     * newer minor version, too. It goes up only, one minor version at a time.
      */
     kubernetesVersion: pulumi.Input<string>;
     /**
@@ -510,7 +515,8 @@ export interface AksClusterArgs {
      */
     privateClusterPublicFqdn?: pulumi.Input<boolean | undefined>;
     /**
-     * The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`.
+     * The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`. It changes in place to `none` only, which renews
+     * the nodes; any other change replaces the cluster.
      */
     privateDnsZone?: pulumi.Input<string | undefined>;
     /**
@@ -550,7 +556,8 @@ export interface AksClusterArgs {
      */
     systemPool: pulumi.Input<inputs.azure.AksSystemPoolArgs>;
     /**
-     * Tags, beside the provider's default tags; keys must not hold `/`. Where none are given, those that are there stay.
+     * Tags, beside the provider's default tags; keys must not hold `/`. Where none are given, those that are there stay. The system pool
+     * gets changed ones when something else about it changes.
      */
     tags?: pulumi.Input<{[key: string]: pulumi.Input<string>} | undefined>;
     /**

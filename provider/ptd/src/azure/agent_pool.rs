@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::aks_cluster::args_of;
-use super::aks_live::{REDO, is_leaving, problem, stuck, tag_map};
-use super::aks_pool_body::{pool_creation, pool_stuck, pool_update};
+use super::aks_live::{REDO, is_being_made, is_leaving, misfit, problem, stuck, tag_map};
+use super::aks_pool_body::{pool_creation, pool_stuck, pool_update, pool_version};
 use super::aks_pool_inputs::{observe_sizes, pool_settings};
-use super::aks_settings::observe;
-use super::aks_tables::{API, CLUSTER, POOL, SYSTEM_POOL};
-use super::aks_version::{compatible, satisfied, step};
+use super::aks_settings::{observe, unlike};
+use super::aks_tables::{API, CLUSTER, POOL, POOL_SHAPE, SYSTEM_POOL, USER_POOL_SHAPE};
+use super::aks_version::{ahead, brings_minors, compatible, satisfied, step};
 use super::arm::{Job, PendingOperation, ResourceId, Write, state_of};
 use super::clients::AzureSession;
 use super::common::{
@@ -27,10 +27,12 @@ use crate::adoption::{exists_already, tell_adoption};
 use crate::checks::{check_each, check_tags, check_with};
 use crate::defaults::yes;
 
-/// A pool of nodes of an AKS cluster. An existing pool of that name is adopted.
+/// A pool of nodes of an AKS cluster. An existing pool of that name is adopted, unless it has what no input changes: another system than
+/// Linux, for one.
 ///
 /// The number of nodes of a pool that scales by itself is Azure's business: it is neither compared nor set. A newer patch than
-/// `kubernetesVersion` names is no difference. Operations on the cluster that are in the way are waited for.
+/// `kubernetesVersion` names is no difference, nor is a newer minor version where the cluster's `upgradeChannel` is `stable` or `rapid`.
+/// Operations on the cluster that are in the way are waited for.
 ///
 /// What cannot change in place replaces the pool: as names are unique in a cluster, the old pool is deleted first, with all that runs on
 /// it. To keep capacity, add a pool under another name instead.
@@ -200,6 +202,20 @@ impl<'a> Pool<'a> {
         }
     }
 
+    /// Keeps in the state what Azure has taken on for a pool that was as given before.
+    fn progress<'c>(
+        &self,
+        cx: &'c Context<Ptd>,
+        live: &Value,
+    ) -> impl Fn(Option<&PendingOperation>) + Send + Sync + use<'c> {
+        let (id, before) = (self.id.to_string(), self.state(live));
+        move |operation| {
+            let mut state = before.clone();
+            state.pending_operation = operation.cloned();
+            cx.checkpoint(&id, &state);
+        }
+    }
+
     async fn get(&self, cx: &Context<Ptd>) -> Result<Option<Value>, Error> {
         Ok(self.session.arm.get(cx, &self.id, API).await?)
     }
@@ -212,9 +228,29 @@ impl<'a> Pool<'a> {
         }
     }
 
+    /// A pool that is to be adopted, once nothing is at work on it. One that a run may have begun to make that was killed is part of the
+    /// state at once, unless it cannot become what the inputs say: correcting them would then replace it.
+    async fn adopted(
+        &self,
+        cx: &Context<Ptd>,
+        args: &AgentPoolArgs,
+        live: Value,
+    ) -> Result<Option<Value>, Error> {
+        if is_being_made(&live) {
+            self.pending(cx, args, &live).await?;
+            return self.calmed(cx, live).await;
+        }
+        let quiet = Job::quiet(cx);
+        Ok(self
+            .session
+            .arm
+            .settled(&quiet, &self.id, API, live)
+            .await?)
+    }
+
     /// A pool that was just read, once nothing is at work on it.
     async fn calmed(&self, cx: &Context<Ptd>, live: Value) -> Result<Option<Value>, Error> {
-        let accepted = self.keeper(cx);
+        let accepted = self.progress(cx, &live);
         let job = Job {
             run: cx,
             // What is going away is no part of what this run made.
@@ -227,11 +263,36 @@ impl<'a> Pool<'a> {
         Ok(self.session.arm.settled(&job, &self.id, API, live).await?)
     }
 
+    async fn its_cluster(&self, cx: &Context<Ptd>) -> Result<Value, Error> {
+        let found = self.session.arm.get(cx, &self.cluster, API).await?;
+        found.ok_or_else(|| gone(&super::aks_cluster::what(self.cluster.name())))
+    }
+
+    /// The version that the pool is to have: none where automatic upgrades of the cluster have brought it a newer minor version.
+    async fn wanted<'v>(
+        &self,
+        cx: &Context<Ptd>,
+        args: &'v AgentPoolArgs,
+        live: &Value,
+    ) -> Result<Option<&'v str>, Error> {
+        let Some(version) = args.kubernetes_version.as_deref() else {
+            return Ok(None);
+        };
+        let current = pool_version(&properties(live)).unwrap_or_default();
+        if !ahead(version, &current) {
+            return Ok(Some(version));
+        }
+        let cluster = self.its_cluster(cx).await?;
+        let channel = text(
+            &cluster,
+            &["properties", "autoUpgradeProfile", "upgradeChannel"],
+        );
+        Ok((!brings_minors(channel.as_deref())).then_some(version))
+    }
+
     /// The version of the control plane; an error where there is no cluster, or where it is stopped.
     async fn control_plane(&self, cx: &Context<Ptd>) -> Result<String, Error> {
-        let Some(cluster) = self.session.arm.get(cx, &self.cluster, API).await? else {
-            return Err(gone(&super::aks_cluster::what(self.cluster.name())));
-        };
+        let cluster = self.its_cluster(cx).await?;
         let power = text(&cluster, &["properties", "powerState", "code"]).unwrap_or_default();
         if power.eq_ignore_ascii_case("stopped") {
             return Err(Error::refused(
@@ -295,10 +356,24 @@ impl<'a> Pool<'a> {
         Ok(self.state(&live))
     }
 
+    /// What about an existing pool would change that is to be adopted.
+    async fn pending(
+        &self,
+        cx: &Context<Ptd>,
+        args: &AgentPoolArgs,
+        live: &Value,
+    ) -> Result<Vec<&'static str>, Error> {
+        let differs = unlike(&[POOL_SHAPE, USER_POOL_SHAPE], &properties(live));
+        misfit(&what(&self.id), &differs)?;
+        let version = self.wanted(cx, args, live).await?;
+        Ok(self.update(args, version, live)?.1)
+    }
+
     /// The model to send, and the inputs whose values change.
     fn update(
         &self,
         args: &AgentPoolArgs,
+        version: Option<&str>,
         live: &Value,
     ) -> Result<(Value, Vec<&'static str>), Error> {
         let inputs = inputs_of(args)?;
@@ -312,7 +387,7 @@ impl<'a> Pool<'a> {
         let tags = wanted_tags(self.session, &Self::tags(live), args.tags.as_ref());
         Ok(pool_update(
             &inputs,
-            args.kubernetes_version.as_deref(),
+            version,
             &tag_map(&tags),
             &live_properties,
         ))
@@ -325,23 +400,15 @@ impl<'a> Pool<'a> {
         mut live: Value,
     ) -> Result<AgentPoolState, Error> {
         for attempt in 0.. {
-            let (body, changed) = self.update(args, &live)?;
+            let version = self.wanted(cx, args, &live).await?;
+            let (body, changed) = self.update(args, version, &live)?;
             let failed = state_of(&live).is_some_and(|state| state.is_bad());
             if changed.is_empty() && !failed {
                 break;
             }
             let control_plane = self.control_plane(cx).await?;
-            self.skew(
-                args.kubernetes_version.as_deref(),
-                Some(&live),
-                &control_plane,
-            )?;
-            let before = self.state(&live);
-            let accepted = |operation: Option<&PendingOperation>| {
-                let mut state = before.clone();
-                state.pending_operation = operation.cloned();
-                cx.checkpoint(self.id.as_str(), &state);
-            };
+            self.skew(version, Some(&live), &control_plane)?;
+            let accepted = self.progress(cx, &live);
             let job = Job {
                 run: cx,
                 accepted: &accepted,
@@ -487,7 +554,7 @@ impl Resource for AgentPool {
             if !args.adopt {
                 return Err(exists_already(&what(&pool.id), pool.id.as_str()));
             }
-            tell_adoption(cx, &what(&pool.id), &pool.update(args, &live)?.1).await;
+            tell_adoption(cx, &what(&pool.id), &pool.pending(cx, args, &live).await?).await;
         }
         Ok(())
     }
@@ -504,13 +571,13 @@ impl Resource for AgentPool {
             Some(live) if !args.adopt && !is_leaving(&live) => {
                 return Err(exists_already(&what(&pool.id), &id));
             }
-            Some(live) => pool.calmed(cx, live).await?,
+            Some(live) => pool.adopted(cx, &args, live).await?,
             None => None,
         };
         let state = match found {
             Some(live) => {
+                let changes = pool.pending(cx, &args, &live).await?;
                 cx.checkpoint(&id, &pool.state(&live));
-                let changes = pool.update(&args, &live)?.1;
                 let state = pool.converge(cx, &args, live).await?;
                 tell_adoption(cx, &what(&pool.id), &changes).await;
                 state
@@ -534,7 +601,13 @@ impl Resource for AgentPool {
             return Ok(None);
         };
         let state = pool.state(&live);
-        let mut found = Observed::new(observed(&pool, args.as_ref(), &live)?, state);
+        let follows = match &args {
+            Some(args) => {
+                args.kubernetes_version.is_some() && pool.wanted(cx, args, &live).await?.is_none()
+            }
+            None => false,
+        };
+        let mut found = Observed::new(observed(&pool, args.as_ref(), &live, follows)?, state);
         found.problems.extend(problem(&live, &what(&pool.id)));
         Ok(Some(found))
     }
@@ -575,11 +648,12 @@ impl Resource for AgentPool {
     }
 }
 
-/// The inputs that would produce what is there.
+/// The inputs that would produce what is there. `follows`: automatic upgrades have brought a newer version than the inputs name.
 fn observed(
     pool: &Pool<'_>,
     prior: Option<&AgentPoolArgs>,
     live: &Value,
+    follows: bool,
 ) -> Result<AgentPoolArgs, Error> {
     let said = prior
         .map(serde_json::to_value)
@@ -588,14 +662,14 @@ fn observed(
     let properties = properties(live);
     let mut inputs = observe(&pool_settings(false), said.as_ref(), &properties);
     observe_sizes(&mut inputs, said.as_ref(), &properties, false);
-    let version = text(&properties, &["orchestratorVersion"]);
-    let shown = match (
-        prior.map(|args| args.kubernetes_version.as_deref()),
-        version,
-    ) {
-        (Some(Some(said)), Some(version)) if satisfied(said, &version) => Some(said.to_owned()),
-        (Some(None), _) => None,
-        (_, version) => version,
+    let running = pool_version(&properties);
+    let shown = match prior.map(|args| args.kubernetes_version.as_deref()) {
+        Some(Some(said)) => match running {
+            Some(running) if !follows && !satisfied(said, &running) => Some(running),
+            _ => Some(said.to_owned()),
+        },
+        Some(None) => None,
+        None => text(&properties, &["orchestratorVersion"]),
     };
     let mut insert = |key: &str, value: Value| inputs.insert(key.to_owned(), value);
     insert(

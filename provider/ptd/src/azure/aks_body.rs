@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
+use super::aks_check::in_place;
 use super::aks_pool_body::{pool_as_read, pool_creation};
 use super::aks_settings::{Setting, differing, find, put, put_tags, remove, sendable, write};
-use super::aks_tables::{CLUSTER_SETTINGS, ROTATION_SETTINGS, SYSTEM_POOL};
-use super::aks_version::{Step, compatible, step};
+use super::aks_tables::{CLUSTER_SETTINGS, CLUSTER_SHAPE, ROTATION_SETTINGS, SYSTEM_POOL};
+use super::aks_version::{Step, ahead, brings_minors, compatible, step};
 
 const ADDON: &[&str] = &["properties", "addonProfiles"];
 
@@ -18,18 +19,12 @@ pub(super) fn cluster_creation(inputs: &Value, tenant: &str, tags: &Map<String, 
         "sku": {"name": "Base"},
         "properties": {
             "kubernetesVersion": text("kubernetesVersion"),
-            "enableRBAC": true,
             "servicePrincipalProfile": {"clientId": "msi"},
             "aadProfile": {"managed": true, "tenantID": tenant},
             "oidcIssuerProfile": {"enabled": true},
-            "networkProfile": {
-                "networkPlugin": "azure",
-                "networkPluginMode": "overlay",
-                "loadBalancerSku": "standard",
-                "ipFamilies": ["IPv4"],
-            },
         },
     });
+    write(CLUSTER_SHAPE, &Value::Null, &mut body, true);
     write(CLUSTER_SETTINGS, inputs, &mut body, true);
     if inputs
         .get("secretsProvider")
@@ -172,9 +167,11 @@ pub(super) fn cluster_update(
     };
     let table: Vec<Setting> = CLUSTER_SETTINGS.iter().copied().filter(relevant).collect();
     let found = differing(&table, inputs, live);
-    let stuck = found.iter().filter(|s| s.fixed).map(|s| s.input).collect();
-    let mut changed: Vec<&'static str> =
-        found.iter().filter(|s| !s.fixed).map(|s| s.input).collect();
+    let (moving, stuck): (Vec<Setting>, Vec<Setting>) = found
+        .into_iter()
+        .partition(|s| !s.fixed && s.moves(inputs, live, in_place));
+    let stuck = stuck.iter().map(|s| s.input).collect();
+    let mut changed: Vec<&'static str> = moving.iter().map(|s| s.input).collect();
     let mut body = as_read(live);
     write(&table, inputs, &mut body, false);
     if provider {
@@ -193,7 +190,8 @@ pub(super) fn cluster_update(
         .get("kubernetesVersion")
         .and_then(Value::as_str)
         .unwrap_or_default();
-    if upgrade(wanted, live)? == Step::Upgrade {
+    let channel = inputs.get("upgradeChannel").and_then(Value::as_str);
+    if upgrade(wanted, live, brings_minors(channel))? == Step::Upgrade {
         put(
             &mut body,
             &["properties", "kubernetesVersion"],
@@ -287,8 +285,8 @@ pub(super) fn observe_force(prior: Option<&Value>, live: &Value) -> (bool, Optio
     (on, until)
 }
 
-/// Whether the control plane has to be upgraded; otherwise why it cannot be.
-pub(super) fn upgrade(wanted: &str, live: &Value) -> Result<Step, String> {
+/// Whether the control plane has to be upgraded; otherwise why it cannot be. `minors`: newer minor versions come by themselves.
+fn upgrade(wanted: &str, live: &Value, minors: bool) -> Result<Step, String> {
     let properties = live.get("properties").cloned().unwrap_or_default();
     let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
     let current = text(&properties, "currentKubernetesVersion")
@@ -296,6 +294,9 @@ pub(super) fn upgrade(wanted: &str, live: &Value) -> Result<Step, String> {
     let Some(current) = current else {
         return Ok(Step::Upgrade);
     };
+    if minors && ahead(wanted, &current) {
+        return Ok(Step::Stay);
+    }
     let found = step("the cluster", wanted, &current)?;
     if found == Step::Upgrade {
         for pool in properties

@@ -4,7 +4,7 @@ use pulumi_provider::{Checking, Diff, Error, Path, Prior, PropertyMap};
 
 use super::aks_cluster::{AksCluster, AksClusterArgs, AksSystemPool, below, what};
 use super::aks_rules;
-use super::aks_version::step;
+use super::aks_version::{ahead, brings_minors, step};
 use super::names::Tags;
 use crate::checks::{check_each, check_with};
 
@@ -342,32 +342,48 @@ fn word(map: &PropertyMap, input: &str, default: &str) -> String {
 
 /// Which changes of a cluster Azure makes in place.
 pub(super) fn diff_cluster(diff: &mut Diff, old: &PropertyMap, news: &PropertyMap) {
-    let moves = [
-        ("networkPolicy", "calico", &["cilium", "none"] as &[&str]),
-        ("networkDataplane", "azure", &["cilium"]),
-        (
-            "outboundType",
-            "loadbalancer",
-            &[
-                "loadbalancer",
-                "userdefinedrouting",
-                "userassignednatgateway",
-                "none",
-            ],
-        ),
-    ];
-    for (input, default, possible) in moves {
-        if !diff.touches(input) {
+    // A public cluster has no private zone, whatever is said of it.
+    let private: Option<bool> = news
+        .get("privateCluster")
+        .and_then(|value| pulumi_provider::from_value(value).ok());
+    let public = private == Some(false);
+    for (input, default, _) in MOVES {
+        if !diff.touches(input) || (public && *input == "privateDnsZone") {
             continue;
         }
         let (from, to) = (word(old, input, default), word(news, input, default));
-        let leaves = input == "outboundType" && from == "managednatgateway";
         if from == to {
-            diff.ignore(&Path::root().key(input));
-        } else if leaves || !possible.contains(&to.as_str()) {
-            diff.replace(Path::root().key(input));
+            diff.ignore(&Path::root().key(*input));
+        } else if !in_place(input, &from, &to) {
+            diff.replace(Path::root().key(*input));
         }
     }
+}
+
+/// Inputs that change in place to some values only: the default, and those values.
+const MOVES: &[(&str, &str, &[&str])] = &[
+    ("networkPolicy", "calico", &["cilium", "none"]),
+    ("networkDataplane", "azure", &["cilium"]),
+    ("privateDnsZone", "system", &["none"]),
+    (
+        "outboundType",
+        "loadbalancer",
+        &[
+            "loadbalancer",
+            "userdefinedrouting",
+            "userassignednatgateway",
+            "none",
+        ],
+    ),
+];
+
+/// Whether Azure makes a change of an input in place.
+pub(super) fn in_place(input: &str, from: &str, to: &str) -> bool {
+    let Some((_, _, possible)) = MOVES.iter().find(|(name, ..)| *name == input) else {
+        return true;
+    };
+    let leaves = input == "outboundType" && from.eq_ignore_ascii_case("managedNATGateway");
+    !leaves && possible.iter().any(|word| word.eq_ignore_ascii_case(to))
 }
 
 /// Whether an update can work at all; without asking Azure.
@@ -378,7 +394,10 @@ pub(super) fn possible(
     let (Some(args), Some(state)) = (args, &old.state) else {
         return Ok(());
     };
-    if let Some(current) = &state.current_kubernetes_version {
+    let follows = brings_minors(args.upgrade_channel.as_deref());
+    if let Some(current) = &state.current_kubernetes_version
+        && !(follows && ahead(&args.kubernetes_version, current))
+    {
         step(&what(&args.name), &args.kubernetes_version, current)
             .map_err(|problem| Error::refused(problem, "Correct kubernetesVersion"))?;
     }

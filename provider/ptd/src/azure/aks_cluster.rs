@@ -25,9 +25,10 @@ use crate::defaults::yes;
 /// A private AKS cluster with its system pool, set up as Posit Team Dedicated needs it: Entra login with Azure RBAC, overlay network,
 /// OIDC issuer and workload identity, the Key Vault secrets provider.
 ///
-/// An existing cluster of that name is adopted. What somebody else manages about it, and its other pools, stay as they are. A newer
-/// patch than `kubernetesVersion` names, as automatic upgrades bring it, is no difference and is never taken back. The control plane is
-/// upgraded first, then the system pool; other pools are resources of their own, `AgentPool`.
+/// An existing cluster of that name is adopted, unless it differs in what no input changes: another network than Azure's overlay, or users
+/// of another tenant, for one. What somebody else manages about it, and its other pools, stay as they are. A newer patch than
+/// `kubernetesVersion` names, as automatic upgrades bring it, is no difference and is never taken back. The control plane is upgraded
+/// first, then the system pool; other pools are resources of their own, `AgentPool`.
 ///
 /// Only one operation runs on a cluster at a time: what comes in between is waited for. Creating takes some ten minutes; whatever is
 /// interrupted goes on in Azure, and the next run follows it to its end.
@@ -48,7 +49,8 @@ pub struct AksClusterArgs {
     /// The region. Default: the provider's `azure.location`. A change replaces the cluster.
     #[schemars(extend("replace" = true))]
     pub location: Option<String>,
-    /// The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same. It goes up only, one minor version at a time.
+    /// The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same, and with the `upgradeChannel` `stable` or `rapid` a
+    /// newer minor version, too. It goes up only, one minor version at a time.
     pub kubernetes_version: String,
     /// The pool for the cluster's own services, called `agentpool`.
     pub system_pool: AksSystemPool,
@@ -76,7 +78,8 @@ pub struct AksClusterArgs {
     pub private_cluster: Option<bool>,
     /// Whether a private API server has a name that resolves everywhere. Default `true`.
     pub private_cluster_public_fqdn: Option<bool>,
-    /// The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`.
+    /// The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`. It changes in place to `none` only, which renews
+    /// the nodes; any other change replaces the cluster.
     pub private_dns_zone: Option<String>,
     /// Which upgrades of Kubernetes Azure makes by itself: `none`, `patch`, `stable`, `rapid` or `node-image`. Default `patch`.
     pub upgrade_channel: Option<String>,
@@ -125,7 +128,8 @@ pub struct AksClusterArgs {
     /// Whether to take over a cluster that exists. Default `true`.
     #[serde(default = "yes")]
     pub adopt: bool,
-    /// Tags, beside the provider's default tags; keys must not hold `/`. Where none are given, those that are there stay.
+    /// Tags, beside the provider's default tags; keys must not hold `/`. Where none are given, those that are there stay. The system pool
+    /// gets changed ones when something else about it changes.
     pub tags: Option<Tags>,
     /// The subscription. Default: the provider's. A change replaces the cluster.
     #[schemars(extend("replace" = true))]
@@ -322,13 +326,13 @@ impl Resource for AksCluster {
             Some(live) if !args.adopt && !aks_live::is_leaving(&live) => {
                 return Err(exists_already(&what(&args.name), &id));
             }
-            Some(live) => cluster.calmed(cx, live).await?,
+            Some(live) => cluster.adopted(cx, &args, live).await?,
             None => None,
         };
         let state = match found {
             Some(live) => {
-                cx.checkpoint(&id, &cluster.state(&live));
                 let changes = cluster.pending(&args, &live)?;
+                cx.checkpoint(&id, &cluster.state(&live));
                 let state = cluster.converge(cx, &args, live).await?;
                 tell_adoption(cx, &what(&args.name), &changes).await;
                 state
@@ -344,22 +348,31 @@ impl Resource for AksCluster {
         prior: Option<Prior<Self>>,
     ) -> Result<Option<Observed<Self>>, Error> {
         let id = parse_id(id, CLUSTER, EXAMPLE)?;
-        let args = prior.and_then(|p| p.args);
+        let (args, old) = prior.map_or((None, None), |p| (p.args, p.state));
         let tenant = args.as_ref().and_then(|a| a.tenant_id.as_deref());
         let session = open(cx, id.subscription_id(), tenant).await?;
-        let cluster = Cluster::at(&session, id);
+        let cluster = Cluster::at(&session, id).known(old.as_ref());
         let Some(live) = cluster.get(cx).await? else {
             return Ok(None);
         };
         let mut state = cluster.state(&live);
-        if aks_live::is_usable(&live) {
-            cluster.credentials(cx, &live, &mut state).await?;
-        }
+        let untold = if aks_live::is_usable(&live) {
+            match cluster.credentials(cx, &live, &mut state).await {
+                Err(error @ (Error::Cancelled { .. } | Error::TimedOut { .. })) => {
+                    return Err(error);
+                }
+                told => told.err(),
+            }
+        } else {
+            None
+        };
         let mut found = Observed::new(cluster.observe(args.as_ref(), &live)?, state);
         found.problems.extend(
             aks_live::problem(&live, &what(cluster.id.name()))
                 .or_else(|| aks_live::system_problem(&live)),
         );
+        // What else is known of the cluster is worth having.
+        found.problems.extend(untold.map(|error| error.to_string()));
         Ok(Some(found))
     }
 
@@ -371,7 +384,7 @@ impl Resource for AksCluster {
     ) -> Result<AksClusterState, Error> {
         let id = parse_id(id, CLUSTER, EXAMPLE)?;
         let session = open(cx, id.subscription_id(), args.tenant_id.as_deref()).await?;
-        let cluster = Cluster::at(&session, id);
+        let cluster = Cluster::at(&session, id).known(old.state.as_ref());
         let pending = old.state.and_then(|state| state.pending_operation);
         let Some(live) = cluster.resumed(cx, pending.as_ref()).await? else {
             return Err(gone(&what(&args.name)));

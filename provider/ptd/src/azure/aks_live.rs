@@ -7,9 +7,11 @@ use serde_json::{Map, Value, json};
 
 use super::aks_body::{ClusterUpdate, cluster_creation, cluster_update, system_inputs};
 use super::aks_cluster::{AksClusterArgs, AksClusterState, AksIdentity, what};
-use super::aks_pool_body::{pool_stuck, pool_update};
-use super::aks_tables::{API, SYSTEM_POOL};
-use super::arm::{Job, PendingOperation, ResourceId, Write, region, state_of};
+use super::aks_pool_body::{pool_stuck, pool_update, pool_version};
+use super::aks_settings::unlike;
+use super::aks_tables::{API, CLUSTER_SHAPE, POOL_SHAPE, SYSTEM_POOL};
+use super::aks_version::ahead;
+use super::arm::{ArmError, Job, PendingOperation, ResourceId, Write, region, state_of};
 use super::clients::AzureSession;
 use super::common::{at, elsewhere, flag, tags_of, text, wanted_tags};
 use super::names::Tags;
@@ -23,13 +25,18 @@ pub(super) struct Cluster<'a> {
     pub(super) session: &'a AzureSession,
     /// Its id.
     pub id: ResourceId,
+    /// The kubeconfigs that the state has: for users, and with all rights.
+    kubeconfigs: [Option<Secret<String>>; 2],
 }
 
 /// Whether a cluster can be asked for credentials.
 pub(super) fn is_usable(live: &Value) -> bool {
-    state_of(live).is_none_or(|state| {
-        !state.word.eq_ignore_ascii_case("creating") && !state.word.eq_ignore_ascii_case("deleting")
-    })
+    !is_being_made(live) && !is_leaving(live)
+}
+
+/// Whether a cluster or pool is being made.
+pub(super) fn is_being_made(live: &Value) -> bool {
+    state_of(live).is_some_and(|state| state.word.eq_ignore_ascii_case("creating"))
 }
 
 /// Whether a cluster or pool is being deleted.
@@ -51,6 +58,20 @@ pub(super) fn tag_map(tags: &Tags) -> Map<String, Value> {
     tags.iter()
         .map(|(key, value)| (key.clone(), Value::from(value.as_str())))
         .collect()
+}
+
+/// The refusal to take over what was not made as it would be here; nothing where there is no difference.
+pub(super) fn misfit(what: &str, unlike: &[&str]) -> Result<(), Error> {
+    if unlike.is_empty() {
+        return Ok(());
+    }
+    Err(Error::refused(
+        format!(
+            "{what} is not adopted: it differs in {}, which no input changes",
+            unlike.join(", ")
+        ),
+        "Import it to manage it as it is, or use another name",
+    ))
 }
 
 /// The refusal to change what only a replacement could.
@@ -83,7 +104,20 @@ impl<'a> Cluster<'a> {
 
     /// The cluster of an id.
     pub(super) fn at(session: &'a AzureSession, id: ResourceId) -> Self {
-        Self { session, id }
+        Self {
+            session,
+            id,
+            kubeconfigs: [None, None],
+        }
+    }
+
+    /// With the kubeconfigs that the state has, which stay until there are others.
+    pub(super) fn known(mut self, old: Option<&AksClusterState>) -> Self {
+        self.kubeconfigs = [
+            old.and_then(|state| state.kubeconfig.clone()),
+            old.and_then(|state| state.admin_kubeconfig.clone()),
+        ];
+        self
     }
 
     pub(super) async fn get(&self, cx: &Context<Ptd>) -> Result<Option<Value>, Error> {
@@ -98,13 +132,29 @@ impl<'a> Cluster<'a> {
         }
     }
 
-    /// A cluster that was just read, once nothing is at work on it.
-    pub(super) async fn calmed(
+    /// A cluster that is to be adopted, once nothing is at work on it. One that a run may have begun to make that was killed is part of
+    /// the state at once, unless it cannot become what the inputs say: correcting them would then replace it.
+    pub(super) async fn adopted(
         &self,
         cx: &Context<Ptd>,
+        args: &AksClusterArgs,
         live: Value,
     ) -> Result<Option<Value>, Error> {
-        let accepted = self.keeper(cx);
+        if is_being_made(&live) {
+            self.pending(args, &live)?;
+            return self.calmed(cx, live).await;
+        }
+        let quiet = Job::quiet(cx);
+        Ok(self
+            .session
+            .arm
+            .settled(&quiet, &self.id, API, live)
+            .await?)
+    }
+
+    /// A cluster that was just read, once nothing is at work on it.
+    async fn calmed(&self, cx: &Context<Ptd>, live: Value) -> Result<Option<Value>, Error> {
+        let accepted = self.progress(cx, &live);
         let job = Job {
             run: cx,
             // What is going away is no part of what this run made.
@@ -154,7 +204,7 @@ impl<'a> Cluster<'a> {
         }
     }
 
-    /// The outputs that the cluster itself tells.
+    /// The outputs that the cluster itself tells, and the kubeconfigs that the state has.
     pub(super) fn state(&self, live: &Value) -> AksClusterState {
         let property = |path: &[&str]| at(live, &["properties"]).and_then(|p| text(p, path));
         let addon = super::aks_settings::find(
@@ -180,6 +230,10 @@ impl<'a> Cluster<'a> {
             )),
             secrets_provider_identity: identity(addon.filter(|value| value.is_object())),
             power_state: property(&["powerState", "code"]),
+            kubeconfig: self.kubeconfigs[0].clone(),
+            admin_kubeconfig: self.kubeconfigs[1]
+                .clone()
+                .filter(|_| has_local_accounts(live)),
             tags_all: self.session.tags.visible(&tags_of(live)),
             ..self.bare_state()
         }
@@ -192,10 +246,14 @@ impl<'a> Cluster<'a> {
         live: &Value,
         state: &mut AksClusterState,
     ) -> Result<(), Error> {
-        state.kubeconfig = self.kubeconfig(cx, "listClusterUserCredential").await?;
+        if let Some(config) = self.kubeconfig(cx, "listClusterUserCredential").await? {
+            state.kubeconfig = Some(config);
+        }
         // With local accounts off Azure refuses to tell, and what it would tell is of no use.
-        if flag(live, &["properties", "disableLocalAccounts"]) == Some(false) {
-            state.admin_kubeconfig = self.kubeconfig(cx, "listClusterAdminCredential").await?;
+        if has_local_accounts(live)
+            && let Some(config) = self.kubeconfig(cx, "listClusterAdminCredential").await?
+        {
+            state.admin_kubeconfig = Some(config);
         }
         Ok(())
     }
@@ -214,11 +272,20 @@ impl<'a> Cluster<'a> {
             Ok(answer) => answer,
             Err(error) if error.is_code(&["AuthorizationFailed"]) => {
                 cx.warn(format!(
-                    "the credentials may not read a kubeconfig of {} ({action}): that output stays empty",
+                    "the credentials may not read a kubeconfig of {} ({action}): that output stays empty, or as it was",
                     what(self.id.name())
                 ))
                 .await;
                 return Ok(None);
+            }
+            // Local accounts were switched off a moment ago, or are off by policy.
+            Err(error) if no_accounts(&error) => {
+                return Err(error
+                    .with_hint(
+                        "The cluster's own accounts are off: log in through Entra with the output kubeconfig. An adminKubeconfig needs \
+                         disableLocalAccounts to be false",
+                    )
+                    .into());
             }
             Err(error) => return Err(error.into()),
         };
@@ -319,20 +386,33 @@ impl<'a> Cluster<'a> {
             .filter_map(|(k, v)| Some((k, v.as_str()?.to_owned())))
             .collect();
         let tags = wanted_tags(self.session, &held, args.tags.as_ref());
-        Ok(pool_update(
-            &inputs,
-            Some(&args.kubernetes_version),
-            &tag_map(&tags),
-            pool,
-        ))
+        // A pool is newer than that only where automatic upgrades have brought its cluster further.
+        let newer = pool_version(pool).is_some_and(|v| ahead(&args.kubernetes_version, &v));
+        let version = Some(args.kubernetes_version.as_str()).filter(|_| !newer);
+        let (body, mut changed) = pool_update(&inputs, version, &tag_map(&tags), pool);
+        // For tags alone no node is worked on: they go along with the next change.
+        if changed == ["tags"] {
+            changed.clear();
+        }
+        Ok((body, changed))
     }
 
-    /// What about an existing cluster would change.
+    /// What about an existing cluster would change that is to be adopted.
     pub(super) fn pending(
         &self,
         args: &AksClusterArgs,
         live: &Value,
     ) -> Result<Vec<&'static str>, Error> {
+        let mut differs = unlike(&[CLUSTER_SHAPE], live);
+        let tenant = args.tenant_id.as_deref().unwrap_or(&self.session.tenant);
+        if text(live, &["properties", "aadProfile", "tenantID"])
+            .is_some_and(|held| !held.eq_ignore_ascii_case(tenant))
+        {
+            differs.push("tenantID");
+        }
+        misfit(&what(&args.name), &differs)?;
+        let system = system_pool_of(live).map_or(Vec::new(), |pool| unlike(&[POOL_SHAPE], pool));
+        misfit(&format!("the system pool of {}", what(&args.name)), &system)?;
         let mut changed = self.update(args, live)?.changed;
         if !self.system_pool(args, live)?.1.is_empty() {
             changed.push("systemPool");
@@ -496,6 +576,19 @@ impl<'a> Cluster<'a> {
         self.session.arm.delete(&Job::quiet(cx), &write).await?;
         Ok(())
     }
+}
+
+/// Whether a refusal says that the cluster has no accounts of its own.
+fn no_accounts(error: &ArmError) -> bool {
+    let text = error
+        .refusal()
+        .map(|refusal| refusal.message.to_lowercase());
+    error.status() == Some(400) && text.is_some_and(|text| text.contains("static credential"))
+}
+
+/// Whether a cluster has accounts of its own.
+fn has_local_accounts(live: &Value) -> bool {
+    flag(live, &["properties", "disableLocalAccounts"]) == Some(false)
 }
 
 /// What keeps the system pool from being as it should.

@@ -9,7 +9,7 @@ use super::aks_live::{Cluster, system_pool_of};
 use super::aks_pool_inputs::{observe_sizes, pool_settings};
 use super::aks_settings::observe;
 use super::aks_tables::{CLUSTER_SETTINGS, ROTATION_SETTINGS};
-use super::aks_version::satisfied;
+use super::aks_version::{ahead, brings_minors, satisfied};
 use super::arm::region;
 use super::common::{flag, observed_tags, tags_of, text};
 
@@ -68,6 +68,14 @@ impl Cluster<'_> {
         }
         let group = self.id.group_name().unwrap_or_default();
         let version = text(live, &["properties", "kubernetesVersion"]).unwrap_or_default();
+        // What was sent as 1.30 stays that, whatever runs.
+        let current = text(live, &["properties", "currentKubernetesVersion"]);
+        let current = current.as_deref().unwrap_or(&version);
+        let reached = |args: &AksClusterArgs| {
+            let wanted = &args.kubernetes_version;
+            satisfied(wanted, current)
+                || brings_minors(args.upgrade_channel.as_deref()) && ahead(wanted, current)
+        };
         let (forced, until) = observe_force(said.as_ref(), live);
         let tags = observed_tags(
             self.session,
@@ -95,10 +103,9 @@ impl Cluster<'_> {
         insert(
             "kubernetesVersion",
             match prior {
-                Some(args) if satisfied(&args.kubernetes_version, &version) => {
-                    args.kubernetes_version.clone().into()
-                }
-                _ => version.into(),
+                Some(args) if reached(args) => args.kubernetes_version.clone().into(),
+                Some(_) => current.into(),
+                None => version.into(),
             },
         );
         insert("systemPool", Value::Object(pool));

@@ -1,21 +1,11 @@
 //! What is sent to create and to change agent pools.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::aks_settings::{differing, find, put, put_tags, remove, sendable, whole_numbers, write};
-use super::aks_tables::POOL_SETTINGS;
+use super::aks_tables::{POOL_SETTINGS, POOL_SHAPE, USER_POOL_SHAPE};
 use super::aks_version::satisfied;
-
-/// What is the same in all pools; only a creation says it.
-fn new_pool() -> Value {
-    json!({
-        "type": "VirtualMachineScaleSets",
-        "osType": "Linux",
-        "kubeletDiskType": "OS",
-        "enableNodePublicIP": false,
-        "enableFIPS": false,
-    })
-}
+use super::common::text;
 
 /// The properties of a pool that does not exist yet.
 pub(super) fn pool_creation(
@@ -24,18 +14,15 @@ pub(super) fn pool_creation(
     ssh: bool,
     tags: &Map<String, Value>,
 ) -> Value {
-    let mut model = new_pool();
+    let mut model = Value::Null;
+    write(POOL_SHAPE, &Value::Null, &mut model, true);
     write(POOL_SETTINGS, inputs, &mut model, true);
     put(&mut model, &["orchestratorVersion"], version.into());
     if let Some(size) = inputs.get("osDiskSizeGb").filter(|size| !size.is_null()) {
         put(&mut model, &["osDiskSizeGB"], size.clone());
     }
     if ssh {
-        put(
-            &mut model,
-            &["securityProfile", "sshAccess"],
-            "LocalUser".into(),
-        );
+        write(USER_POOL_SHAPE, &Value::Null, &mut model, true);
     }
     if !tags.is_empty() {
         put(&mut model, &["tags"], Value::Object(tags.clone()));
@@ -95,6 +82,11 @@ pub(super) fn pool_as_read(live: &Value) -> Value {
     model
 }
 
+/// The version that the nodes of a pool run. What was sent as `1.30` stays that, whatever runs.
+pub(super) fn pool_version(live: &Value) -> Option<String> {
+    text(live, &["currentOrchestratorVersion"]).or_else(|| text(live, &["orchestratorVersion"]))
+}
+
 /// What an update of a pool sends, and which inputs it changes. The size of a pool that scales by itself stays as it is.
 pub(super) fn pool_update(
     inputs: &Value,
@@ -109,12 +101,8 @@ pub(super) fn pool_update(
         .collect();
     let mut model = pool_as_read(live);
     write(POOL_SETTINGS, inputs, &mut model, false);
-    let live_version = live
-        .get("orchestratorVersion")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
     if let Some(version) = version
-        && !satisfied(version, live_version)
+        && !satisfied(version, &pool_version(live).unwrap_or_default())
     {
         put(&mut model, &["orchestratorVersion"], version.into());
         changed.push("kubernetesVersion");

@@ -15,6 +15,8 @@ pub(super) struct Setting {
     pub absent: Plain,
     /// Whether it can be set at creation only.
     pub fixed: bool,
+    /// Whether its words are the user's own, in which case counts.
+    pub exact: bool,
 }
 
 /// A value that a table can hold.
@@ -60,12 +62,36 @@ impl Setting {
             default,
             absent,
             fixed: false,
+            exact: false,
         }
     }
 
     pub(super) const fn fixed(mut self) -> Self {
         self.fixed = true;
         self
+    }
+
+    pub(super) const fn exact(mut self) -> Self {
+        self.exact = true;
+        self
+    }
+
+    /// Whether two values of it are the same to Azure.
+    fn same(&self, one: &Value, other: &Value) -> bool {
+        same_as(one, other, self.exact)
+    }
+
+    /// Whether a rule about words allows the change from what is to what should be.
+    pub(super) fn moves(
+        &self,
+        inputs: &Value,
+        live: &Value,
+        allows: impl Fn(&str, &str, &str) -> bool,
+    ) -> bool {
+        match (self.actual(live).as_str(), self.wanted(inputs).as_str()) {
+            (Some(from), Some(to)) => allows(self.input, from, to),
+            _ => true,
+        }
     }
 
     /// What should be, by the inputs.
@@ -175,12 +201,14 @@ pub(super) fn sendable(value: Value) -> Value {
     }
 }
 
-/// Whether two values are the same to Azure: words in any case, lists as sets, nothing like an empty list or map.
-pub(super) fn same(one: &Value, other: &Value) -> bool {
+/// Whether two values are the same to Azure: words in any case unless they are `exact`, lists as sets, nothing like an empty list or
+/// map.
+fn same_as(one: &Value, other: &Value, exact: bool) -> bool {
     match (one, other) {
-        (Value::String(one), Value::String(other)) => one.eq_ignore_ascii_case(other),
+        (Value::String(one), Value::String(other)) if !exact => one.eq_ignore_ascii_case(other),
         (Value::Array(one), Value::Array(other)) => {
-            one.len() == other.len() && one.iter().all(|item| other.iter().any(|o| same(item, o)))
+            let within = |item| other.iter().any(|o| same_as(item, o, exact));
+            one.len() == other.len() && one.iter().all(within)
         }
         // Labels and tags are the user's own words.
         (Value::Object(one), Value::Object(other)) => one == other,
@@ -204,10 +232,16 @@ pub(super) fn differing(table: &[Setting], inputs: &Value, live: &Value) -> Vec<
         .iter()
         .filter(|setting| {
             let wanted = setting.wanted(inputs);
-            !wanted.is_null() && !same(&wanted, &setting.actual(live))
+            !wanted.is_null() && !setting.same(&wanted, &setting.actual(live))
         })
         .copied()
         .collect()
+}
+
+/// What about a model is otherwise than in one that is made here, and no input changes.
+pub(super) fn unlike(shapes: &[&[Setting]], live: &Value) -> Vec<&'static str> {
+    let all = shapes.iter().flat_map(|s| differing(s, &Value::Null, live));
+    all.map(|setting| setting.input).collect()
 }
 
 /// Writes the inputs into a model. Where something is there already that means the same, it stays as it is spelt; what only a creation
@@ -216,7 +250,7 @@ pub(super) fn write(table: &[Setting], inputs: &Value, model: &mut Value, creati
     for setting in table {
         let wanted = setting.wanted(inputs);
         if wanted.is_null()
-            || (!creating && (setting.fixed || same(&wanted, &setting.actual(model))))
+            || (!creating && (setting.fixed || setting.same(&wanted, &setting.actual(model))))
         {
             continue;
         }
@@ -239,8 +273,8 @@ pub(super) fn observe(
                 .and_then(|prior| prior.get(setting.input))
                 .filter(|value| !value.is_null());
             let shown = match said {
-                Some(said) if same(said, &actual) => said.clone(),
-                None if same(&setting.default.value(), &actual) => return None,
+                Some(said) if setting.same(said, &actual) => said.clone(),
+                None if setting.same(&setting.default.value(), &actual) => return None,
                 // What is neither said nor has a default is Azure's own business.
                 None if prior.is_some() && setting.default.value().is_null() => return None,
                 _ => actual,

@@ -243,7 +243,7 @@ pub(super) const POOL_SETTINGS: &[Setting] = &[
         Text("Delete"),
     ),
     Setting::new("subnetId", &["vnetSubnetID"], Nothing, Nothing).fixed(),
-    Setting::new("nodeTaints", &["nodeTaints"], Texts(&[]), Texts(&[])),
+    Setting::new("nodeTaints", &["nodeTaints"], Texts(&[]), Texts(&[])).exact(),
     Setting::new("nodeLabels", &["nodeLabels"], EmptyMap, EmptyMap),
     Setting::new(
         "maxSurge",
@@ -264,3 +264,69 @@ pub(super) const POOL_SETTINGS: &[Setting] = &[
         Flag(false),
     ),
 ];
+
+/// What all clusters have that are made here, and no input changes.
+pub(super) const CLUSTER_SHAPE: &[Setting] = &[
+    Setting::new(
+        "enableRBAC",
+        &["properties", "enableRBAC"],
+        Flag(true),
+        Flag(true),
+    ),
+    Setting::new(
+        "networkPlugin",
+        &["properties", "networkProfile", "networkPlugin"],
+        Text("azure"),
+        Text("azure"),
+    ),
+    Setting::new(
+        "networkPluginMode",
+        &["properties", "networkProfile", "networkPluginMode"],
+        Text("overlay"),
+        Text("none"),
+    ),
+    Setting::new(
+        "loadBalancerSku",
+        &["properties", "networkProfile", "loadBalancerSku"],
+        Text("standard"),
+        Text("standard"),
+    ),
+    Setting::new(
+        "ipFamilies",
+        &["properties", "networkProfile", "ipFamilies"],
+        Texts(&["IPv4"]),
+        Texts(&["IPv4"]),
+    ),
+];
+
+/// What all pools have that are made here, and no input changes.
+pub(super) const POOL_SHAPE: &[Setting] = &[
+    Setting::new(
+        "type",
+        &["type"],
+        Text("VirtualMachineScaleSets"),
+        Text("VirtualMachineScaleSets"),
+    ),
+    Setting::new("osType", &["osType"], Text("Linux"), Text("Linux")),
+    Setting::new(
+        "kubeletDiskType",
+        &["kubeletDiskType"],
+        Text("OS"),
+        Text("OS"),
+    ),
+    Setting::new(
+        "enableNodePublicIP",
+        &["enableNodePublicIP"],
+        Flag(false),
+        Flag(false),
+    ),
+    Setting::new("enableFIPS", &["enableFIPS"], Flag(false), Flag(false)),
+];
+
+/// The same of pools that are no system pool.
+pub(super) const USER_POOL_SHAPE: &[Setting] = &[Setting::new(
+    "sshAccess",
+    &["securityProfile", "sshAccess"],
+    Text("LocalUser"),
+    Text("LocalUser"),
+)];

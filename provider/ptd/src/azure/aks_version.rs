@@ -73,6 +73,23 @@ pub(super) fn satisfied(wanted: &str, live: &str) -> bool {
     wanted == live || matches!(step("", wanted, live), Ok(Step::Stay))
 }
 
+/// Whether what is there is of a newer minor version than what is wanted.
+pub(super) fn ahead(wanted: &str, live: &str) -> bool {
+    match (Version::parse(wanted), Version::parse(live)) {
+        (Some(to), Some(from)) => to.line() < from.line(),
+        _ => false,
+    }
+}
+
+/// Whether a channel of automatic upgrades brings newer minor versions, too.
+pub(super) fn brings_minors(channel: Option<&str>) -> bool {
+    channel.is_some_and(|channel| {
+        ["rapid", "stable"]
+            .iter()
+            .any(|name| channel.eq_ignore_ascii_case(name))
+    })
+}
+
 /// What leads from the version that is there to the wanted one. `what` begins the explanation of a refusal.
 pub(super) fn step(what: &str, wanted: &str, live: &str) -> Result<Step, String> {
     let (Some(to), Some(from)) = (Version::parse(wanted), Version::parse(live)) else {
@@ -144,6 +161,14 @@ mod tests {
         assert!(satisfied("1.30", "1.30"));
         assert!(!satisfied("1.30.8", "1.30.7"));
         assert!(!satisfied("1.31", "1.30.7"));
+    }
+
+    #[test]
+    fn two_channels_bring_newer_minor_versions() {
+        assert!(ahead("1.30.4", "1.31.1") && ahead("1.30", "1.31"));
+        assert!(!ahead("1.30.4", "1.30.7") && !ahead("1.31", "1.30.7"));
+        assert!(brings_minors(Some("rapid")) && brings_minors(Some("Stable")));
+        assert!(!brings_minors(Some("patch")) && !brings_minors(None));
     }
 
     #[test]

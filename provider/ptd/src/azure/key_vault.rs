@@ -260,8 +260,9 @@ async fn converge(
     id: &ResourceId,
     live: Value,
 ) -> Result<(KeyVaultState, Vec<&'static str>), Error> {
-    cx.checkpoint(id.as_str(), &state(session, id, &live));
+    // What is refused becomes no part of the state: correcting the inputs would replace it.
     let (changes, patch) = pending(session, args, &live)?;
+    cx.checkpoint(id.as_str(), &state(session, id, &live));
     if changes.is_empty() {
         return Ok((state(session, id, &live), changes));
     }

@@ -15,9 +15,10 @@ import (
 // A private AKS cluster with its system pool, set up as Posit Team Dedicated needs it: Entra login with Azure RBAC, overlay network,
 // OIDC issuer and workload identity, the Key Vault secrets provider.
 //
-// An existing cluster of that name is adopted. What somebody else manages about it, and its other pools, stay as they are. A newer
-// patch than `kubernetesVersion` names, as automatic upgrades bring it, is no difference and is never taken back. The control plane is
-// upgraded first, then the system pool; other pools are resources of their own, `AgentPool`.
+// An existing cluster of that name is adopted, unless it differs in what no input changes: another network than Azure's overlay, or users
+// of another tenant, for one. What somebody else manages about it, and its other pools, stay as they are. A newer patch than
+// `kubernetesVersion` names, as automatic upgrades bring it, is no difference and is never taken back. The control plane is upgraded
+// first, then the system pool; other pools are resources of their own, `AgentPool`.
 //
 // Only one operation runs on a cluster at a time: what comes in between is waited for. Creating takes some ten minutes; whatever is
 // interrupted goes on in Azure, and the next run follows it to its end.
@@ -70,7 +71,8 @@ type AksCluster struct {
 	Kubeconfig pulumi.StringPtrOutput `pulumi:"kubeconfig"`
 	// The nodes' identity, which pulls images.
 	KubeletIdentity AksIdentityPtrOutput `pulumi:"kubeletIdentity"`
-	// The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same. It goes up only, one minor version at a time.
+	// The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same, and with the `upgradeChannel` `stable` or `rapid` a
+	// newer minor version, too. It goes up only, one minor version at a time.
 	KubernetesVersion pulumi.StringOutput `pulumi:"kubernetesVersion"`
 	// The region. Default: the provider's `azure.location`. A change replaces the cluster.
 	Location pulumi.StringPtrOutput `pulumi:"location"`
@@ -104,7 +106,8 @@ type AksCluster struct {
 	PrivateCluster pulumi.BoolPtrOutput `pulumi:"privateCluster"`
 	// Whether a private API server has a name that resolves everywhere. Default `true`.
 	PrivateClusterPublicFqdn pulumi.BoolPtrOutput `pulumi:"privateClusterPublicFqdn"`
-	// The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`.
+	// The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`. It changes in place to `none` only, which renews
+	// the nodes; any other change replaces the cluster.
 	PrivateDnsZone pulumi.StringPtrOutput `pulumi:"privateDnsZone"`
 	// The API server's name in the private DNS zone.
 	PrivateFqdn pulumi.StringPtrOutput `pulumi:"privateFqdn"`
@@ -128,7 +131,8 @@ type AksCluster struct {
 	SupportPlan pulumi.StringPtrOutput `pulumi:"supportPlan"`
 	// The pool for the cluster's own services, called `agentpool`.
 	SystemPool AksSystemPoolOutput `pulumi:"systemPool"`
-	// Tags, beside the provider's default tags; keys must not hold `/`. Where none are given, those that are there stay.
+	// Tags, beside the provider's default tags; keys must not hold `/`. Where none are given, those that are there stay. The system pool
+	// gets changed ones when something else about it changes.
 	Tags pulumi.StringMapOutput `pulumi:"tags"`
 	// All tags, with the provider's default tags.
 	TagsAll pulumi.StringMapOutput `pulumi:"tagsAll"`
@@ -246,7 +250,8 @@ type aksClusterArgs struct {
 	ImageCleaner *bool `pulumi:"imageCleaner"`
 	// How often, in hours, 24 to 2160. Default 168.
 	ImageCleanerIntervalHours *int `pulumi:"imageCleanerIntervalHours"`
-	// The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same. It goes up only, one minor version at a time.
+	// The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same, and with the `upgradeChannel` `stable` or `rapid` a
+	// newer minor version, too. It goes up only, one minor version at a time.
 	KubernetesVersion string `pulumi:"kubernetesVersion"`
 	// The region. Default: the provider's `azure.location`. A change replaces the cluster.
 	Location *string `pulumi:"location"`
@@ -270,7 +275,8 @@ type aksClusterArgs struct {
 	PrivateCluster *bool `pulumi:"privateCluster"`
 	// Whether a private API server has a name that resolves everywhere. Default `true`.
 	PrivateClusterPublicFqdn *bool `pulumi:"privateClusterPublicFqdn"`
-	// The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`.
+	// The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`. It changes in place to `none` only, which renews
+	// the nodes; any other change replaces the cluster.
 	PrivateDnsZone *string `pulumi:"privateDnsZone"`
 	// The resource group it is in. A change replaces the cluster.
 	ResourceGroupName string `pulumi:"resourceGroupName"`
@@ -290,7 +296,8 @@ type aksClusterArgs struct {
 	SupportPlan *string `pulumi:"supportPlan"`
 	// The pool for the cluster's own services, called `agentpool`.
 	SystemPool AksSystemPool `pulumi:"systemPool"`
-	// Tags, beside the provider's default tags; keys must not hold `/`. Where none are given, those that are there stay.
+	// Tags, beside the provider's default tags; keys must not hold `/`. Where none are given, those that are there stay. The system pool
+	// gets changed ones when something else about it changes.
 	Tags map[string]string `pulumi:"tags"`
 	// The tenant that the subscription must be in, and whose users log in. Default: the provider's.
 	TenantId *string `pulumi:"tenantId"`
@@ -331,7 +338,8 @@ type AksClusterArgs struct {
 	ImageCleaner pulumi.BoolPtrInput
 	// How often, in hours, 24 to 2160. Default 168.
 	ImageCleanerIntervalHours pulumi.IntPtrInput
-	// The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same. It goes up only, one minor version at a time.
+	// The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same, and with the `upgradeChannel` `stable` or `rapid` a
+	// newer minor version, too. It goes up only, one minor version at a time.
 	KubernetesVersion pulumi.StringInput
 	// The region. Default: the provider's `azure.location`. A change replaces the cluster.
 	Location pulumi.StringPtrInput
@@ -355,7 +363,8 @@ type AksClusterArgs struct {
 	PrivateCluster pulumi.BoolPtrInput
 	// Whether a private API server has a name that resolves everywhere. Default `true`.
 	PrivateClusterPublicFqdn pulumi.BoolPtrInput
-	// The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`.
+	// The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`. It changes in place to `none` only, which renews
+	// the nodes; any other change replaces the cluster.
 	PrivateDnsZone pulumi.StringPtrInput
 	// The resource group it is in. A change replaces the cluster.
 	ResourceGroupName pulumi.StringInput
@@ -375,7 +384,8 @@ type AksClusterArgs struct {
 	SupportPlan pulumi.StringPtrInput
 	// The pool for the cluster's own services, called `agentpool`.
 	SystemPool AksSystemPoolInput
-	// Tags, beside the provider's default tags; keys must not hold `/`. Where none are given, those that are there stay.
+	// Tags, beside the provider's default tags; keys must not hold `/`. Where none are given, those that are there stay. The system pool
+	// gets changed ones when something else about it changes.
 	Tags pulumi.StringMapInput
 	// The tenant that the subscription must be in, and whose users log in. Default: the provider's.
 	TenantId pulumi.StringPtrInput
@@ -575,7 +585,8 @@ func (o AksClusterOutput) KubeletIdentity() AksIdentityPtrOutput {
 	return o.ApplyT(func(v *AksCluster) AksIdentityPtrOutput { return v.KubeletIdentity }).(AksIdentityPtrOutput)
 }
 
-// The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same. It goes up only, one minor version at a time.
+// The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same, and with the `upgradeChannel` `stable` or `rapid` a
+// newer minor version, too. It goes up only, one minor version at a time.
 func (o AksClusterOutput) KubernetesVersion() pulumi.StringOutput {
 	return o.ApplyT(func(v *AksCluster) pulumi.StringOutput { return v.KubernetesVersion }).(pulumi.StringOutput)
 }
@@ -654,7 +665,8 @@ func (o AksClusterOutput) PrivateClusterPublicFqdn() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *AksCluster) pulumi.BoolPtrOutput { return v.PrivateClusterPublicFqdn }).(pulumi.BoolPtrOutput)
 }
 
-// The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`.
+// The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`. It changes in place to `none` only, which renews
+// the nodes; any other change replaces the cluster.
 func (o AksClusterOutput) PrivateDnsZone() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *AksCluster) pulumi.StringPtrOutput { return v.PrivateDnsZone }).(pulumi.StringPtrOutput)
 }
@@ -714,7 +726,8 @@ func (o AksClusterOutput) SystemPool() AksSystemPoolOutput {
 	return o.ApplyT(func(v *AksCluster) AksSystemPoolOutput { return v.SystemPool }).(AksSystemPoolOutput)
 }
 
-// Tags, beside the provider's default tags; keys must not hold `/`. Where none are given, those that are there stay.
+// Tags, beside the provider's default tags; keys must not hold `/`. Where none are given, those that are there stay. The system pool
+// gets changed ones when something else about it changes.
 func (o AksClusterOutput) Tags() pulumi.StringMapOutput {
 	return o.ApplyT(func(v *AksCluster) pulumi.StringMapOutput { return v.Tags }).(pulumi.StringMapOutput)
 }

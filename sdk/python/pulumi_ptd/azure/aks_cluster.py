@@ -63,7 +63,8 @@ class AksClusterArgs:
         """
         The set of arguments for constructing a AksCluster resource.
 
-        :param pulumi.Input[_builtins.str] kubernetes_version: The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same. It goes up only, one minor version at a time.
+        :param pulumi.Input[_builtins.str] kubernetes_version: The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same, and with the `upgradeChannel` `stable` or `rapid` a
+               newer minor version, too. It goes up only, one minor version at a time.
         :param pulumi.Input[_builtins.str] name: The cluster's name: 1 to 63 letters, digits, `_` and `-`. A change replaces the cluster.
         :param pulumi.Input[_builtins.str] resource_group_name: The resource group it is in. A change replaces the cluster.
         :param pulumi.Input['AksSystemPoolArgs'] system_pool: The pool for the cluster's own services, called `agentpool`.
@@ -93,7 +94,8 @@ class AksClusterArgs:
         :param pulumi.Input[_builtins.str] pod_cidr: The address range of pods. Default `10.244.0.0/16`. A change replaces the cluster.
         :param pulumi.Input[_builtins.bool] private_cluster: Whether the API server has a private address only. Default `true`. A change replaces the cluster.
         :param pulumi.Input[_builtins.bool] private_cluster_public_fqdn: Whether a private API server has a name that resolves everywhere. Default `true`.
-        :param pulumi.Input[_builtins.str] private_dns_zone: The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`.
+        :param pulumi.Input[_builtins.str] private_dns_zone: The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`. It changes in place to `none` only, which renews
+               the nodes; any other change replaces the cluster.
         :param pulumi.Input[_builtins.bool] secret_rotation: Whether it picks up changed secrets. Default `true`.
         :param pulumi.Input[_builtins.str] secret_rotation_interval: How often it looks for them, as a Go duration. Default `2m`.
         :param pulumi.Input[_builtins.bool] secrets_provider: Whether the Key Vault provider of the Secrets Store CSI driver is installed. Default `true`.
@@ -101,7 +103,8 @@ class AksClusterArgs:
         :param pulumi.Input[_builtins.bool] snapshot_controller: Whether there are snapshots of volumes. Default `true`.
         :param pulumi.Input[_builtins.str] subscription_id: The subscription. Default: the provider's. A change replaces the cluster.
         :param pulumi.Input[_builtins.str] support_plan: `KubernetesOfficial`, or `AKSLongTermSupport` with the tier `Premium`. Default `KubernetesOfficial`.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] tags: Tags, beside the provider's default tags; keys must not hold `/`. Where none are given, those that are there stay.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] tags: Tags, beside the provider's default tags; keys must not hold `/`. Where none are given, those that are there stay. The system pool
+               gets changed ones when something else about it changes.
         :param pulumi.Input[_builtins.str] tenant_id: The tenant that the subscription must be in, and whose users log in. Default: the provider's.
         :param pulumi.Input[_builtins.str] tier: The tier of the control plane: `Free`, `Standard` or `Premium`. Default `Standard`.
         :param pulumi.Input[_builtins.str] upgrade_channel: Which upgrades of Kubernetes Azure makes by itself: `none`, `patch`, `stable`, `rapid` or `node-image`. Default `patch`.
@@ -190,7 +193,8 @@ class AksClusterArgs:
     @pulumi.getter(name="kubernetesVersion")
     def kubernetes_version(self) -> pulumi.Input[_builtins.str]:
         """
-        The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same. It goes up only, one minor version at a time.
+        The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same, and with the `upgradeChannel` `stable` or `rapid` a
+        newer minor version, too. It goes up only, one minor version at a time.
         """
         return pulumi.get(self, "kubernetes_version")
 
@@ -495,7 +499,8 @@ class AksClusterArgs:
     @pulumi.getter(name="privateDnsZone")
     def private_dns_zone(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`.
+        The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`. It changes in place to `none` only, which renews
+        the nodes; any other change replaces the cluster.
         """
         return pulumi.get(self, "private_dns_zone")
 
@@ -591,7 +596,8 @@ class AksClusterArgs:
     @pulumi.getter
     def tags(self) -> pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]:
         """
-        Tags, beside the provider's default tags; keys must not hold `/`. Where none are given, those that are there stay.
+        Tags, beside the provider's default tags; keys must not hold `/`. Where none are given, those that are there stay. The system pool
+        gets changed ones when something else about it changes.
         """
         return pulumi.get(self, "tags")
 
@@ -697,9 +703,10 @@ class AksCluster(pulumi.CustomResource):
         A private AKS cluster with its system pool, set up as Posit Team Dedicated needs it: Entra login with Azure RBAC, overlay network,
         OIDC issuer and workload identity, the Key Vault secrets provider.
 
-        An existing cluster of that name is adopted. What somebody else manages about it, and its other pools, stay as they are. A newer
-        patch than `kubernetesVersion` names, as automatic upgrades bring it, is no difference and is never taken back. The control plane is
-        upgraded first, then the system pool; other pools are resources of their own, `AgentPool`.
+        An existing cluster of that name is adopted, unless it differs in what no input changes: another network than Azure's overlay, or users
+        of another tenant, for one. What somebody else manages about it, and its other pools, stay as they are. A newer patch than
+        `kubernetesVersion` names, as automatic upgrades bring it, is no difference and is never taken back. The control plane is upgraded
+        first, then the system pool; other pools are resources of their own, `AgentPool`.
 
         Only one operation runs on a cluster at a time: what comes in between is waited for. Creating takes some ten minutes; whatever is
         interrupted goes on in Azure, and the next run follows it to its end.
@@ -725,7 +732,8 @@ class AksCluster(pulumi.CustomResource):
         :param pulumi.Input[_builtins.str] force_upgrade_until: Until when that holds, as `2035-01-01T00:00:00Z`, which is the default.
         :param pulumi.Input[_builtins.bool] image_cleaner: Whether unused images are removed from nodes. Default `true`.
         :param pulumi.Input[_builtins.int] image_cleaner_interval_hours: How often, in hours, 24 to 2160. Default 168.
-        :param pulumi.Input[_builtins.str] kubernetes_version: The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same. It goes up only, one minor version at a time.
+        :param pulumi.Input[_builtins.str] kubernetes_version: The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same, and with the `upgradeChannel` `stable` or `rapid` a
+               newer minor version, too. It goes up only, one minor version at a time.
         :param pulumi.Input[_builtins.str] location: The region. Default: the provider's `azure.location`. A change replaces the cluster.
         :param pulumi.Input[_builtins.str] name: The cluster's name: 1 to 63 letters, digits, `_` and `-`. A change replaces the cluster.
         :param pulumi.Input[_builtins.str] network_dataplane: The data plane of the network: `azure` or `cilium`. Default `azure`. It changes in place to `cilium`; back to `azure`
@@ -739,7 +747,8 @@ class AksCluster(pulumi.CustomResource):
         :param pulumi.Input[_builtins.str] pod_cidr: The address range of pods. Default `10.244.0.0/16`. A change replaces the cluster.
         :param pulumi.Input[_builtins.bool] private_cluster: Whether the API server has a private address only. Default `true`. A change replaces the cluster.
         :param pulumi.Input[_builtins.bool] private_cluster_public_fqdn: Whether a private API server has a name that resolves everywhere. Default `true`.
-        :param pulumi.Input[_builtins.str] private_dns_zone: The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`.
+        :param pulumi.Input[_builtins.str] private_dns_zone: The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`. It changes in place to `none` only, which renews
+               the nodes; any other change replaces the cluster.
         :param pulumi.Input[_builtins.str] resource_group_name: The resource group it is in. A change replaces the cluster.
         :param pulumi.Input[_builtins.bool] secret_rotation: Whether it picks up changed secrets. Default `true`.
         :param pulumi.Input[_builtins.str] secret_rotation_interval: How often it looks for them, as a Go duration. Default `2m`.
@@ -749,7 +758,8 @@ class AksCluster(pulumi.CustomResource):
         :param pulumi.Input[_builtins.str] subscription_id: The subscription. Default: the provider's. A change replaces the cluster.
         :param pulumi.Input[_builtins.str] support_plan: `KubernetesOfficial`, or `AKSLongTermSupport` with the tier `Premium`. Default `KubernetesOfficial`.
         :param pulumi.Input[Union['AksSystemPoolArgs', 'AksSystemPoolArgsDict']] system_pool: The pool for the cluster's own services, called `agentpool`.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] tags: Tags, beside the provider's default tags; keys must not hold `/`. Where none are given, those that are there stay.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] tags: Tags, beside the provider's default tags; keys must not hold `/`. Where none are given, those that are there stay. The system pool
+               gets changed ones when something else about it changes.
         :param pulumi.Input[_builtins.str] tenant_id: The tenant that the subscription must be in, and whose users log in. Default: the provider's.
         :param pulumi.Input[_builtins.str] tier: The tier of the control plane: `Free`, `Standard` or `Premium`. Default `Standard`.
         :param pulumi.Input[_builtins.str] upgrade_channel: Which upgrades of Kubernetes Azure makes by itself: `none`, `patch`, `stable`, `rapid` or `node-image`. Default `patch`.
@@ -765,9 +775,10 @@ class AksCluster(pulumi.CustomResource):
         A private AKS cluster with its system pool, set up as Posit Team Dedicated needs it: Entra login with Azure RBAC, overlay network,
         OIDC issuer and workload identity, the Key Vault secrets provider.
 
-        An existing cluster of that name is adopted. What somebody else manages about it, and its other pools, stay as they are. A newer
-        patch than `kubernetesVersion` names, as automatic upgrades bring it, is no difference and is never taken back. The control plane is
-        upgraded first, then the system pool; other pools are resources of their own, `AgentPool`.
+        An existing cluster of that name is adopted, unless it differs in what no input changes: another network than Azure's overlay, or users
+        of another tenant, for one. What somebody else manages about it, and its other pools, stay as they are. A newer patch than
+        `kubernetesVersion` names, as automatic upgrades bring it, is no difference and is never taken back. The control plane is upgraded
+        first, then the system pool; other pools are resources of their own, `AgentPool`.
 
         Only one operation runs on a cluster at a time: what comes in between is waited for. Creating takes some ten minutes; whatever is
         interrupted goes on in Azure, and the next run follows it to its end.
@@ -1152,7 +1163,8 @@ class AksCluster(pulumi.CustomResource):
     @pulumi.getter(name="kubernetesVersion")
     def kubernetes_version(self) -> pulumi.Output[_builtins.str]:
         """
-        The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same. It goes up only, one minor version at a time.
+        The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same, and with the `upgradeChannel` `stable` or `rapid` a
+        newer minor version, too. It goes up only, one minor version at a time.
         """
         return pulumi.get(self, "kubernetes_version")
 
@@ -1276,7 +1288,8 @@ class AksCluster(pulumi.CustomResource):
     @pulumi.getter(name="privateDnsZone")
     def private_dns_zone(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`.
+        The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`. It changes in place to `none` only, which renews
+        the nodes; any other change replaces the cluster.
         """
         return pulumi.get(self, "private_dns_zone")
 
@@ -1372,7 +1385,8 @@ class AksCluster(pulumi.CustomResource):
     @pulumi.getter
     def tags(self) -> pulumi.Output[Optional[Mapping[str, _builtins.str]]]:
         """
-        Tags, beside the provider's default tags; keys must not hold `/`. Where none are given, those that are there stay.
+        Tags, beside the provider's default tags; keys must not hold `/`. Where none are given, those that are there stay. The system pool
+        gets changed ones when something else about it changes.
         """
         return pulumi.get(self, "tags")
 

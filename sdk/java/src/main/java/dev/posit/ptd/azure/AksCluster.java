@@ -24,9 +24,10 @@ import javax.annotation.Nullable;
  * A private AKS cluster with its system pool, set up as Posit Team Dedicated needs it: Entra login with Azure RBAC, overlay network,
  * OIDC issuer and workload identity, the Key Vault secrets provider.
  * 
- * An existing cluster of that name is adopted. What somebody else manages about it, and its other pools, stay as they are. A newer
- * patch than `kubernetesVersion` names, as automatic upgrades bring it, is no difference and is never taken back. The control plane is
- * upgraded first, then the system pool; other pools are resources of their own, `AgentPool`.
+ * An existing cluster of that name is adopted, unless it differs in what no input changes: another network than Azure&#39;s overlay, or users
+ * of another tenant, for one. What somebody else manages about it, and its other pools, stay as they are. A newer patch than
+ * `kubernetesVersion` names, as automatic upgrades bring it, is no difference and is never taken back. The control plane is upgraded
+ * first, then the system pool; other pools are resources of their own, `AgentPool`.
  * 
  * Only one operation runs on a cluster at a time: what comes in between is waited for. Creating takes some ten minutes; whatever is
  * interrupted goes on in Azure, and the next run follows it to its end.
@@ -322,14 +323,16 @@ public class AksCluster extends com.pulumi.resources.CustomResource {
         return Codegen.optional(this.kubeletIdentity);
     }
     /**
-     * The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same. It goes up only, one minor version at a time.
+     * The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same, and with the `upgradeChannel` `stable` or `rapid` a
+     * newer minor version, too. It goes up only, one minor version at a time.
      * 
      */
     @Export(name="kubernetesVersion", refs={String.class}, tree="[0]")
     private Output<String> kubernetesVersion;
 
     /**
-     * @return The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same. It goes up only, one minor version at a time.
+     * @return The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same, and with the `upgradeChannel` `stable` or `rapid` a
+     * newer minor version, too. It goes up only, one minor version at a time.
      * 
      */
     public Output<String> kubernetesVersion() {
@@ -540,14 +543,16 @@ public class AksCluster extends com.pulumi.resources.CustomResource {
         return Codegen.optional(this.privateClusterPublicFqdn);
     }
     /**
-     * The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`.
+     * The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`. It changes in place to `none` only, which renews
+     * the nodes; any other change replaces the cluster.
      * 
      */
     @Export(name="privateDnsZone", refs={String.class}, tree="[0]")
     private Output</* @Nullable */ String> privateDnsZone;
 
     /**
-     * @return The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`.
+     * @return The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`. It changes in place to `none` only, which renews
+     * the nodes; any other change replaces the cluster.
      * 
      */
     public Output<Optional<String>> privateDnsZone() {
@@ -708,14 +713,16 @@ public class AksCluster extends com.pulumi.resources.CustomResource {
         return this.systemPool;
     }
     /**
-     * Tags, beside the provider&#39;s default tags; keys must not hold `/`. Where none are given, those that are there stay.
+     * Tags, beside the provider&#39;s default tags; keys must not hold `/`. Where none are given, those that are there stay. The system pool
+     * gets changed ones when something else about it changes.
      * 
      */
     @Export(name="tags", refs={Map.class,String.class}, tree="[0,1,1]")
     private Output</* @Nullable */ Map<String,String>> tags;
 
     /**
-     * @return Tags, beside the provider&#39;s default tags; keys must not hold `/`. Where none are given, those that are there stay.
+     * @return Tags, beside the provider&#39;s default tags; keys must not hold `/`. Where none are given, those that are there stay. The system pool
+     * gets changed ones when something else about it changes.
      * 
      */
     public Output<Optional<Map<String,String>>> tags() {

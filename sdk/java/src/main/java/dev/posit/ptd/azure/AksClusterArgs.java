@@ -219,14 +219,16 @@ public final class AksClusterArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same. It goes up only, one minor version at a time.
+     * The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same, and with the `upgradeChannel` `stable` or `rapid` a
+     * newer minor version, too. It goes up only, one minor version at a time.
      * 
      */
     @Import(name="kubernetesVersion", required=true)
     private Output<String> kubernetesVersion;
 
     /**
-     * @return The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same. It goes up only, one minor version at a time.
+     * @return The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same, and with the `upgradeChannel` `stable` or `rapid` a
+     * newer minor version, too. It goes up only, one minor version at a time.
      * 
      */
     public Output<String> kubernetesVersion() {
@@ -377,14 +379,16 @@ public final class AksClusterArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`.
+     * The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`. It changes in place to `none` only, which renews
+     * the nodes; any other change replaces the cluster.
      * 
      */
     @Import(name="privateDnsZone")
     private @Nullable Output<String> privateDnsZone;
 
     /**
-     * @return The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`.
+     * @return The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`. It changes in place to `none` only, which renews
+     * the nodes; any other change replaces the cluster.
      * 
      */
     public Optional<Output<String>> privateDnsZone() {
@@ -527,14 +531,16 @@ public final class AksClusterArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Tags, beside the provider&#39;s default tags; keys must not hold `/`. Where none are given, those that are there stay.
+     * Tags, beside the provider&#39;s default tags; keys must not hold `/`. Where none are given, those that are there stay. The system pool
+     * gets changed ones when something else about it changes.
      * 
      */
     @Import(name="tags")
     private @Nullable Output<Map<String,String>> tags;
 
     /**
-     * @return Tags, beside the provider&#39;s default tags; keys must not hold `/`. Where none are given, those that are there stay.
+     * @return Tags, beside the provider&#39;s default tags; keys must not hold `/`. Where none are given, those that are there stay. The system pool
+     * gets changed ones when something else about it changes.
      * 
      */
     public Optional<Output<Map<String,String>>> tags() {
@@ -938,7 +944,8 @@ public final class AksClusterArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param kubernetesVersion The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same. It goes up only, one minor version at a time.
+         * @param kubernetesVersion The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same, and with the `upgradeChannel` `stable` or `rapid` a
+         * newer minor version, too. It goes up only, one minor version at a time.
          * 
          * @return builder
          * 
@@ -949,7 +956,8 @@ public final class AksClusterArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param kubernetesVersion The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same. It goes up only, one minor version at a time.
+         * @param kubernetesVersion The Kubernetes version, as `1.31` or `1.31.4`. A newer patch counts as the same, and with the `upgradeChannel` `stable` or `rapid` a
+         * newer minor version, too. It goes up only, one minor version at a time.
          * 
          * @return builder
          * 
@@ -1156,7 +1164,8 @@ public final class AksClusterArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param privateDnsZone The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`.
+         * @param privateDnsZone The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`. It changes in place to `none` only, which renews
+         * the nodes; any other change replaces the cluster.
          * 
          * @return builder
          * 
@@ -1167,7 +1176,8 @@ public final class AksClusterArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param privateDnsZone The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`.
+         * @param privateDnsZone The private DNS zone: `system`, `none`, or the ARM id of a zone. Default `system`. It changes in place to `none` only, which renews
+         * the nodes; any other change replaces the cluster.
          * 
          * @return builder
          * 
@@ -1366,7 +1376,8 @@ public final class AksClusterArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param tags Tags, beside the provider&#39;s default tags; keys must not hold `/`. Where none are given, those that are there stay.
+         * @param tags Tags, beside the provider&#39;s default tags; keys must not hold `/`. Where none are given, those that are there stay. The system pool
+         * gets changed ones when something else about it changes.
          * 
          * @return builder
          * 
@@ -1377,7 +1388,8 @@ public final class AksClusterArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param tags Tags, beside the provider&#39;s default tags; keys must not hold `/`. Where none are given, those that are there stay.
+         * @param tags Tags, beside the provider&#39;s default tags; keys must not hold `/`. Where none are given, those that are there stay. The system pool
+         * gets changed ones when something else about it changes.
          * 
          * @return builder
          * 
