@@ -247,6 +247,25 @@ def test_a_cli_that_cannot_work_is_told_and_the_next_update_converges(pipeline, 
     assert outer.outputs() == {"greeting": "new"} and pipeline.locks() == []
 
 
+@pytest.mark.parametrize(("command", "end"), [("install", "kill"), ("install", "interrupt"), ("stack * init", "kill")])
+def test_no_command_outlives_the_provider(pipeline, other_cli, command, end):
+    """Nor what it has started; and an installation ends when the run is interrupted."""
+    given = pipeline.inner("web", installDependencies=True)
+    begun = pipeline.outer.folder / "begun"
+    path = other_cli(f'case "$*" in {command.replace(" ", "?")}?*) sleep 200 & touch {begun}; wait; exit 1;; esac')
+    given["environment"] = given["environment"] | {"PATH": path}
+    outer = pipeline.write().init()
+    process = outer.start("up", "--yes", "--skip-preview")
+    until(begun.exists, within=60)
+    if end == "kill":
+        assert outer.kill_plugins() >= 1
+    else:
+        os.kill(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=90)
+    assert process.returncode != 0, out + err
+    until(lambda: not pipeline.processes(), within=30)
+
+
 def test_a_language_that_is_not_there_and_a_project_that_is_gone(pipeline):
     pipeline.inner("web")
     outer = pipeline.write(greeting="${web.outputs.greeting}").init()

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use semver::Version;
 
 use crate::Error;
 use crate::process::{Command, Ended};
+use crate::tool::{Tool, on_path};
 
 /// The oldest CLI that has all that is used here.
 pub const MINIMUM_VERSION: Version = Version::new(3, 200, 0);
@@ -75,10 +76,8 @@ impl fmt::Debug for Environment {
 /// A `pulumi` program of a version that will do, and the environment it runs in.
 #[derive(Debug, Clone)]
 pub struct Cli {
-    program: Arc<Path>,
+    tool: Tool,
     version: Version,
-    pub(crate) environment: Environment,
-    supervisor: Option<Arc<[OsString]>>,
 }
 
 /// What tells one program from the next without asking: file, size, and time of the last change.
@@ -86,6 +85,9 @@ type Key = (PathBuf, u64, SystemTime);
 
 /// Programs asked for their version already.
 static ASKED: Mutex<BTreeMap<Key, Version>> = Mutex::new(BTreeMap::new());
+
+/// How long a command that is no operation may take to end by itself.
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
 
 /// For how long a version that was written down counts: a file may hand over to another program, whose change it does not show.
 const REMEMBERED: Duration = Duration::from_hours(12);
@@ -173,18 +175,10 @@ impl Cli {
     }
 
     async fn find_with(environment: Environment, memory: Option<&Path>) -> Result<Self, Error> {
-        let path = environment.get("PATH").unwrap_or_default().to_owned();
-        let candidates: Vec<PathBuf> = std::env::split_paths(&path)
-            .map(|folder| folder.join("pulumi"))
-            .collect();
-        for candidate in candidates {
-            if tokio::fs::metadata(&candidate)
-                .await
-                .is_ok_and(|m| m.is_file())
-            {
-                return Self::open(candidate, environment, memory).await;
-            }
+        if let Some(program) = on_path("pulumi", &environment).await {
+            return Self::open(program, environment, memory).await;
         }
+        let path = environment.get("PATH").unwrap_or_default();
         let path = path.to_string_lossy().into_owned();
         Err(Error::Missing {
             path,
@@ -216,18 +210,16 @@ impl Cli {
             });
         }
         Ok(Self {
-            program: program.into(),
+            tool: Tool::at(program, environment),
             version: found,
-            environment,
-            supervisor: None,
         })
     }
 
-    /// Runs operations below a supervisor, which ends them when this process dies: `command` is a program, and arguments that
-    /// make it hand over to [`supervise`](crate::supervise).
+    /// Runs all below a supervisor, which ends it when this process dies: `command` is a program, and arguments that make it
+    /// hand over to [`supervise`](crate::supervise).
     #[must_use]
     pub fn supervised_by(mut self, command: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
-        self.supervisor = Some(command.into_iter().map(Into::into).collect());
+        self.tool = self.tool.supervised_by(command);
         self
     }
 
@@ -240,28 +232,16 @@ impl Cli {
     /// The program.
     #[must_use]
     pub fn program(&self) -> &Path {
-        &self.program
+        self.tool.program()
     }
 
     pub(crate) fn command(&self, directory: &Path) -> Command {
-        Command::new(&self.program, &self.environment, directory)
+        self.operation(directory, GRACE)
     }
 
-    /// A command that ends when this process does, whatever happens to it.
+    /// A command that has this long to end by itself.
     pub(crate) fn operation(&self, directory: &Path, grace: Duration) -> Command {
-        match self.supervisor.as_deref() {
-            Some([program, args @ ..]) => {
-                Command::new(Path::new(program), &self.environment, directory)
-                    .supervised()
-                    .args(args)
-                    .args([
-                        std::process::id().to_string(),
-                        grace.as_millis().to_string(),
-                    ])
-                    .arg(&*self.program)
-            }
-            _ => self.command(directory),
-        }
+        self.tool.command(directory, grace)
     }
 }
 

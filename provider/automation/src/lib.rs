@@ -37,6 +37,7 @@ mod process;
 mod settings;
 mod stack;
 mod supervise;
+mod tool;
 
 pub use cli::{Cli, Environment, MINIMUM_VERSION};
 pub use error::Error;
@@ -44,7 +45,8 @@ pub use events::{
     Diagnostic, Event, EventKind, Policy, Step, StepMetadata, Summary, is_secret, secret_mark,
 };
 pub use lock::{Holder, Lock};
-pub use process::Cancelled;
+pub use process::{Cancelled, Ended};
 pub use settings::{Settings, yaml};
 pub use stack::{Location, Operation, Outcome, Run, Stack, Update};
 pub use supervise::supervise;
+pub use tool::{Tool, Until};

@@ -29,12 +29,25 @@ pub(crate) struct Command {
 }
 
 /// What a process left.
-pub(crate) struct Ended {
+pub struct Ended {
     /// The exit code; `None` after a signal.
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: Vec<u8>,
-    pub(crate) stderr: String,
-    pub(crate) cancelled: Option<Cancelled>,
+    pub code: Option<i32>,
+    /// The end of what it wrote to its standard output; it may be megabytes.
+    pub stdout: Vec<u8>,
+    /// The same of its standard error.
+    pub stderr: String,
+    /// How it was made to end, if it was.
+    pub cancelled: Option<Cancelled>,
+}
+
+/// Without the texts: they may hold credentials.
+impl std::fmt::Debug for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ended")
+            .field("code", &self.code)
+            .field("cancelled", &self.cancelled)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How a process was made to end.

@@ -12,9 +12,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use crate::cli::{Cli, ok};
+use crate::cli::{Cli, GRACE, ok};
 use crate::error::{Subject, classify};
 use crate::events::Event;
 use crate::process::{Cancelled, Command, Ended};
@@ -331,14 +332,24 @@ impl Stack {
         self.json("stack output", command).await
     }
 
-    /// Fetches the plugins and packages that the program needs, into its directory and the CLI's home.
-    pub async fn install(&self) -> Result<(), Error> {
-        let command = self.cli.command(&self.directory);
-        let ended = command
+    /// Fetches the plugins and packages that the program needs, into its directory and the CLI's home. It ends early, with an
+    /// error, when `cancel` says so.
+    pub async fn install(&self, cancel: &CancellationToken) -> Result<(), Error> {
+        let ended = self
+            .cli
+            .command(&self.directory)
             .env("PULUMI_BACKEND_URL", self.location.backend())
             .args(["install", "--non-interactive", "--color", "never"])
+            .until(cancel, GRACE, None)
             .run()
             .await?;
+        if let Some(Cancelled { killed, .. }) = ended.cancelled.filter(|_| !ok(&ended)) {
+            return Err(Error::Cancelled {
+                stack: self.location.full_name(),
+                operation: "install",
+                killed,
+            });
+        }
         self.check("install", &ended)
     }
 

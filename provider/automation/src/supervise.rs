@@ -18,8 +18,8 @@ const SIGNALLED: i32 = 128;
 /// What a program does that [`Cli::supervised_by`](crate::Cli::supervised_by) names: `arguments` are those after the ones given
 /// there.
 ///
-/// The CLI runs as its child. When the driver dies, even by SIGKILL, the CLI is interrupted, has its grace to end by itself, and
-/// is then killed; in each case nothing that it started is left behind.
+/// The program, the CLI say, runs as its child. When the driver dies, even by SIGKILL, it is interrupted, has its grace to end by
+/// itself, and is then killed; in each case nothing that it started is left behind.
 #[must_use]
 pub fn supervise(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = tokio::runtime::Builder::new_current_thread()
@@ -29,7 +29,7 @@ pub fn supervise(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)),
         Err(error) => {
-            eprintln!("supervising an operation: {error}");
+            eprintln!("supervising a program: {error}");
             ExitCode::FAILURE
         }
     }
@@ -58,7 +58,6 @@ async fn run(arguments: Vec<OsString>) -> io::Result<i32> {
         .args(given.by_ref().take(count).skip(1))
         .args(["0", "0"])
         .args(&arguments[2..])
-        .stdin(std::process::Stdio::null())
         .spawn()?;
     let leader = child
         .id()

@@ -95,14 +95,17 @@ fn each() -> Vec<RetryOn> {
     vec![RetryOn::Lock, RetryOn::Backend, RetryOn::Throttling]
 }
 
-/// An inner program in a git repository. The `git` program fetches it, with whatever credentials it has.
+/// An inner program in a git repository. The `git` program on the PATH fetches it, with whatever credentials it has. It gets the outer
+/// run's environment and the input `environment`, without variables that begin with `PULUMI`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GitSource {
-    /// The repository, as `git clone` takes it.
+    /// The repository, as `git clone` takes it. A password or access token in it is refused: `environment` gives git what it needs,
+    /// such as `GIT_SSH_COMMAND`, or a token and a helper that tells it.
     pub url: String,
-    /// A branch, tag or full commit hash. A branch or tag is resolved whenever inputs are checked: when it has moved, the stack runs.
-    /// Naming an earlier one rolls back.
+    /// A branch, tag or full commit hash. A branch comes before a tag of the same name; `HEAD` and full names (`refs/tags/v1`) are taken
+    /// as they are. It is resolved whenever inputs are checked, within a minute: when it has moved, the stack runs. Naming an earlier
+    /// one rolls back.
     #[serde(rename = "ref")]
     pub reference: String,
     /// The project's directory in the repository. Default: its root.
@@ -177,7 +180,9 @@ impl StackNaming {
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct StackArgs {
-    /// The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
+    /// The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory. A change of a file in it runs the
+    /// stack, except of what tools make: directories such as `.git`, `node_modules` and the virtual environment, `bin` and `obj` of
+    /// .NET, `target`, `build` and `.gradle` of Java, and `sdks` where the project names `packages`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,
     /// An archive of the inner project's directory: a `.tar`, `.tar.gz` or `.tgz` file, relative to the program's directory. Naming
@@ -186,7 +191,7 @@ pub struct StackArgs {
     pub archive: Option<String>,
     /// The inner project itself, as a `Pulumi.yaml` with the runtime `yaml` says it: `resources`, `variables`, `outputs`, and so on.
     /// `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program's: a YAML program as the outer
-    /// one must write them as `$${...}`.
+    /// one must write them as `$${...}`. It is written to a file in plain text: secrets in it are refused, and belong in `config`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<BTreeMap<String, Value>>,
     /// The inner project in a git repository.
@@ -272,7 +277,8 @@ pub struct StackArgs {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policy_packs: Vec<String>,
     /// Whether `pulumi install` is run in the project's directory before the program, which fetches the plugins and packages it
-    /// needs. It is run again when the files that name them change. Default `false`.
+    /// needs. It is run again when the files that name them change. A lock file that it wrote, as there was none before, does not
+    /// run the stack, nor does any later change of it: to let it count, `watch` it. Default `false`.
     #[serde(default)]
     pub install_dependencies: bool,
     /// Whether a lock of the inner stack is removed when its holder was a process of this host that is there no more. Default

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path as FilePath;
 
 use pulumi_automation::Location;
-use pulumi_provider::{Checking, Path};
+use pulumi_provider::{Checking, Path, PropertyValue};
 
 use super::args::{GitSource, PythonSource, StackNaming};
-use super::{identity, run, source};
+use super::{git, identity, run, source};
 
 /// The inputs that say where the program comes from.
 const SOURCES: [&str; 5] = ["directory", "archive", "program", "git", "python"];
@@ -184,6 +184,23 @@ fn own_stack(checking: &mut Checking<'_>, backend: &str, stack: &str) {
     }
 }
 
+/// Where the first secret in a value is.
+fn secret_in(value: &PropertyValue, at: Path) -> Option<Path> {
+    if value.is_secret() {
+        return Some(at);
+    }
+    match value.bare()? {
+        PropertyValue::Map(map) => map
+            .iter()
+            .find_map(|(name, value)| secret_in(value, at.key(name))),
+        PropertyValue::List(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(index, value)| secret_in(value, at.index(index))),
+        _ => None,
+    }
+}
+
 /// Exactly one source, of the right form.
 fn check_source(checking: &mut Checking<'_>) {
     let observe = checking.known("observe") == Some(true);
@@ -208,7 +225,26 @@ fn check_source(checking: &mut Checking<'_>) {
             format!("{archive} is no .tar, .tar.gz or .tgz file"),
         );
     }
+    if let Some(at) = checking
+        .input("program")
+        .and_then(|program| secret_in(program, Path::root().key("program")))
+    {
+        checking.fail(
+            at,
+            "must not be a secret, as the program is written to a file in plain text: give the value as a secret in config, declare \
+             it there in the program as well, with `secret: true`, and let the program read it",
+        );
+    }
     if let Some(git) = checking.known::<GitSource>("git") {
+        if git::holds_password(&git.url) {
+            checking.fail(
+                Path::root().key("git").key("url"),
+                "must not hold a password or token, which would stand in the state and in arguments of processes: leave it out of the URL, \
+                 and give it as a secret variable in environment, say GIT_TOKEN, with a helper of git that tells it: GIT_CONFIG_COUNT=1, \
+                 GIT_CONFIG_KEY_0=credential.helper, \
+                 GIT_CONFIG_VALUE_0='!f() { echo username=git; echo \"password=$GIT_TOKEN\"; }; f'",
+            );
+        }
         if git.url.starts_with('-') || git.reference.starts_with('-') || git.reference.is_empty() {
             checking.refuse(
                 "git",

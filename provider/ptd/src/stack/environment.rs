@@ -52,3 +52,13 @@ pub(super) fn environment(
     }
     environment
 }
+
+/// The environment of `git`, which has no use for what is Pulumi's: of `given` it gets the rest.
+pub(super) fn of_git<'a>(given: impl IntoIterator<Item = (&'a str, &'a str)>) -> Environment {
+    let wanted = |name: &str| !name.starts_with("PULUMI");
+    let mut environment = Environment::inherit_where(wanted);
+    for (name, value) in given.into_iter().filter(|(name, _)| wanted(name)) {
+        environment.set(name, value);
+    }
+    environment
+}

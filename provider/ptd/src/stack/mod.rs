@@ -7,6 +7,7 @@ mod credentials;
 mod environment;
 mod failure;
 mod foresee;
+mod git;
 mod identity;
 mod install;
 mod progress;

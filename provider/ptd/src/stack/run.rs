@@ -73,12 +73,7 @@ impl Inner {
     ) -> Result<Self, Error> {
         let slot = slot(cx).await?;
         cx.alive()?;
-        let program = Program::of(args).await.map_err(|e| {
-            Error::refused(
-                format!("the program of stack {}: {e}", args.stack),
-                "correct its source",
-            )
-        })?;
+        let program = Program::of(cx, args).await?;
         Self::with(cx, args, state, slot, program).await
     }
 
@@ -270,7 +265,9 @@ impl Inner {
             return Ok(());
         }
         cx.status("pulumi install").await;
-        self.stack.install().await.map_err(|e| refused(args, &e))?;
+        super::install::install(cx, &self.stack)
+            .await
+            .map_err(|e| refused(args, &e))?;
         super::install::note_done(directory).await;
         Ok(())
     }

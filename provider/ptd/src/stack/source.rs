@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Component, Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use pulumi_provider::{Checking, Path as PropertyPath};
+use pulumi_provider::{Checking, Context, Error, Path as PropertyPath, PropertyValue};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 use super::args::{GitSource, PythonSource, StackArgs};
+use super::environment::of_git;
+use super::git;
+use super::install::{Made, is_lock_file};
+use crate::Ptd;
 use crate::target::{project_file, project_name};
 
 /// Directories that tools make from the others, and repositories' own.
@@ -47,6 +51,7 @@ pub(super) fn digests(
         found.insert(prefix.to_owned(), digest(root).map_err(fail(root))?);
         return Ok(());
     }
+    let made = Made::of(root);
     let mut open: Vec<(PathBuf, String)> = vec![(root.to_owned(), String::new())];
     while let Some((folder, below)) = open.pop() {
         for entry in std::fs::read_dir(&folder).map_err(fail(&folder))? {
@@ -61,7 +66,8 @@ pub(super) fn digests(
             if kind.is_dir() {
                 // A link may lead back to where it is.
                 let link = entry.file_type().is_ok_and(|t| t.is_symlink());
-                if !link && !IGNORED_DIRECTORIES.contains(&name.as_str()) {
+                let ignored = IGNORED_DIRECTORIES.contains(&name.as_str()) || made.has(&inner);
+                if !link && !ignored {
                     open.push((path, format!("{inner}/")));
                 }
             } else if kind.is_file() && counts(&inner, stack) {
@@ -105,16 +111,46 @@ pub(super) struct Program {
     pub(super) directory: Option<PathBuf>,
     /// Variables that the program needs.
     pub(super) environment: Vec<(&'static str, PathBuf)>,
-    _made: Option<TempDir>,
+    made: Option<TempDir>,
 }
 
 impl Program {
     /// Fetches or makes the program, where it is not there already. What is made is removed when this is dropped.
-    pub(super) async fn of(args: &StackArgs) -> io::Result<Self> {
-        let args = args.clone();
-        tokio::task::spawn_blocking(move || Self::make(&args))
+    pub(super) async fn of(cx: &Context<Ptd>, args: &StackArgs) -> Result<Self, Error> {
+        let cancel = CancellationToken::new();
+        let work = Self::get(args, &cancel);
+        tokio::pin!(work);
+        let made = tokio::select! {
+            made = &mut work => made,
+            error = cx.ending() => {
+                cancel.cancel();
+                // It writes into a directory that is then removed.
+                let _ = work.await;
+                return Err(error);
+            }
+        };
+        made.map_err(|e| {
+            Error::refused(
+                format!("the program of stack {}: {e}", args.stack),
+                "correct its source",
+            )
+        })
+    }
+
+    async fn get(args: &StackArgs, cancel: &CancellationToken) -> io::Result<Self> {
+        let given = args.clone();
+        let mut program = tokio::task::spawn_blocking(move || Self::make(&given))
             .await
-            .map_err(io::Error::other)?
+            .map_err(io::Error::other)??;
+        if let (Some(source), Some(place)) = (&args.git, &program.made) {
+            let commit = args.source_digests.get(COMMIT).map(String::as_str);
+            let variables = args.environment.iter();
+            let environment =
+                of_git(variables.map(|(name, value)| (name.as_str(), value.value.as_str())));
+            git::fetch(source, commit, place.path(), &environment, cancel).await?;
+            program.directory = Some(place.path().join(source.path.as_deref().unwrap_or("")));
+        }
+        Ok(program)
     }
 
     /// The program where it is there without fetching or making it.
@@ -125,10 +161,11 @@ impl Program {
                 .filter(|place| project_file(place).is_some())
                 .map(Path::to_owned),
             environment: Vec::new(),
-            _made: None,
+            made: None,
         }
     }
 
+    /// All but what a repository holds.
     fn make(args: &StackArgs) -> io::Result<Self> {
         if args.directory.is_some() {
             return Ok(Self::in_place(args));
@@ -155,10 +192,6 @@ impl Program {
                 Value::Object(program).to_string(),
             )?;
             Some(place.to_owned())
-        } else if let Some(source) = &args.git {
-            let commit = args.source_digests.get(COMMIT).map(String::as_str);
-            fetch(source, commit, place)?;
-            Some(place.join(source.path.as_deref().unwrap_or("")))
         } else if let Some(source) = &args.python {
             write_entry(
                 source,
@@ -173,7 +206,7 @@ impl Program {
         Ok(Self {
             directory,
             environment,
-            _made: Some(made),
+            made: Some(made),
         })
     }
 }
@@ -232,96 +265,6 @@ fn write_entry(source: &PythonSource, project: &str, into: &Path) -> io::Result<
     )
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "only called where blocking is allowed"
-)]
-fn git(args: &[&str], directory: Option<&Path>) -> io::Result<String> {
-    let mut command = Command::new("git");
-    if let Some(directory) = directory {
-        command.current_dir(directory);
-    }
-    // Nobody is there to be asked; and a URL must not be able to start a program.
-    command
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .env("GIT_ALLOW_PROTOCOL", "https:ssh:git:file:http")
-        .stdin(Stdio::null())
-        .args(args);
-    let done = command.output()?;
-    if done.status.success() {
-        return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
-    }
-    let told = String::from_utf8_lossy(&done.stderr);
-    Err(io::Error::other(format!(
-        "git {}: {}",
-        args.first().unwrap_or(&""),
-        told.trim()
-    )))
-}
-
-fn is_commit(reference: &str) -> bool {
-    reference.len() == 40 && reference.bytes().all(|b| b.is_ascii_hexdigit())
-}
-
-/// The commit that a branch or tag names now.
-pub(super) fn resolve(source: &GitSource) -> io::Result<String> {
-    let reference = &source.reference;
-    if is_commit(reference) {
-        return Ok(reference.to_ascii_lowercase());
-    }
-    // A tag with a message is an object of its own; what it is of has `^{}` after its name.
-    let peeled = format!("{reference}^{{}}");
-    let found = git(&["ls-remote", "--", &source.url, reference, &peeled], None)?;
-    let line = found.lines().max_by_key(|line| line.ends_with("^{}"));
-    let commit = line.and_then(|line| line.split_whitespace().next());
-    commit.map(str::to_owned).ok_or_else(|| {
-        io::Error::new(
-            io::ErrorKind::NotFound,
-            format!("no branch or tag {reference} in it"),
-        )
-    })
-}
-
-fn fetch(source: &GitSource, commit: Option<&str>, into: &Path) -> io::Result<()> {
-    let wanted = match commit {
-        Some(commit) => commit.to_owned(),
-        None => resolve(source)?,
-    };
-    git(&["init", "--quiet"], Some(into))?;
-    let one = [
-        "fetch",
-        "--quiet",
-        "--depth",
-        "1",
-        "--",
-        &source.url,
-        &wanted,
-    ];
-    if git(&one, Some(into)).is_err() {
-        // Not every server gives single commits.
-        let all = [
-            "fetch",
-            "--quiet",
-            "--tags",
-            "--",
-            &source.url,
-            "+refs/heads/*:refs/remotes/origin/*",
-        ];
-        git(&all, Some(into))?;
-    }
-    git(
-        &[
-            "-c",
-            "advice.detachedHead=false",
-            "checkout",
-            "--quiet",
-            &wanted,
-        ],
-        Some(into),
-    )
-    .map(drop)
-}
-
 /// Whether a path stays below where it begins.
 pub(super) fn is_below(path: &str) -> bool {
     Path::new(path)
@@ -329,7 +272,7 @@ pub(super) fn is_below(path: &str) -> bool {
         .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
-/// The digests of all that the inputs name, and what cannot be read of it.
+/// The digests of all that the inputs name, and what cannot be read of it. Only where blocking is allowed.
 pub(super) fn all_digests(
     checking: &Checking<'_>,
     stack: &str,
@@ -354,6 +297,12 @@ pub(super) fn all_digests(
         if let Err(error) = digests(directory.as_ref(), "", name, &mut found) {
             failed.push((at("directory"), error.to_string()));
         }
+        if checking.known("installDependencies") == Some(true)
+            && checking.old::<String>("directory") == Some(directory)
+            && let Some(before) = checking.old::<BTreeMap<String, String>>("sourceDigests")
+        {
+            found.retain(|path, _| before.contains_key(path) || !is_lock_file(path));
+        }
     }
     if let Some(archive) = checking.known::<String>("archive") {
         match digest(archive.as_ref()) {
@@ -364,10 +313,18 @@ pub(super) fn all_digests(
         }
     }
     if let Some(source) = checking.known::<GitSource>("git") {
-        match resolve(&source) {
+        let given = checking.input("environment");
+        let known = given.and_then(PropertyValue::as_map).into_iter().flatten();
+        let environment =
+            of_git(known.filter_map(|(name, value)| Some((name.as_str(), value.as_str()?))));
+        let never = CancellationToken::new();
+        let work = git::resolve(&source, &environment, &never);
+        match tokio::runtime::Handle::current().block_on(work) {
             Ok(commit) => {
                 found.insert(COMMIT.to_owned(), commit);
             }
+            // What is not known yet may be what it takes.
+            Err(_) if given.is_some_and(PropertyValue::has_unknown) => {}
             Err(error) => failed.push((at("git"), error.to_string())),
         }
     }
