@@ -115,6 +115,26 @@ def test_what_exists_is_adopted_without_a_write(make: Callable[..., Workspace], 
     assert azure.writes(mark) == []
 
 
+def test_roles_stay_where_nothing_may_be_deleted(make: Callable[..., Workspace], azure: AzureDouble) -> None:
+    ws = make().yaml(program())
+    ws.up()
+    mark = azure.mark()
+    assert "allowDelete" in ws.destroy(fails=True).text
+    assert azure.writes(mark) == []
+
+
+def test_what_was_deleted_comes_back_with_roles_that_take_their_time(make: Callable[..., Workspace], azure: AzureDouble) -> None:
+    azure.settings(rbac=True, rbac_delay=2.0)
+    ws = make().yaml(program(allowDelete=True, forceDestroy=True))
+    ws.up()
+    before = azure.objects(VAULT)
+    ws.destroy()
+    assert [path for path in azure.resources() if "/resourcegroups/" in path] == []
+    ws.up()
+    assert azure.objects(VAULT) == before
+    assert ws.up().changes == {}
+
+
 def test_a_killed_run_goes_on(make: Callable[..., Workspace], azure: AzureDouble) -> None:
     ws = make().yaml(program())
     azure.fault("PUT", "/vaults/", hang=True, when="after")

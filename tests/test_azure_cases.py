@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import grpc
 import pytest
+from support import values
 from support.azure import SUBSCRIPTION, AzureDouble
 from support.azure_cloud import ACCOUNT, ADMINISTRATOR, ADMINS, ALL, CLUSTER, GROUP, VAULT, Azure
 from support.protocol import background
+from support.provider import details
 
 LONG = {
     "KeyVault": ("PUT vaults", "/vaults/kv-test[?]"),
@@ -31,6 +35,50 @@ def test_case_06_to_08_the_fourth_way_of_telling(cloud: Azure, azure: AzureDoubl
         cloud.delete(kind, *made[kind], **({"allowDelete": True} if kind == "AksCluster" else {}))
     assert CLUSTER.lower() not in azure.resources()
     assert len(azure.requests("GET", "/operations/")) == 12 and azure.requests("GET", "/operationresults/") == []
+
+
+@pytest.mark.parametrize("kind", LONG)
+def test_case_12_what_azure_took_on_is_kept(cloud: Azure, azure: AzureDouble, kind: str) -> None:
+    cloud.prepare(kind)
+    path = ALL[kind][0].split("/blobServices")[0] + "[?]"
+    foreign = {"Azure-AsyncOperation": "https://management.azure.com.example.org/op"}
+    azure.fault("PUT", path, when="after", status=201, headers=foreign, body={"properties": {"provisioningState": "Creating"}})
+    told, kept = lost(cloud, kind)
+    assert "example.org" in told
+    goes_on(cloud, azure, kind, kept, path)
+
+
+@pytest.mark.parametrize("kind", [*LONG, "RoleAssignment"])
+def test_case_22_what_may_be_there_is_kept(cloud: Azure, azure: AzureDouble, kind: str) -> None:
+    cloud.prepare(kind)
+    path = ALL[kind][0].split("/blobServices")[0] + "[?]" if kind in LONG else "/roleAssignments/"
+    azure.fault("PUT", path, drop=True, when="after")
+    azure.fault("GET", path, skip=1 if kind in LONG else 0, times=None, status=503, headers=AT_ONCE)
+    _, kept = lost(cloud, kind)
+    azure.calm()
+    if kind in LONG:
+        goes_on(cloud, azure, kind, kept, path)
+    else:
+        cloud.delete(kind, kept.id, values.decode(kept.properties))
+        assert kept.id.lower() not in azure.resources()
+
+
+def lost(cloud: Azure, kind: str) -> tuple[str, object]:
+    """The text of a failed creation, and what the state has of it."""
+    with pytest.raises(grpc.RpcError) as failed:
+        cloud.create(kind)
+    (kept,) = [found for found in details(failed.value) if found.DESCRIPTOR.name == "ErrorResourceInitFailed"]
+    return failed.value.details(), kept
+
+
+def goes_on(cloud: Azure, azure: AzureDouble, kind: str, kept, path: str) -> None:
+    """The next run waits for what is pending, and makes nothing a second time."""
+    partial = values.decode(kept.properties)
+    assert partial["pendingOperation"]["style"] == "resource"
+    mark = azure.mark()
+    outputs = cloud.update(kind, kept.id, partial)
+    assert outputs.get("pendingOperation") is None
+    assert azure.requests("PUT", path, since=mark) == []
 
 
 @pytest.mark.parametrize("kind", LONG)
@@ -119,6 +167,40 @@ def test_case_34_an_assignment_on_a_later_page(cloud: Azure, azure: AzureDouble)
                               f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{role}"})  # fmt: skip
     id, _ = cloud.create("RoleAssignment")
     assert id.endswith("/65555555-5555-5555-5555-555555555555") and azure.writes() == []
+
+
+@pytest.mark.parametrize("kind", ["ResourceGroup", "KeyVault", "StateStorage", "AksCluster"])
+def test_case_37_what_is_elsewhere_is_told_with_what_to_do(cloud: Azure, azure: AzureDouble, kind: str) -> None:
+    cloud.prepare(kind)
+    code = "InvalidResourceGroupLocation" if kind == "ResourceGroup" else "InvalidResourceLocation"
+    azure.fault("PUT", ".*", status=409, times=None, body=error(code))
+    mark = azure.mark()
+    told = cloud.refused(kind)
+    assert f"the text of {code}" in told and "It exists in another region: use that region, or another name" in told
+    assert len(azure.writes(mark)) == 1
+
+
+@pytest.mark.parametrize("wait", ["rights", "principal", "group"])
+def test_case_17_every_wait_ends_with_a_cancel(cloud: Azure, azure: AzureDouble, wait: str) -> None:
+    azure.make_group("rg")
+    if wait == "rights":
+        cloud.create("KeyVault")
+        cloud.create("RoleAssignment")
+        azure.settings(rbac=True, rbac_delay=3600.0)
+        waiting, look = background(cloud.create, "VaultSecret"), ("GET", "/secrets/s", 3)
+    elif wait == "principal":
+        azure.settings(unknown_principals={ADMINS: 1000})
+        waiting, look = background(cloud.create, "RoleAssignment"), ("PUT", "/roleAssignments/", 2)
+    else:
+        made = cloud.create("ResourceGroup")
+        azure.operation("DELETE resourceGroups", duration=10_000, polls=0)
+        waiting, look = background(cloud.delete, "ResourceGroup", *made, allowDelete=True), ("GET", "/operationresults/", 2)
+    azure.wait(*look, answered=True)
+    began = time.monotonic()
+    cloud.provider.cancel()
+    failed = waiting.exception(20)
+    assert time.monotonic() - began < 5
+    assert isinstance(failed, grpc.RpcError) and "cancel" in failed.details().lower(), failed
 
 
 def test_case_38_a_deleted_vault_of_another_group(cloud: Azure, azure: AzureDouble) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ import grpc
 import pytest
 from support import values
 from support.azure import SUBSCRIPTION, TENANT, AzureDouble
-from support.azure_cloud import ACCOUNT, ADMINISTRATOR, ADMINS, GROUP, RESOURCES, VAULT, Azure
+from support.azure_cloud import ACCOUNT, ADMINISTRATOR, ADMINS, CONTAINER, GROUP, RESOURCES, VAULT, Azure
 from support.azurite import Azurite
 from support.protocol import urn
 from support.provider import details
@@ -141,6 +142,45 @@ def test_case_38_a_deleted_vault_comes_back(cloud: Azure, azure: AzureDouble) ->
     assert azure.get(VAULT)["tags"] == {"x": "y"}
 
 
+def test_a_deleted_secret_or_key_is_reported_where_that_is_wanted(cloud: Azure, azure: AzureDouble) -> None:
+    cloud.vault()
+    for kind in ("VaultSecret", "EncryptionKey"):
+        id, outputs = cloud.create(kind)
+        cloud.delete(kind, id, outputs, allowDelete=True)
+        told = cloud.refused(kind, softDeleted="report")
+        assert "set softDeleted to recover, or purge it" in told, told
+    assert azure.objects(VAULT) == {"secrets": {}, "keys": {}}
+
+
+def test_a_vault_is_purged_where_that_is_wanted(cloud: Azure, azure: AzureDouble) -> None:
+    azure.make_group("rg")
+    id, outputs = cloud.create("KeyVault")
+    # Deleted vaults show among the deleted ones only after a while.
+    azure.fault("POST", "/deletedVaults/kv-test/purge", times=2, status=404, body={
+        "error": {"code": "DeletedVaultNotFound", "message": "The specified deleted vault does not exist."}})
+    mark = azure.mark()
+    cloud.delete("KeyVault", id, outputs, allowDelete=True, purge=True)
+    assert [entry["status"] for entry in azure.requests("POST", "/purge", since=mark)] == [404, 404, 202]
+    cloud.delete("KeyVault", id, outputs, allowDelete=True, purge=True)
+    # The name is free, as far as this provider knows: that it is taken is waited for.
+    azure.fault("PUT", "/vaults/kv-test[?]", times=2, status=409, body={"error": {"code": "VaultAlreadyExists", "message": "in use"}})
+    cloud.create("KeyVault", softDeleted="report")
+    azure.mutate(VAULT, {"properties": {"enablePurgeProtection": True}})
+    with pytest.raises(grpc.RpcError, match="set purge to false"):
+        cloud.delete("KeyVault", id, outputs, allowDelete=True, purge=True)
+
+
+def test_the_name_of_an_account_that_was_deleted_here_is_waited_for(cloud: Azure, azure: AzureDouble) -> None:
+    azure.make_group("rg")
+    id, outputs = cloud.create("StateStorage")
+    taken = {"error": {"code": "StorageAccountAlreadyTaken", "message": "The storage account named sttest is already taken."}}
+    cloud.delete("StateStorage", id, outputs, allowDelete=True, forceDestroy=True)
+    azure.fault("PUT", "/storageAccounts/sttest[?]", times=2, status=409, body=taken)
+    mark = azure.mark()
+    assert cloud.create("StateStorage")[0] == id
+    assert [entry["status"] for entry in azure.requests("PUT", "/storageAccounts/sttest[?]", since=mark)] == [409, 409, 202]
+
+
 def test_case_39_and_46_names_of_others(cloud: Azure, azure: AzureDouble) -> None:
     azure.make_group("rg")
     azure.settings(taken=["kv-test", "sttest"])
@@ -195,6 +235,37 @@ def test_case_42_and_43_principals_and_assignments_that_are_there_after_all(clou
     assert cloud.create("RoleAssignment")[0] == id
 
 
+def test_an_assignment_of_another_stack_stays(cloud: Azure, azure: AzureDouble) -> None:
+    azure.make_group("rg")
+    first, second = cloud.create("RoleAssignment"), cloud.create("RoleAssignment")
+    assert first[0] == second[0] and (first[1]["made"], second[1]["made"]) == (True, False)
+    assert "adopt is false" in cloud.refused("RoleAssignment", adopt=False)
+    mark = azure.mark()
+    cloud.delete("RoleAssignment", *second)
+    assert azure.writes(mark) == []
+    cloud.delete("RoleAssignment", *first)
+    assert azure.writes(mark) == [("DELETE", first[0])]
+
+
+def test_an_inherited_assignment_that_no_longer_counts_is_replaced(cloud: Azure, azure: AzureDouble) -> None:
+    azure.make_group("rg")
+    token = urn("ptd:azure:RoleAssignment")
+    above = f"/subscriptions/{SUBSCRIPTION}"
+    azure.put(f"{above}/providers/Microsoft.Authorization/roleAssignments/55555555-5555-5555-5555-555555555555",
+              type="Microsoft.Authorization/roleAssignments", properties={
+        "scope": above, "principalId": ADMINS, "principalType": "Group",
+        "roleDefinitionId": f"/providers/Microsoft.Authorization/roleDefinitions/{ADMINISTRATOR}"})
+    id, outputs = cloud.create("RoleAssignment")
+    assert outputs["inherited"] is True
+    old, new = cloud.args("RoleAssignment"), cloud.args("RoleAssignment", acceptInherited=False)
+    change = cloud.provider.diff(token, id, outputs, old, new)
+    assert list(change.replaces) == ["acceptInherited"]
+    own, outputs = cloud.create("RoleAssignment", acceptInherited=False)
+    assert own.startswith(GROUP) and outputs["made"] is True
+    # One at the scope itself has nothing to gain.
+    assert list(cloud.provider.diff(token, own, outputs, old, new).replaces) == []
+
+
 def test_an_assignment_of_somebody_else_stays(cloud: Azure, azure: AzureDouble) -> None:
     azure.make_group("rg")
     path = f"{GROUP}/providers/Microsoft.Authorization/roleAssignments/55555555-5555-5555-5555-555555555555"
@@ -221,6 +292,48 @@ def test_a_token_that_expires_is_renewed(cloud: Azure, azure: AzureDouble) -> No
     azure.advance(1)
     azure.expire_tokens()
     cloud.create("KeyVault")
+
+
+def test_a_token_that_a_vault_refuses_is_renewed(cloud: Azure, azure: AzureDouble) -> None:
+    def expire() -> None:
+        azure.advance(1)
+        azure.expire_tokens()
+
+    cloud.vault()
+    secret, key = cloud.create("VaultSecret"), cloud.create("EncryptionKey")
+    expire()
+    assert cloud.read("VaultSecret", *secret).id == secret[0]
+    expire()
+    cloud.create("VaultSecret", name="other")
+    expire()
+    cloud.delete("EncryptionKey", *key, allowDelete=True)
+    assert azure.objects(VAULT)["keys"] == {} and len(azure.objects(VAULT)["secrets"]["other"]) == 1
+    # A second refusal is believed.
+    azure.fault("GET", "/secrets/s", times=None, status=401, body={"error": {"code": "Unauthorized", "message": "not you"}})
+    mark = azure.mark()
+    with pytest.raises(grpc.RpcError, match="not you"):
+        cloud.read("VaultSecret", *secret)
+    assert len(azure.requests("GET", "/secrets/s", since=mark)) == 2
+
+
+def test_a_generated_value_that_an_error_quotes_is_not_told(cloud: Azure, azure: AzureDouble) -> None:
+    cloud.vault()
+    azure.fault("PUT", "/secrets/", skip=1, times=None, echo=True)
+    mark = azure.mark()
+    told = cloud.refused("VaultSecret")
+    sent = [entry["body"]["value"] for entry in azure.requests("PUT", "/secrets/", since=mark) if entry["body"]]
+    assert sent and "BadParameter" in told and not any(value in told for value in sent), told
+
+
+def test_a_kubeconfig_that_an_error_quotes_is_not_told(cloud: Azure, azure: AzureDouble) -> None:
+    azure.make_group("rg")
+    text = "users:\n- name: u\n  user:\n    client-key-data: a2V5LW9mLXRoZS1kb3VibGU=\n    token: token-of-the-double\n"
+    value = base64.b64encode(text.encode()).decode()
+    azure.fault("POST", "/listClusterUserCredential", times=None, status=200, body={"kubeconfigs": [{"name": "u", "value": value}]})
+    quoted = f"no: {value} and token-of-the-double and a2V5LW9mLXRoZS1kb3VibGU="
+    azure.fault("POST", "/listClusterAdminCredential", times=None, status=400, body={"error": {"code": "BadRequest", "message": quoted}})
+    told = cloud.refused("AksCluster")
+    assert "no: [secret] and [secret] and [secret]" in told, told
 
 
 def test_an_account_that_is_not_empty_or_unseen_stays(cloud: Azure, azure: AzureDouble) -> None:
@@ -256,6 +369,27 @@ def test_a_container_that_holds_blobs_stays(cloud: Azure, azure: AzureDouble, st
     assert ACCOUNT.lower() not in azure.resources()
 
 
+def test_a_container_that_no_list_shows_is_looked_into(cloud: Azure, azure: AzureDouble, storage: Azurite) -> None:
+    id, outputs = cloud.create("StateStorage")
+    storage.put("state?restype=container")
+    storage.blob("state/.pulumi/meta.yaml")
+    azure.fault("GET", "/containers[?]", status=200, body={"value": []})
+    with pytest.raises(grpc.RpcError, match="holds blobs"):
+        cloud.delete("StateStorage", id, outputs, allowDelete=True)
+    azure.fault("GET", "/containers[?]", status=200, body="<html>a proxy</html>")
+    with pytest.raises(grpc.RpcError, match="the answer is no list"):
+        cloud.delete("StateStorage", id, outputs, allowDelete=True)
+    assert ACCOUNT.lower() in azure.resources()
+
+
+def test_an_account_without_its_container_goes(cloud: Azure, azure: AzureDouble) -> None:
+    azure.make_group("rg")
+    id, outputs = cloud.create("StateStorage")
+    azure.remove(CONTAINER)
+    cloud.delete("StateStorage", id, outputs, allowDelete=True)
+    assert ACCOUNT.lower() not in azure.resources()
+
+
 def test_an_empty_container_goes_and_one_that_cannot_be_looked_into_stays(
     cloud: Azure, azure: AzureDouble, storage: Azurite
 ) -> None:
@@ -275,6 +409,20 @@ def test_a_group_with_contents_stays(cloud: Azure, azure: AzureDouble) -> None:
         cloud.delete("ResourceGroup", id, outputs, allowDelete=True)
     cloud.delete("ResourceGroup", id, outputs, allowDelete=True, deleteContents=True)
     assert GROUP.lower() not in azure.resources()
+
+
+@pytest.mark.parametrize("answer", ["", "<html>a proxy</html>", {}, {"value": None}])
+def test_what_is_no_list_shows_no_empty_group(cloud: Azure, azure: AzureDouble, answer: object) -> None:
+    id, outputs = cloud.create("ResourceGroup")
+    cloud.create("KeyVault")
+    azure.fault("GET", "/resources[?]", status=200, body=answer)
+    with pytest.raises(grpc.RpcError, match="the answer is no list"):
+        cloud.delete("ResourceGroup", id, outputs, allowDelete=True)
+    azure.settings(empty_first_page=True)
+    azure.fault("GET", "/resources[?].*skiptoken", status=404, body={"error": {"code": "NotFound", "message": "no such page"}})
+    with pytest.raises(grpc.RpcError, match="no such page"):
+        cloud.delete("ResourceGroup", id, outputs, allowDelete=True)
+    assert GROUP.lower() in azure.resources()
 
 
 def test_wrong_credentials_are_told_with_what_was_tried(cloud: Azure, azure: AzureDouble) -> None:

@@ -26,6 +26,8 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     #: JSON, or a string that is sent as it is.
     body: Any = None
+    #: The answer is an error that quotes what was sent.
+    echo: bool = False
     when: str = "before"
     #: Instead of an answer the connection is cut.
     drop: bool = False

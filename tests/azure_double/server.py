@@ -148,6 +148,9 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(fault.delay)
         if fault.drop:
             return None
+        if fault.echo:
+            text = f"cannot take {request.raw.decode()}"
+            return Answer(fault.status or 400, {"error": {"code": "BadParameter", "message": text}}, fault.headers)
         if fault.status is None and fault.body is None:
             own = own or self.double.answer(request)
             if own is not None:

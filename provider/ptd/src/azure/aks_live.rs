@@ -13,7 +13,7 @@ use super::aks_tables::{API, CLUSTER_SHAPE, POOL_SHAPE, SYSTEM_POOL};
 use super::aks_version::ahead;
 use super::arm::{ArmError, Job, PendingOperation, ResourceId, Write, region, state_of};
 use super::clients::AzureSession;
-use super::common::{at, elsewhere, flag, tags_of, text, wanted_tags};
+use super::common::{at, elsewhere, flag, protect_kubeconfig, tags_of, text, wanted_tags};
 use super::names::Tags;
 use crate::Ptd;
 
@@ -298,7 +298,10 @@ impl<'a> Cluster<'a> {
             .ok()
             .and_then(|raw| String::from_utf8(raw).ok());
         match text.filter(|text| !text.is_empty()) {
-            Some(text) => Ok(Some(Secret::new(text))),
+            Some(text) => {
+                protect_kubeconfig(cx, value, &text);
+                Ok(Some(Secret::new(text)))
+            }
             None => Err(Error::refused(
                 format!("{} gave no kubeconfig ({action})", what(self.id.name())),
                 "Try again; `az aks get-credentials` tells whether Azure gives one",

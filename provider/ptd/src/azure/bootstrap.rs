@@ -140,8 +140,8 @@ impl Field {
     }
 }
 
-/// The longest name of a field, for which there must be room.
-const LONGEST_FIELD: &str = "pub-chronicle-api-key";
+/// The longest name of a field, also of those that people fill in later, for which there must be room.
+const LONGEST_FIELD: &str = "ppm-oidc-client-secret";
 
 /// The component `ptd:azure:Bootstrap`.
 #[derive(Debug)]
@@ -179,31 +179,29 @@ impl Component for Bootstrap {
             return Ok(unknown_outputs());
         };
         let group = cx.register(plan.group(&target)).await?;
-        // Vault, storage and roles wait for the group alone; the secrets for the vault and the right to write them.
+        // Vault, storage and roles wait for the group alone. Key and secrets wait for the vault and for all of the roles: one of them is
+        // the right to touch what is in the vault, and none of them is removed before what is not deleted without consent.
         let vault = async {
-            let (vault, admins) = futures::join!(
+            let (vault, admins, blobs, clusters) = futures::join!(
                 cx.register(plan.vault(&target, &group)),
-                plan.role("vault-admins", VAULT_ADMINISTRATOR, &group)
+                plan.role("vault-admins", VAULT_ADMINISTRATOR, &group),
+                plan.role("storage-admins", BLOB_CONTRIBUTOR, &group),
+                plan.role("cluster-admins", CLUSTER_ADMIN, &group)
             );
-            let (vault, admins) = (vault?, admins?);
+            let (vault, roles) = (vault?, [admins?, blobs?, clusters?]);
             let (key, secrets) = futures::join!(
-                cx.register(plan.key(&target, &vault)),
-                plan.secrets(&target, &vault, admins.as_ref())
+                cx.register(plan.key(&target, &vault, &roles)),
+                plan.secrets(&target, &vault, &roles)
             );
-            Ok::<_, Error>((vault, admins, key?, secrets?))
+            Ok::<_, Error>((vault, roles, key?, secrets?))
         };
-        let (vault, storage, blobs, clusters) = futures::join!(
-            vault,
-            cx.register(plan.storage(&target, &group)),
-            plan.role("storage-admins", BLOB_CONTRIBUTOR, &group),
-            plan.role("cluster-admins", CLUSTER_ADMIN, &group)
-        );
-        let ((vault, admins, key, secrets), storage) = (vault?, storage?);
+        let (vault, storage) = futures::join!(vault, cx.register(plan.storage(&target, &group)));
+        let ((vault, [admins, blobs, clusters], key, secrets), storage) = (vault?, storage?);
         let mut roles = BTreeMap::new();
         for (name, role) in [
             ("keyVaultAdministrator", admins),
-            ("storageBlobDataContributor", blobs?),
-            ("aksRbacClusterAdmin", clusters?),
+            ("storageBlobDataContributor", blobs),
+            ("aksRbacClusterAdmin", clusters),
         ] {
             if let Some(role) = role {
                 roles.insert(name.to_owned(), role.output("armId"));
@@ -314,6 +312,16 @@ fn unknown_outputs() -> Outputs {
     .collect()
 }
 
+/// The administrators' roles, where there is a group of them.
+type Roles = [Option<Registered>; 3];
+
+fn after_all(child: Child, roles: &Roles) -> Child {
+    roles
+        .iter()
+        .flatten()
+        .fold(child, |child, role| child.after(role))
+}
+
 /// The children of one component.
 struct Plan<'a> {
     cx: &'a Construction<Ptd>,
@@ -360,13 +368,13 @@ impl Plan<'_> {
         self.common(child).after(group)
     }
 
-    fn key(&self, target: &str, vault: &Registered) -> Child {
+    fn key(&self, target: &str, vault: &Registered, roles: &Roles) -> Child {
         let child = Child::of::<EncryptionKey>(self.name("key"))
             .input("name", naming::KEY_VAULT_KEY)
             .input("vaultName", naming::azure_key_vault(target))
             .input("resourceGroupName", naming::azure_resource_group(target))
             .input("softDeleted", self.cx.input("softDeleted"));
-        self.common(child).after(vault)
+        after_all(self.common(child).after(vault), roles)
     }
 
     fn storage(&self, target: &str, group: &Registered) -> Child {
@@ -405,7 +413,7 @@ impl Plan<'_> {
         &self,
         target: &str,
         vault: &Registered,
-        admins: Option<&Registered>,
+        roles: &Roles,
     ) -> Result<BTreeMap<String, PropertyValue>, Error> {
         let qualified = self.cx.known::<bool>("externalSecrets").unwrap_or(false);
         let mut sites = self.cx.known::<Vec<String>>("sites").unwrap_or_default();
@@ -428,10 +436,7 @@ impl Plan<'_> {
                         child.input("value", PropertyValue::from(user).into_secret())
                     }
                 };
-                let mut child = self.common(child).after(vault);
-                if let Some(admins) = admins {
-                    child = child.after(admins);
-                }
+                let child = after_all(self.common(child).after(vault), roles);
                 children.push((name, child));
             }
         }
@@ -444,5 +449,30 @@ impl Plan<'_> {
         made.into_iter()
             .map(|(name, secret)| Ok((name, secret?.output("armId"))))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_room_for_every_field() {
+        let later = [
+            "dev-admin-token",
+            "dev-client-secret",
+            "dev-license",
+            "dev-user-token",
+            "dev-chronicle-api-key",
+            "home-auth-map",
+            "pkg-license",
+            "ppm-oidc-client-secret",
+            "pub-client-secret",
+            "pub-license",
+            "pub-chronicle-api-key",
+        ];
+        for name in FIELDS.iter().map(|f| f.name()).chain(later) {
+            assert!(name.len() <= LONGEST_FIELD.len(), "{name}");
+        }
     }
 }

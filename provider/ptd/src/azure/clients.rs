@@ -3,8 +3,8 @@
 //! Making an [`AzureClients`] is instant and offline. The first use reads certificates and chooses the credential; the first session with
 //! a subscription asks whose it is, before anything is written.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -42,7 +42,11 @@ pub struct AzureClients {
     /// The tenants of subscriptions that were asked.
     tenants: Mutex<HashMap<String, String>>,
     vaults: Arc<Vaults>,
+    freed: Arc<Freed>,
 }
+
+/// Names that were given up here, with their services: of deleted storage accounts, and of purged vaults.
+type Freed = std::sync::Mutex<HashSet<String>>;
 
 /// Clients of vaults' secrets, by URL and by whether they repeat requests. Each learns with its first request where tokens come from, which
 /// is one request more.
@@ -78,6 +82,7 @@ pub struct AzureSession {
     tokens: Arc<Tokens>,
     transport: Arc<dyn HttpClient>,
     vaults: Arc<Vaults>,
+    freed: Arc<Freed>,
 }
 
 fn misconfigured(what: &str, next: &str) -> Error {
@@ -111,6 +116,7 @@ impl AzureClients {
             base: OnceCell::new(),
             tenants: Mutex::default(),
             vaults: Arc::default(),
+            freed: Arc::default(),
         }
     }
 
@@ -228,6 +234,7 @@ impl AzureClients {
             tokens: base.tokens.clone(),
             transport: base.transport.clone(),
             vaults: self.vaults.clone(),
+            freed: self.freed.clone(),
         })
     }
 
@@ -318,11 +325,27 @@ impl AzureSession {
         ResourceId::group(&self.subscription, name)
     }
 
-    fn client_options(&self) -> ClientOptions {
-        ClientOptions {
-            transport: Some(AzureTransport::new(self.transport.clone())),
+    /// What a data plane client needs: a credential, and how to send.
+    fn data_plane(&self) -> (Arc<Shared>, ClientOptions) {
+        let (shared, transport) = Shared::new(self.tokens.clone(), self.transport.clone());
+        let options = ClientOptions {
+            transport: Some(transport),
             ..ClientOptions::default()
-        }
+        };
+        (shared, options)
+    }
+
+    /// Remembers that a name, which is global, was given up here.
+    pub fn free(&self, id: &ResourceId) {
+        let mut freed = self.freed.lock().unwrap_or_else(PoisonError::into_inner);
+        freed.insert(global_name(id));
+    }
+
+    /// Whether a name was given up by this provider: it may seem taken for some more minutes.
+    #[must_use]
+    pub fn is_freed(&self, id: &ResourceId) -> bool {
+        let freed = self.freed.lock().unwrap_or_else(PoisonError::into_inner);
+        freed.contains(&global_name(id))
     }
 
     /// A client of a vault's secrets. `url` is what the vault says of itself. One that does not repeat requests is for writing values:
@@ -339,7 +362,7 @@ impl AzureSession {
     }
 
     fn new_secrets(&self, url: &str, repeat: bool) -> Result<SecretClient, Error> {
-        let mut client_options = self.client_options();
+        let (shared, mut client_options) = self.data_plane();
         if !repeat {
             client_options.retry = RetryOptions::none();
         }
@@ -348,18 +371,17 @@ impl AzureSession {
             verify_challenge_resource: Some(!self.arm.cloud().custom),
             ..SecretClientOptions::default()
         };
-        let shared = Arc::new(Shared(self.tokens.clone()));
         SecretClient::new(url, shared, Some(options)).map_err(|error| unusable(url, &error))
     }
 
     /// A client of a vault's keys. `url` is what the vault says of itself.
     pub fn keys(&self, url: &str) -> Result<KeyClient, Error> {
+        let (shared, client_options) = self.data_plane();
         let options = KeyClientOptions {
-            client_options: self.client_options(),
+            client_options,
             verify_challenge_resource: Some(!self.arm.cloud().custom),
             ..KeyClientOptions::default()
         };
-        let shared = Arc::new(Shared(self.tokens.clone()));
         KeyClient::new(url, shared, Some(options)).map_err(|error| unusable(url, &error))
     }
 
@@ -367,14 +389,20 @@ impl AzureSession {
     pub fn container(&self, endpoint: &str, name: &str) -> Result<BlobContainerClient, Error> {
         let url = Url::parse(&format!("{}/{name}", endpoint.trim_end_matches('/')))
             .map_err(|error| misconfigured(&error.to_string(), "Run `pulumi refresh`"))?;
+        let (shared, client_options) = self.data_plane();
         let options = BlobContainerClientOptions {
-            client_options: self.client_options(),
+            client_options,
             ..BlobContainerClientOptions::default()
         };
-        let shared = Arc::new(Shared(self.tokens.clone()));
         BlobContainerClient::new(url, Some(shared), Some(options))
             .map_err(|error| unusable(endpoint, &error))
     }
+}
+
+/// A name that is unique in all of a service.
+fn global_name(id: &ResourceId) -> String {
+    let service = id.namespace().unwrap_or_default();
+    format!("{service}/{}", id.name()).to_ascii_lowercase()
 }
 
 fn unusable(url: &str, error: &azure_core::Error) -> Error {

@@ -1,11 +1,13 @@
 //! What all Azure resources do alike: whose subscription, which region, tags, and telling of what exists.
 
+use std::time::Duration;
+
 use pulumi_provider::{Change, Checking, Context, Diff, Error, Path, Prediction, PropertyMap};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::arm::{ArmError, Refusal, ResourceId, region};
+use super::arm::{ArmError, Refusal, ResourceId, growing, region};
 use super::clients::AzureSession;
 use super::names::{self, Tags};
 use crate::Ptd;
@@ -251,6 +253,41 @@ pub(super) fn elsewhere(what: &str, actual: &str, wanted: &str) -> Error {
             "Set location to {actual}, or use another name: Azure moves nothing between regions"
         ),
     )
+}
+
+/// Keeps a kubeconfig out of messages: as it came, as a whole, and the credentials in it.
+pub(super) fn protect_kubeconfig(cx: &Context<Ptd>, encoded: &str, text: &str) {
+    cx.protect(encoded);
+    cx.protect(text);
+    for line in text.lines() {
+        let Some((key, value)) = line.split_once(':') else {
+            continue;
+        };
+        if matches!(key.trim(), "token" | "password" | "client-key-data") {
+            cx.protect(value.trim().trim_matches(['"', '\'']));
+        }
+    }
+}
+
+/// How often a name that was given up here and is still taken is tried again: pauses of 1 s growing to 30 s are some five minutes.
+const TAKEN_ATTEMPTS: u32 = 13;
+
+/// Waits where a global name is only taken because giving it up has not come through everywhere. Whether that was waited for.
+pub(super) async fn wait_for_name(
+    cx: &Context<Ptd>,
+    session: &AzureSession,
+    id: &ResourceId,
+    attempt: &mut u32,
+) -> Result<bool, Error> {
+    if *attempt >= TAKEN_ATTEMPTS || !session.is_freed(id) {
+        return Ok(false);
+    }
+    cx.status(format!("waits for the name {} to be free again", id.name()))
+        .await;
+    let pause = growing(*attempt, Duration::from_secs(1), Duration::from_secs(30));
+    *attempt += 1;
+    cx.sleep(pause).await?;
+    Ok(true)
 }
 
 /// What is deleted asks for consent first.

@@ -18,6 +18,7 @@ use super::common::{
 };
 use super::key_vault::{API, uri_of, vault_id};
 use super::names;
+use super::vault_wait::VaultWait;
 use crate::Ptd;
 use crate::adoption::{exists_already, tell_adoption};
 use crate::checks::check_with;
@@ -29,12 +30,16 @@ const EXAMPLE: &str = "/subscriptions/<id>/resourceGroups/<group>/providers/Micr
 /// How long a recovered key may take to be there.
 const RECOVERY: u32 = 60;
 
+/// The role that allows to delete and recover keys, beside the administrator's.
+const ROLE: &str = "Key Vault Crypto Officer";
+
 /// An RSA key in a key vault, for Pulumi's `azurekeyvault` secrets provider.
 ///
 /// The secrets provider always uses the newest version of a key, also to decrypt. The key is therefore made once, through Resource
 /// Manager, which never makes a second version; an existing key is adopted as it is.
 ///
-/// What the key encrypted is lost without it: deleting needs `allowDelete` in the state, and is soft.
+/// What the key encrypted is lost without it: deleting needs `allowDelete` in the state, and is soft. To delete and to recover a key takes
+/// a role in the vault: while the vault has an assignment younger than ten minutes, a refusal is waited for.
 ///
 /// Import id: the ARM id.
 ///
@@ -166,12 +171,20 @@ async fn recover(
             )
             .into());
     }
-    cx.alive()?;
-    let subject = id.to_string();
     let keys = session.keys(&vault_uri(cx, session, id).await?)?;
-    keys.recover_deleted_key(&args.name, None)
-        .await
-        .map_err(|error| data_plane("recover key", &subject, &error))?;
+    let mut wait = VaultWait::new(cx, session, id, ROLE);
+    loop {
+        cx.alive()?;
+        let Err(error) = keys.recover_deleted_key(&args.name, None).await else {
+            break;
+        };
+        let error = data_plane("recover key", id.as_str(), &error);
+        // Somebody else recovers it.
+        if error.is_code(&["ObjectIsBeingRecovered"]) || error.status() == Some(404) {
+            break;
+        }
+        wait.wait(error).await?;
+    }
     for _ in 0..RECOVERY {
         if let Some(live) = session.arm.get(cx, id, API).await? {
             cx.info(format!("recovered the deleted {}", what(args)))
@@ -361,24 +374,19 @@ impl Resource for EncryptionKey {
             return Ok(());
         }
         let keys = session.keys(&vault_uri(cx, &session, &id).await?)?;
-        cx.alive()?;
-        match keys.delete_key(&args.name, None).await {
-            Ok(_) => {
-                cx.info(format!(
-                    "{} can be recovered until it is purged",
-                    what(&args)
-                ))
-                .await;
-                Ok(())
+        let mut wait = VaultWait::new(cx, &session, &id, ROLE);
+        loop {
+            cx.alive()?;
+            let Err(error) = keys.delete_key(&args.name, None).await else {
+                let text = format!("{} can be recovered until it is purged", what(&args));
+                cx.info(text).await;
+                return Ok(());
+            };
+            let error = data_plane("delete key", id.as_str(), &error);
+            if error.is_gone() || error.is_code(&["ObjectIsBeingDeleted"]) {
+                return Ok(());
             }
-            Err(error) => {
-                let error = data_plane("delete key", id.as_str(), &error);
-                if error.is_gone() {
-                    Ok(())
-                } else {
-                    Err(error.into())
-                }
-            }
+            wait.wait(error).await?;
         }
     }
 }

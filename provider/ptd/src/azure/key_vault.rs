@@ -1,5 +1,7 @@
 //! `ptd:azure:KeyVault`: the vault with the key of the stacks' secrets and with the sites' secrets.
 
+use std::time::Duration;
+
 use pulumi_provider::{
     Checking, Context, Created, Diff, Error, Observed, Prediction, Preview, Prior, PropertyMap,
     Resource,
@@ -8,12 +10,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::arm::{ArmError, Job, PendingOperation, ResourceId, Write, region};
+use super::arm::{ArmError, Job, PendingOperation, ResourceId, Write, growing, region};
 use super::clients::AzureSession;
 use super::common::{
     SoftDeleted, check_common, check_location, diff_default_tags, diff_place, elsewhere, flag,
     gone, needs_consent, number, observed_tags, open, parse_id, predict_place, tags_of, text,
-    wanted_tags, yes,
+    wait_for_name, wanted_tags, yes,
 };
 use super::names::{self, Tags};
 use crate::Ptd;
@@ -23,6 +25,9 @@ use crate::checks::check_with;
 /// The version of the service's interface.
 pub(super) const API: &str = "2024-11-01";
 const NAMESPACE: &str = "Microsoft.KeyVault";
+
+/// How often a vault that was just deleted is looked for among the deleted ones: some two minutes.
+const UNSEEN: u32 = 15;
 pub(super) const KIND: &str = "Microsoft.KeyVault/vaults";
 const EXAMPLE: &str =
     "/subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.KeyVault/vaults/<name>";
@@ -32,7 +37,8 @@ const EXAMPLE: &str =
 /// A vault's name is global, and stays taken for as long as the deleted vault can be recovered. A deleted vault that was in this resource
 /// group is recovered with its contents, unless `softDeleted` says otherwise.
 ///
-/// Deleting needs `allowDelete` in the state and is soft. With `purge` the vault is gone for good.
+/// Deleting needs `allowDelete` in the state and is soft. With `purge` the vault is gone for good; where this provider purged it, making it
+/// again waits until the name is free.
 ///
 /// Import id: the ARM id.
 ///
@@ -328,13 +334,17 @@ async fn make(
         accepted: &note,
     };
     let fresh = body(session, args, "default");
-    let refused = match session
-        .arm
-        .put(&job, &Write::new(id, API, Some(&fresh)))
-        .await
-    {
-        Ok(live) => return Ok(state(session, id, &live)),
-        Err(error) => error,
+    let mut attempt = 0;
+    let refused = loop {
+        let write = Write::new(id, API, Some(&fresh));
+        let error = match session.arm.put(&job, &write).await {
+            Ok(live) => return Ok(state(session, id, &live)),
+            Err(error) => error,
+        };
+        let taken = error.is_code(&["VaultAlreadyExists"]);
+        if !(taken && wait_for_name(cx, session, id, &mut attempt).await?) {
+            break error;
+        }
     };
     if !refused.is_code(&["ConflictError", "VaultAlreadyExists", "Conflict"]) {
         return Err(refused.into());
@@ -390,6 +400,45 @@ async fn recoverable(
             .into());
     }
     Ok(())
+}
+
+/// Purges a deleted vault. One that was `there` just now shows among the deleted ones sooner or later; another may be purged already.
+async fn purge(
+    cx: &Context<Ptd>,
+    session: &AzureSession,
+    id: &ResourceId,
+    location: &str,
+    there: bool,
+) -> Result<(), Error> {
+    let deleted = deleted_id(session, location, id.name());
+    let write = Write::new(&deleted, API, None);
+    let looks = if there { UNSEEN } else { 1 };
+    let mut attempt = 0;
+    loop {
+        let Err(error) = session.arm.post(&Job::quiet(cx), "purge", &write).await else {
+            session.free(id);
+            return Ok(());
+        };
+        if !error.is_gone() {
+            let hint = "A vault with purge protection goes only when its time has come: set purge to false";
+            return Err(error.with_hint(hint).into());
+        }
+        if attempt >= looks {
+            if !there {
+                return Ok(());
+            }
+            let hint = format!(
+                "The vault was deleted, and does not show among the deleted ones: purge it with `az keyvault purge --name {}`",
+                id.name()
+            );
+            return Err(error.with_hint(hint).into());
+        }
+        cx.status(format!("waits for {} to be deleted", what(id.name())))
+            .await;
+        let pause = growing(attempt, Duration::from_millis(500), Duration::from_secs(10));
+        cx.sleep(pause).await?;
+        attempt += 1;
+    }
 }
 
 async fn session_of(cx: &Context<Ptd>, args: &KeyVaultArgs) -> Result<AzureSession, Error> {
@@ -568,12 +617,11 @@ impl Resource for KeyVault {
             ));
         }
         let session = open(cx, id.subscription_id(), args.tenant_id.as_deref()).await?;
+        let live = session.arm.get(cx, &id, API).await?;
         session
             .arm
             .delete(&Job::quiet(cx), &Write::new(&id, API, None))
             .await?;
-        let location = args.location.as_deref().unwrap_or_default();
-        let deleted = deleted_id(&session, location, id.name());
         if !args.purge {
             cx.info(format!(
                 "{} can be recovered until it is purged, after 90 days unless it was made with another term",
@@ -582,13 +630,8 @@ impl Resource for KeyVault {
             .await;
             return Ok(());
         }
-        let purge = Write::new(&deleted, API, None);
-        match session.arm.post(&Job::quiet(cx), "purge", &purge).await {
-            Ok(_) => Ok(()),
-            Err(error) if error.is_gone() => Ok(()),
-            Err(error) => Err(error
-                .with_hint("A vault with purge protection goes only when its time has come: set purge to false")
-                .into()),
-        }
+        let actual = live.as_ref().and_then(|live| text(live, &["location"]));
+        let location = actual.or(args.location).unwrap_or_default();
+        purge(cx, &session, &id, &location, live.is_some()).await
     }
 }

@@ -32,6 +32,7 @@ pub mod role_assignment;
 mod settings;
 pub mod state_storage;
 pub mod vault_secret;
+mod vault_wait;
 
 pub use clients::{AzureClients, AzureSession};
 pub use common::SoftDeleted;

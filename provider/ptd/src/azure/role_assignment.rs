@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pulumi_provider::{
     Checking, Context, Created, Diff, Error, Observed, Path, Prediction, Preview, Prior,
-    PropertyMap, Resource,
+    PropertyMap, PropertyValue, Resource,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -35,7 +35,8 @@ const PRINCIPAL_ATTEMPTS: u32 = 13;
 ///
 /// A principal that was just made is waited for.
 ///
-/// Deleting removes only what this resource made: what was adopted stays.
+/// Deleting removes only what this resource made, or what was imported: what was adopted stays, also where another stack made it under the
+/// same name.
 ///
 /// Import id: the assignment's ARM id.
 ///
@@ -55,7 +56,8 @@ pub struct RoleAssignmentArgs {
     pub principal_id: String,
     /// What the principal is; it saves Azure a look into the directory, which may lag behind. Default: Azure looks.
     pub principal_type: Option<PrincipalType>,
-    /// Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`.
+    /// Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`. A change
+    /// to `false` replaces what was accepted from further up.
     #[serde(default = "yes")]
     pub accept_inherited: bool,
     /// Whether to take over an assignment that exists at the scope. Default `true`.
@@ -218,12 +220,12 @@ impl Wanted {
         }
     }
 
-    fn state(&self, live: &Live) -> RoleAssignmentState {
-        let own = live.id.parse::<ResourceId>().is_ok_and(|id| id == self.id);
+    /// One that exists. Its name does not tell who made it: all stacks give it the same.
+    fn found(&self, live: &Live) -> RoleAssignmentState {
         RoleAssignmentState {
             arm_id: live.id.clone(),
             inherited: !self.is_here(live),
-            made: own,
+            made: false,
         }
     }
 }
@@ -247,19 +249,24 @@ async fn make(
         body["properties"]["principalType"] = json!(kind);
     }
     let write = Write::new(&wanted.id, API, Some(&body));
+    let made = RoleAssignmentState {
+        arm_id: wanted.id.to_string(),
+        inherited: false,
+        made: true,
+    };
+    let job = Job {
+        run: cx,
+        accepted: &|_| cx.checkpoint(wanted.id.as_str(), &made),
+    };
     let mut attempt = 0;
     loop {
-        let Err(error) = session.arm.put(&Job::quiet(cx), &write).await else {
-            return Ok(RoleAssignmentState {
-                arm_id: wanted.id.to_string(),
-                inherited: false,
-                made: true,
-            });
+        let Err(error) = session.arm.put(&job, &write).await else {
+            return Ok(made);
         };
         if error.is_code(&["RoleAssignmentExists"]) {
             let all = list(cx, session, &wanted.scope).await?;
             return match wanted.find(all, false) {
-                Some(live) => Ok(wanted.state(&live)),
+                Some(live) => Ok(wanted.found(&live)),
                 None => Err(error
                     .with_hint("Azure says that it exists, and does not list it: run this again in a minute")
                     .into()),
@@ -330,6 +337,10 @@ impl Resource for RoleAssignment {
         if role(&old.inputs).is_some() && role(&old.inputs) == role(news) {
             diff.ignore(&Path::root().key("roleDefinitionId"));
         }
+        let inherited = old.state.as_ref().is_some_and(|state| state.inherited);
+        if inherited && news.get("acceptInherited") == Some(&PropertyValue::Bool(false)) {
+            diff.replace(Path::root().key("acceptInherited"));
+        }
     }
 
     async fn preview(
@@ -345,7 +356,7 @@ impl Resource for RoleAssignment {
         let all = list(cx, &session, &wanted.scope).await?;
         match wanted.find(all, args.accept_inherited) {
             Some(live) => {
-                let state = wanted.state(&live);
+                let state = wanted.found(&live);
                 if !args.adopt && !state.inherited {
                     return Err(exists_already(&wanted.what(), &live.id));
                 }
@@ -374,10 +385,10 @@ impl Resource for RoleAssignment {
         let all = list(cx, &session, &wanted.scope).await?;
         let state = match wanted.find(all, args.accept_inherited) {
             Some(live) => {
-                let state = wanted.state(&live);
+                let state = wanted.found(&live);
                 if state.inherited {
                     cx.info(inherited_note(&live)).await;
-                } else if !args.adopt && !state.made {
+                } else if !args.adopt {
                     return Err(exists_already(&wanted.what(), &live.id));
                 } else {
                     tell_adoption(cx, &wanted.what(), &[]).await;
@@ -432,7 +443,7 @@ impl Resource for RoleAssignment {
         let state = match &wanted {
             Some(wanted) => RoleAssignmentState {
                 made: old.is_some_and(|old| old.made),
-                ..wanted.state(&found)
+                ..wanted.found(&found)
             },
             None => RoleAssignmentState {
                 arm_id: found.id.clone(),
@@ -458,7 +469,7 @@ impl Resource for RoleAssignment {
         };
         Ok(RoleAssignmentState {
             made: old.state.is_some_and(|old| old.made),
-            ..wanted.state(&found)
+            ..wanted.found(&found)
         })
     }
 
@@ -512,7 +523,7 @@ mod tests {
             .expect("an assignment")
         };
         let found = wanted.find(vec![above()], true).expect("found");
-        assert!(wanted.state(&found).inherited);
+        assert!(wanted.found(&found).inherited);
         assert!(wanted.find(vec![above()], false).is_none());
     }
 }

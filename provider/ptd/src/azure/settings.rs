@@ -259,6 +259,16 @@ mod tests {
     }
 
     #[test]
+    fn a_pod_with_a_workload_identity_is_in_its_own_cloud() {
+        let host = ("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com/");
+        let cloud = read(serde_json::json!({}), &[host])
+            .expect("settings")
+            .cloud;
+        assert!(!cloud.custom);
+        assert_eq!(Some(cloud), Cloud::named("public"));
+    }
+
+    #[test]
     fn one_way_is_chosen_by_rank() {
         let all = &[
             ("ARM_USE_MSI", "true"),

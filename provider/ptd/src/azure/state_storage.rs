@@ -16,7 +16,7 @@ use super::arm::{Job, PendingOperation, ResourceId, Write, region};
 use super::clients::AzureSession;
 use super::common::{
     check_common, check_location, data_plane, diff_default_tags, diff_place, elsewhere, flag, gone,
-    needs_consent, observed_tags, open, parse_id, tags_of, text, wanted_tags, yes,
+    needs_consent, observed_tags, open, parse_id, tags_of, text, wait_for_name, wanted_tags, yes,
 };
 use super::names::{self, Tags};
 use crate::Ptd;
@@ -33,7 +33,8 @@ const EXAMPLE: &str = "/subscriptions/<id>/resourceGroups/<group>/providers/Micr
 /// of whatever kind, and so is its container.
 ///
 /// Deleting needs `allowDelete` in the state, and `forceDestroy` where the container holds blobs, or where that cannot be found out. An
-/// account that has other containers is never deleted.
+/// account that has other containers is never deleted. Its name may seem taken for some minutes after the delete: where this provider
+/// deleted it, making it again waits for the name.
 ///
 /// Import id: the container's ARM id.
 ///
@@ -353,21 +354,23 @@ async fn make_account(
         run: cx,
         accepted: &note,
     };
-    session
-        .arm
-        .put(&job, &Write::new(&place.account, API, Some(&body)))
-        .await
-        .map_err(|error| {
-            if error.is_code(&["StorageAccountAlreadyTaken", "StorageAccountAlreadyExists"]) {
-                error
-                    .with_hint(
-                        "Account names are global: this one belongs to another subscription or resource group. Use another name",
-                    )
-                    .into()
-            } else {
-                error.into()
-            }
-        })
+    let mut attempt = 0;
+    loop {
+        let write = Write::new(&place.account, API, Some(&body));
+        let error = match session.arm.put(&job, &write).await {
+            Ok(live) => return Ok(live),
+            Err(error) => error,
+        };
+        let taken = error.is_code(&["StorageAccountAlreadyTaken"]);
+        if taken && wait_for_name(cx, session, &place.account, &mut attempt).await? {
+            continue;
+        }
+        if taken || error.is_code(&["StorageAccountAlreadyExists"]) {
+            let hint = "Account names are global: this one belongs to another subscription or resource group. Use another name";
+            return Err(error.with_hint(hint).into());
+        }
+        return Err(error.into());
+    }
 }
 
 /// Whether the container holds anything; an error where that cannot be found out.
@@ -669,8 +672,9 @@ impl Resource for StateStorage {
             ));
         }
         let endpoint = state(&session, &place, &live).blob_endpoint;
+        // The list may lag behind: only the container's own absence says that there are no blobs.
         if !args.force_destroy
-            && !all.is_empty()
+            && session.arm.get(cx, &place.container, API).await?.is_some()
             && holds_blobs(&session, &place, &endpoint).await?
         {
             return Err(Error::refused(
@@ -686,6 +690,7 @@ impl Resource for StateStorage {
             .arm
             .delete(&Job::quiet(cx), &Write::new(&place.account, API, None))
             .await?;
+        session.free(&place.account);
         Ok(())
     }
 }

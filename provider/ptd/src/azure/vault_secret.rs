@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use azure_core::time::{OffsetDateTime, parse_rfc3339};
 use azure_security_keyvault_secrets::SecretClient;
 use azure_security_keyvault_secrets::models::{Secret as LiveSecret, SetSecretParameters};
 use pulumi_provider::{
@@ -14,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::arm::{ArmError, ResourceId, growing};
+use super::arm::{ArmError, ResourceId};
 use super::clients::AzureSession;
 use super::common::{
     SoftDeleted, check_common, data_plane, diff_place, needs_consent, open, parse_id,
@@ -23,7 +22,7 @@ use super::common::{
 use super::encryption_key::vault_uri;
 use super::key_vault::vault_id;
 use super::names;
-use super::role_assignment;
+use super::vault_wait::VaultWait;
 use crate::Ptd;
 use crate::adoption::{exists_already, tell_adoption};
 use crate::checks::check_with;
@@ -37,18 +36,6 @@ const PASSWORD: usize = 30;
 
 /// The longest value that a vault takes, in bytes.
 const LONGEST: usize = 25 * 1024;
-
-/// How long a new role assignment may take to become effective.
-const SPREAD: Duration = Duration::from_mins(10);
-
-/// How often a refusal is tried again where no assignment is new: the caller's own rights may lag.
-const DENIED_ATTEMPTS: u32 = 2;
-
-/// How often a vault that cannot be reached is tried again: a new one may be unknown to DNS for a minute.
-const UNREACHED_ATTEMPTS: u32 = 10;
-
-/// How often a write that failed for a passing reason is tried again, after a look.
-const FAILED_ATTEMPTS: u32 = 8;
 
 /// A secret in a key vault whose value is made once. A secret that exists is adopted with its value, which is never overwritten and never
 /// stored in the state.
@@ -156,15 +143,11 @@ fn state(session: &AzureSession, id: &ResourceId, url: Option<&str>) -> VaultSec
 /// The calls to one vault, with what has to be waited for.
 struct Vault<'a> {
     cx: &'a Context<Ptd>,
-    session: &'a AzureSession,
     id: &'a ResourceId,
     client: Arc<SecretClient>,
     /// Sends each request once.
     writer: Arc<SecretClient>,
-    denied: u32,
-    unreached: u32,
-    busy: u32,
-    failed: u32,
+    wait: VaultWait<'a>,
 }
 
 impl<'a> Vault<'a> {
@@ -176,14 +159,10 @@ impl<'a> Vault<'a> {
         let uri = vault_uri(cx, session, id).await?;
         Ok(Self {
             cx,
-            session,
             id,
             client: session.secrets(&uri, true)?,
             writer: session.secrets(&uri, false)?,
-            denied: 0,
-            unreached: 0,
-            busy: 0,
-            failed: 0,
+            wait: VaultWait::new(cx, session, id, "Key Vault Secrets Officer"),
         })
     }
 
@@ -212,70 +191,8 @@ impl<'a> Vault<'a> {
             if error.is_gone() {
                 return Ok(None);
             }
-            self.wait(error).await?;
+            self.wait.wait(error).await?;
         }
-    }
-
-    /// Waits where waiting helps; otherwise the error it is.
-    async fn wait(&mut self, error: ArmError) -> Result<(), Error> {
-        if error.is_code(&["ForbiddenByRbac"]) {
-            let young = self.assignment_is_young().await;
-            if !young && self.denied >= DENIED_ATTEMPTS {
-                return Err(error
-                    .with_hint(
-                        "Grant the identity the role Key Vault Administrator or Key Vault Secrets Officer on the vault; a membership in the \
-                         admin group counts once a new token has it",
-                    )
-                    .into());
-            }
-            self.cx
-                .status("waits for the role assignment to become effective")
-                .await;
-            let pause = growing(self.denied, Duration::from_secs(1), Duration::from_secs(10));
-            self.denied += 1;
-            return self.cx.sleep(pause).await;
-        }
-        if error.is_code(&["ObjectIsBeingDeleted", "ObjectIsBeingRecovered"]) && self.busy < 150 {
-            self.busy += 1;
-            return self.cx.sleep(Duration::from_secs(2)).await;
-        }
-        // The name of a new vault may be unknown to DNS for a minute.
-        if error.refusal().is_some_and(|r| r.unanswered) && self.unreached < UNREACHED_ATTEMPTS {
-            let pause = growing(
-                self.unreached,
-                Duration::from_millis(500),
-                Duration::from_secs(10),
-            );
-            self.unreached += 1;
-            return self.cx.sleep(pause).await;
-        }
-        let passing = error.refusal().is_some_and(|refusal| {
-            !refusal.unanswered && (refusal.is_passing() || refusal.is_throttled())
-        });
-        if passing && self.failed < FAILED_ATTEMPTS {
-            let pause = growing(
-                self.failed,
-                Duration::from_millis(500),
-                Duration::from_secs(10),
-            );
-            self.failed += 1;
-            return self.cx.sleep(pause).await;
-        }
-        Err(error.into())
-    }
-
-    /// Whether a role was assigned on the vault or above so lately that it may not be effective yet.
-    async fn assignment_is_young(&self) -> bool {
-        let Some(vault) = self.id.parent() else {
-            return false;
-        };
-        let Ok(all) = role_assignment::list(self.cx, self.session, &vault).await else {
-            return false;
-        };
-        let now = OffsetDateTime::now_utc();
-        all.iter()
-            .filter_map(|live| parse_rfc3339(live.created.as_deref()?).ok())
-            .any(|created| now - created < SPREAD)
     }
 
     /// Writes the value. A namesake that is deleted comes back with its own value instead.
@@ -283,7 +200,7 @@ impl<'a> Vault<'a> {
         loop {
             self.cx.alive()?;
             let parameters = SetSecretParameters {
-                value: Some(value(args)?.to_string()),
+                value: Some(value(self.cx, args)?.to_string()),
                 ..SetSecretParameters::default()
             };
             let content = parameters
@@ -302,7 +219,7 @@ impl<'a> Vault<'a> {
             if error.is_code(&["ObjectIsDeletedButRecoverable"]) {
                 return self.recover(args, error).await;
             }
-            self.wait(error).await?;
+            self.wait.wait(error).await?;
             // Whoever made it meanwhile, perhaps this very request: its value stays.
             if let Some(found) = self.find().await? {
                 return Ok(Some(found));
@@ -320,16 +237,18 @@ impl<'a> Vault<'a> {
                 .with_hint("The secret was deleted and can be recovered: set softDeleted to recover, or purge it")
                 .into());
         }
-        self.cx.alive()?;
-        if let Err(error) = self
-            .client
-            .recover_deleted_secret(self.id.name(), None)
-            .await
-        {
+        loop {
+            self.cx.alive()?;
+            let name = self.id.name();
+            let Err(error) = self.client.recover_deleted_secret(name, None).await else {
+                break;
+            };
             let error = self.failure("recover secret", &error);
-            if !error.is_code(&["ObjectIsBeingRecovered"]) && error.status() != Some(404) {
-                return Err(error.into());
+            // Somebody else recovers it.
+            if error.is_code(&["ObjectIsBeingRecovered"]) || error.status() == Some(404) {
+                break;
             }
+            self.wait.wait(error).await?;
         }
         for _ in 0..60 {
             if let Some(found) = self.find().await? {
@@ -351,15 +270,17 @@ impl<'a> Vault<'a> {
     }
 }
 
-/// A new value, in memory that is wiped.
-fn value(args: &VaultSecretArgs) -> Result<Zeroizing<String>, Error> {
+/// A new value, in memory that is wiped. What is made here is kept out of messages, as inputs are.
+fn value(cx: &Context<Ptd>, args: &VaultSecretArgs) -> Result<Zeroizing<String>, Error> {
     let generated = match (&args.value, args.generate) {
         (Some(value), _) => return Ok(Zeroizing::new(value.expose().clone())),
         (None, Some(VaultSecretGenerator::Password)) => generate::random_alphanumeric(PASSWORD),
         (None, Some(VaultSecretGenerator::Key)) => generate::rskey(),
         (None, None) => return Err(Error::Bug("a secret without a value".to_owned())),
     };
-    generated.map_err(|error| Error::Bug(error.to_string()))
+    let generated = generated.map_err(|error| Error::Bug(error.to_string()))?;
+    cx.protect(&generated);
+    Ok(generated)
 }
 
 async fn session_of(cx: &Context<Ptd>, args: &VaultSecretArgs) -> Result<AzureSession, Error> {
@@ -438,7 +359,7 @@ impl Resource for VaultSecret {
             Err(error) => {
                 let error = vault.failure("get secret", &error);
                 if !error.is_gone() && !error.is_code(&["ForbiddenByRbac"]) {
-                    vault.wait(error).await?;
+                    vault.wait.wait(error).await?;
                 }
                 None
             }
@@ -551,25 +472,19 @@ impl Resource for VaultSecret {
         {
             return Ok(());
         }
-        let vault = Vault::open(cx, &session, &id).await?;
-        cx.alive()?;
-        match vault.client.delete_secret(id.name(), None).await {
-            Ok(_) => {
-                cx.info(format!(
-                    "{} can be recovered until it is purged",
-                    what(&args)
-                ))
-                .await;
-                Ok(())
+        let mut vault = Vault::open(cx, &session, &id).await?;
+        loop {
+            cx.alive()?;
+            let Err(error) = vault.client.delete_secret(id.name(), None).await else {
+                let text = format!("{} can be recovered until it is purged", what(&args));
+                cx.info(text).await;
+                return Ok(());
+            };
+            let error = vault.failure("delete secret", &error);
+            if error.is_gone() || error.is_code(&["ObjectIsBeingDeleted"]) {
+                return Ok(());
             }
-            Err(error) => {
-                let error = vault.failure("delete secret", &error);
-                if error.is_gone() || error.is_code(&["ObjectIsBeingDeleted"]) {
-                    Ok(())
-                } else {
-                    Err(error.into())
-                }
-            }
+            vault.wait.wait(error).await?;
         }
     }
 }

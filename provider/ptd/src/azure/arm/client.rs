@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::cloud::Cloud;
 use super::error::{ArmError, Refusal};
-use super::hints::retry_after;
+use super::hints::{asks_for_a_wait, retry_after};
 use super::id::ResourceId;
 use super::line::{First, Lines};
 use super::operation::PendingOperation;
@@ -202,7 +202,8 @@ impl ArmClient {
         }
     }
 
-    /// All entries of a list, from all pages. A missing parent gives none.
+    /// All entries of a list, from all pages. A missing parent gives none. What is no list, or not all of it, is an error: that something
+    /// is empty decides what may be deleted.
     pub async fn list(
         &self,
         run: &dyn Run,
@@ -224,24 +225,35 @@ impl ArmClient {
             };
             let answer = match self.read(run, &ask).await {
                 Ok(answer) => answer,
-                Err(error) if error.is_gone() => return Ok(all),
+                Err(error) if error.is_gone() && seen.is_empty() => return Ok(all),
                 Err(error) => return Err(error),
             };
-            let body = answer.body.unwrap_or_default();
-            if let Some(Value::Array(page)) = body.get("value") {
-                all.extend(page.iter().cloned());
-            }
+            let unusable = |message: &str| {
+                ArmError::from(Refusal {
+                    operation: ask.operation.clone(),
+                    subject: path.to_owned(),
+                    status: Some(answer.status),
+                    message: message.to_owned(),
+                    hint: Some(
+                        "A proxy may have answered in Azure's place: run this again".to_owned(),
+                    ),
+                    ..Refusal::default()
+                })
+            };
+            let body = answer.body.as_ref();
+            let Some(Value::Array(page)) = body.and_then(|body| body.get("value")) else {
+                return Err(unusable("the answer is no list"));
+            };
+            all.extend(page.iter().cloned());
             let next = body
-                .get("nextLink")
-                .and_then(Value::as_str)
+                .and_then(|body| body.get("nextLink")?.as_str())
                 .filter(|link| !link.is_empty());
-            match next {
-                // A page that leads back would never end.
-                Some(link) if seen.insert(link.to_owned()) => {
-                    url = self.resolve(&answer.url, link, path)?;
-                }
-                _ => return Ok(all),
+            let Some(link) = next else { return Ok(all) };
+            // A page that leads back would never end.
+            if !seen.insert(link.to_owned()) {
+                return Err(unusable("its pages lead back to one that was read already"));
             }
+            url = self.resolve(&answer.url, link, path)?;
         }
     }
 
@@ -290,7 +302,7 @@ impl ArmClient {
 
     /// Makes or replaces a resource and waits until it is there. Gives the resource as it is in the end.
     pub async fn put(&self, job: &Job<'_>, write: &Write<'_>) -> Result<Value, ArmError> {
-        let answer = self.write(job.run, Method::Put, write, None).await?;
+        let answer = self.write(job, Method::Put, write, None).await?;
         self.settle(job, Method::Put, write, answer)
             .await?
             .ok_or_else(|| vanished(write.id))
@@ -298,7 +310,7 @@ impl ArmClient {
 
     /// Changes a resource and waits until that is done. Gives the resource as it is in the end.
     pub async fn patch(&self, job: &Job<'_>, write: &Write<'_>) -> Result<Value, ArmError> {
-        let answer = self.write(job.run, Method::Patch, write, None).await?;
+        let answer = self.write(job, Method::Patch, write, None).await?;
         self.settle(job, Method::Patch, write, answer)
             .await?
             .ok_or_else(|| vanished(write.id))
@@ -306,7 +318,7 @@ impl ArmClient {
 
     /// Removes a resource and waits until it is gone. What is gone already is a success.
     pub async fn delete(&self, job: &Job<'_>, write: &Write<'_>) -> Result<(), ArmError> {
-        match self.write(job.run, Method::Delete, write, None).await {
+        match self.write(job, Method::Delete, write, None).await {
             Ok(answer) => self
                 .settle(job, Method::Delete, write, answer)
                 .await
@@ -323,9 +335,7 @@ impl ArmClient {
         action: &str,
         write: &Write<'_>,
     ) -> Result<Option<Value>, ArmError> {
-        let answer = self
-            .write(job.run, Method::Post, write, Some(action))
-            .await?;
+        let answer = self.write(job, Method::Post, write, Some(action)).await?;
         self.settle(job, Method::Post, write, answer).await
     }
 
@@ -347,7 +357,14 @@ impl ArmClient {
         write: &Write<'_>,
         answer: Answer,
     ) -> Result<Option<Value>, ArmError> {
-        let pending = self.pending(method, write.id, write.api, &answer)?;
+        let pending = match self.pending(method, write.id, write.api, &answer) {
+            Ok(pending) => pending,
+            Err(error) => {
+                // Azure has taken it on all the same.
+                self.note(job, method, write);
+                return Err(error);
+            }
+        };
         (job.accepted)(pending.as_ref());
         match pending {
             Some(operation) => {
@@ -366,9 +383,14 @@ impl ArmClient {
         }
     }
 
+    /// Tells of a write that Azure has, or may have, taken on, where only the resource itself can be asked for its end.
+    fn note(&self, job: &Job<'_>, method: Method, write: &Write<'_>) {
+        (job.accepted)(Some(&self.by_itself(method, write.id, write.api)));
+    }
+
     async fn write(
         &self,
-        run: &dyn Run,
+        job: &Job<'_>,
         method: Method,
         write: &Write<'_>,
         action: Option<&str>,
@@ -388,7 +410,8 @@ impl ArmClient {
             },
             subject: write.id.as_str(),
         };
-        let mut registered = false;
+        let run = job.run;
+        let mut registered = Vec::new();
         let mut patience = Patience::new(self.max_retries);
         let mut first = None;
         loop {
@@ -397,9 +420,11 @@ impl ArmClient {
                 Ok(answer) => return Ok(answer),
                 Err(refusal) => *refusal,
             };
-            if refusal.refusal.wants_registration() && !registered {
-                self.register(run, write.id, refusal.refusal).await?;
-                registered = true;
+            if refusal.refusal.wants_registration() {
+                let namespace = self
+                    .register(run, write.id, refusal.refusal, &registered)
+                    .await?;
+                registered.push(namespace);
             } else if refusal.refusal.is_busy() {
                 self.wait_for_others(run, write, &mut patience, refusal, &mut first)
                     .await?;
@@ -409,21 +434,39 @@ impl ArmClient {
                 // Somebody else was in between; without an ETag there is nothing to read anew.
                 || (refusal.refusal.status == Some(412) && write.if_match.is_none())
             {
-                patience.failed(run, refusal).await?;
+                let lost = refusal.refusal.is_passing();
+                let paused = patience.failed(run, refusal).await;
                 // The answer may be lost, and not the request.
                 if method == Method::Put
                     && let Some(body) = write.body
                     && write.if_match.is_none()
-                    && let Some(live) = self.get(run, write.id, write.api).await?
-                    && covers(&live, body)
                 {
-                    return Ok(Answer {
-                        status: 200,
-                        headers: Headers::new(),
-                        body: Some(live),
-                        url: ask.url,
-                    });
+                    let look = match &paused {
+                        Err(ArmError::Ended(_)) => Err(None),
+                        _ => self.get(run, write.id, write.api).await.map_err(Some),
+                    };
+                    match look {
+                        Ok(Some(live)) if covers(&live, body) => {
+                            return Ok(Answer {
+                                status: 200,
+                                headers: Headers::new(),
+                                body: Some(live),
+                                url: ask.url,
+                            });
+                        }
+                        Ok(_) => {}
+                        Err(error) => {
+                            // Nobody can tell whether it is there.
+                            if lost {
+                                self.note(job, method, write);
+                            }
+                            if let Some(error) = error {
+                                return Err(error);
+                            }
+                        }
+                    }
                 }
+                paused?;
             } else {
                 return Err(refusal.refusal.into());
             }
@@ -566,6 +609,7 @@ impl ArmClient {
                 return Ok(Err(Box::new(Refused {
                     refusal: Refusal::unanswered(&ask.operation, ask.subject, &error),
                     wait: None,
+                    patient: false,
                 })));
             }
         };
@@ -582,6 +626,7 @@ impl ArmClient {
         }
         Ok(Err(Box::new(Refused {
             wait: retry_after(&headers),
+            patient: asks_for_a_wait(&headers),
             refusal: Refusal::read(&ask.operation, ask.subject, status, &headers, body),
         })))
     }

@@ -21,7 +21,7 @@ pub struct Cloud {
     pub blob_suffix: String,
     /// What the Azure CLI calls it, such as `AzureCloud`.
     pub cli_name: &'static str,
-    /// Whether endpoints were configured in place of Azure's own.
+    /// Whether Resource Manager is elsewhere than in Azure's own cloud of that name.
     pub custom: bool,
 }
 
@@ -88,11 +88,12 @@ impl Cloud {
         })
     }
 
-    /// The same cloud with Resource Manager and the token authority elsewhere, as in a test or a private cloud.
+    /// The same cloud with Resource Manager and the token authority elsewhere, as in a test or a private cloud. That the authority alone
+    /// is named says nothing of the cloud: every pod with a workload identity has `AZURE_AUTHORITY_HOST`.
     #[must_use]
     pub fn at(mut self, arm: Option<Url>, authority: Option<Url>) -> Self {
-        self.custom = arm.is_some() || authority.is_some();
         if let Some(arm) = arm {
+            self.custom = arm.origin() != self.arm.origin();
             self.arm = arm;
         }
         if let Some(authority) = authority {
@@ -167,5 +168,18 @@ mod tests {
         assert!(custom.trusts(&url("https://127.0.0.1:8443/op")));
         assert!(!custom.trusts(&url("https://127.0.0.1:8444/op")));
         assert!(!custom.trusts(&url("https://management.azure.com/")));
+    }
+
+    #[test]
+    fn only_another_resource_manager_makes_a_cloud_custom() {
+        let public = || Cloud::named("public").expect("a cloud");
+        let own = public().at(None, Some(url("https://login.microsoftonline.com/")));
+        assert!(!own.custom);
+        assert!(own.trusts(&url("https://eastus2.management.azure.com/op")));
+        let spelt = public().at(Some(url("https://Management.Azure.com:443/")), None);
+        assert!(!spelt.custom);
+        assert!(spelt.trusts(&url("https://eastus2.management.azure.com/op")));
+        let elsewhere = public().at(Some(url("https://management.example.org/")), None);
+        assert!(elsewhere.custom);
     }
 }

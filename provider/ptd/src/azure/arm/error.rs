@@ -325,6 +325,20 @@ impl Refusal {
             ])
     }
 
+    /// The namespace of services that the refusal speaks of, such as `Microsoft.Network` where a cluster needs a load balancer.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        let text = &self.message;
+        let quoted = text
+            .to_ascii_lowercase()
+            .find("namespace '")
+            .and_then(|at| text.get(at + "namespace '".len()..)?.split('\'').next());
+        quoted
+            .into_iter()
+            .chain(self.target.as_deref())
+            .find(|name| is_namespace(name))
+    }
+
     /// Whether too much was asked at once.
     #[must_use]
     pub fn is_throttled(&self) -> bool {
@@ -346,6 +360,12 @@ impl Refusal {
         if let Some(hint) = &self.hint {
             return Some(hint.clone());
         }
+        if self.wants_registration() {
+            return Some(match self.namespace() {
+                Some(name) => format!("Register it with `az provider register --namespace {name}`"),
+                None => "Register the service with the subscription".to_owned(),
+            });
+        }
         let code = |codes: &[&str]| self.is_code(codes);
         let text = if code(&["InvalidAuthenticationTokenTenant"]) {
             "The subscription lives in another tenant than the credentials: set azure.tenantId to the subscription's tenant"
@@ -365,8 +385,6 @@ impl Refusal {
             "Sign in again, or renew the service principal's secret"
         } else if self.status == Some(429) {
             "Run this again later"
-        } else if self.wants_registration() {
-            "Register the namespace with `az provider register --namespace <namespace>`"
         } else {
             return None;
         };
@@ -379,6 +397,14 @@ fn list<'a>(node: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
         .and_then(Value::as_array)
         .into_iter()
         .flatten()
+}
+
+/// Whether it looks like `Microsoft.Network`; it becomes part of a URL.
+fn is_namespace(text: &str) -> bool {
+    text.contains('.')
+        && text.split('.').all(|part| {
+            !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        })
 }
 
 fn innermost(node: Option<&Value>) -> Option<String> {

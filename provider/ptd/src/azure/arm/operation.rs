@@ -139,8 +139,17 @@ impl ArmClient {
         if over {
             return Ok(None);
         }
-        let url = self.url(id.as_str(), api, &[]);
-        Ok(found(OperationStyle::Resource, url, None))
+        Ok(Some(self.by_itself(method, id, api)))
+    }
+
+    /// An operation of which only the resource itself tells.
+    pub(super) fn by_itself(&self, method: Method, id: &ResourceId, api: &str) -> PendingOperation {
+        PendingOperation {
+            style: OperationStyle::Resource,
+            url: self.url(id.as_str(), api, &[]).into(),
+            method: method.as_str().to_owned(),
+            result_url: None,
+        }
     }
 
     /// Waits for an operation's end, and gives the resource as it is then; `None` for a deleted one.
@@ -361,12 +370,12 @@ impl ArmClient {
             return Ok(Some(live));
         };
         let deleting = state.word.eq_ignore_ascii_case("deleting");
-        let operation = PendingOperation {
-            style: OperationStyle::Resource,
-            url: self.url(id.as_str(), api, &[]).into(),
-            method: if deleting { "DELETE" } else { "PUT" }.to_owned(),
-            result_url: None,
+        let method = if deleting {
+            Method::Delete
+        } else {
+            Method::Put
         };
+        let operation = self.by_itself(method, id, api);
         (job.accepted)(Some(&operation));
         self.ended(
             job,

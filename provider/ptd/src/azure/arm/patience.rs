@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_hours(1);
 pub(super) struct Refused {
     pub(super) refusal: Refusal,
     pub(super) wait: Option<Duration>,
+    /// Whether that wait is worth the name.
+    pub(super) patient: bool,
 }
 
 impl Refused {
@@ -72,8 +74,8 @@ impl Patience {
         run: &dyn Run,
         refused: Refused,
     ) -> Result<(), ArmError> {
-        // Without a hint, nobody says that it ends.
-        if refused.wait.is_none() && self.throttles >= self.max_retries {
+        // Without a hint, or with one that means nothing, nobody says that it ends.
+        if !refused.patient && self.throttles >= self.max_retries {
             return Err(refused.refusal.into());
         }
         let wait = refused

@@ -20,20 +20,30 @@ const REGISTRATION_API: &str = "2021-04-01";
 const REGISTRATION_PATIENCE: Duration = Duration::from_mins(10);
 
 impl ArmClient {
-    /// Registers the service with the subscription, which the first use of it takes.
+    /// Registers the service that a refusal asks for with the subscription, and gives its namespace. One that was registered already is
+    /// not registered again: the refusal stands.
     pub(super) async fn register(
         &self,
         run: &dyn Run,
         id: &ResourceId,
         refusal: Refusal,
-    ) -> Result<(), ArmError> {
-        let (Some(namespace), Some(subscription)) = (id.namespace(), id.subscription_id()) else {
+        registered: &[String],
+    ) -> Result<String, ArmError> {
+        let named = refusal.namespace().or_else(|| id.namespace());
+        let (Some(namespace), Some(subscription)) = (named, id.subscription_id()) else {
             return Err(refusal.into());
         };
+        let namespace = namespace.to_owned();
         let hint = format!(
             "Have somebody with the right to do so run `az provider register --namespace {namespace} --subscription {subscription}`, \
              or grant this identity the action {namespace}/register/action"
         );
+        if registered
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(&namespace))
+        {
+            return Err(ArmError::from(refusal).with_hint(hint));
+        }
         run.status(format!(
             "registers {namespace} with subscription {subscription}"
         ))
@@ -63,7 +73,7 @@ impl ArmClient {
                 .and_then(|b| b.get("registrationState"));
             let state = state.and_then(Value::as_str).unwrap_or_default().to_owned();
             if state.eq_ignore_ascii_case("Registered") {
-                return Ok(());
+                return Ok(namespace);
             }
             if begun.elapsed() > REGISTRATION_PATIENCE {
                 return Err(Refusal {

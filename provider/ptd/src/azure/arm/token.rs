@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use azure_core::credentials::{AccessToken, Secret, TokenCredential, TokenRequestOptions};
 use azure_core::error::ErrorKind;
+use azure_core::http::headers::HeaderName;
+use azure_core::http::{AsyncRawResponse, HttpClient, Request, Transport};
 use azure_core::time::OffsetDateTime;
 use tokio::sync::Mutex;
 
@@ -123,9 +125,29 @@ impl Tokens {
     }
 }
 
-/// The tokens as a credential of Azure's data plane clients, which share them then.
+/// The tokens as the credential of one data plane client, which shares them then.
 #[derive(Debug)]
-pub struct Shared(pub Arc<Tokens>);
+pub struct Shared {
+    tokens: Arc<Tokens>,
+    /// What the client asks tokens for, once it has.
+    scope: OnceLock<String>,
+}
+
+impl Shared {
+    /// A credential, and the transport for the client that has it.
+    #[must_use]
+    pub fn new(tokens: Arc<Tokens>, transport: Arc<dyn HttpClient>) -> (Arc<Self>, Transport) {
+        let shared = Arc::new(Self {
+            tokens,
+            scope: OnceLock::new(),
+        });
+        let renewing = Renewing {
+            shared: shared.clone(),
+            transport,
+        };
+        (shared, Transport::new(Arc::new(renewing)))
+    }
+}
 
 #[async_trait]
 impl TokenCredential for Shared {
@@ -140,7 +162,46 @@ impl TokenCredential for Shared {
                 "no scope was asked for",
             ));
         };
-        let mut held = self.0.held.lock().await;
-        self.0.token(&mut held, scope).await
+        self.scope.get_or_init(|| (*scope).to_owned());
+        let mut held = self.tokens.held.lock().await;
+        self.tokens.token(&mut held, scope).await
+    }
+}
+
+/// A transport that signs with the tokens as they are now, and once more where one is refused. The clients keep a token until it expires,
+/// also one that is refused.
+#[derive(Debug)]
+struct Renewing {
+    shared: Arc<Shared>,
+    transport: Arc<dyn HttpClient>,
+}
+
+const AUTHORIZATION: HeaderName = HeaderName::from_static("authorization");
+
+#[async_trait]
+impl HttpClient for Renewing {
+    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+        let tokens = &self.shared.tokens;
+        // The first request of all has no token: its answer tells where to get one.
+        let (Some(scope), Some(_)) = (
+            self.shared.scope.get(),
+            request.headers().get_optional_str(&AUTHORIZATION),
+        ) else {
+            return self.transport.execute_request(request).await;
+        };
+        let Ok(first) = tokens.get(scope).await else {
+            return self.transport.execute_request(request).await;
+        };
+        let mut signed = request.clone();
+        signed.insert_header(AUTHORIZATION, format!("Bearer {}", first.secret()));
+        let answer = self.transport.execute_request(&signed).await?;
+        if u16::from(answer.status()) != 401 {
+            return Ok(answer);
+        }
+        let Ok(second) = tokens.renew(scope, &first).await else {
+            return Ok(answer);
+        };
+        signed.insert_header(AUTHORIZATION, format!("Bearer {}", second.secret()));
+        self.transport.execute_request(&signed).await
     }
 }

@@ -170,6 +170,30 @@ async fn case_12_no_token_goes_to_other_hosts() {
     )]);
     let error = stage.put(&body()).await.expect_err("refused").to_string();
     assert!(error.contains("example.org"), "{error}");
+    let noted = stage.noted.lock().expect("no panic").clone();
+    let kept = noted[0].clone().expect("what Azure took on");
+    assert_eq!(kept.style, OperationStyle::Resource);
+    assert!(kept.url.contains("/managedClusters/c?"), "{}", kept.url);
+    // The next run follows the resource itself.
+    let later = super::stage::stage(vec![get("Creating"), get("Succeeded")]);
+    let end = later
+        .with(async |arm, job| arm.resumed(job, &cluster(), API, &kept).await)
+        .await
+        .expect("an end");
+    assert!(end.is_some());
+}
+
+#[tokio::test]
+async fn no_hint_makes_looks_come_without_a_pause() {
+    let stage = stage(vec![
+        accepted(201).header("retry-after", "0"),
+        op("InProgress").header("retry-after", "0"),
+        op("InProgress").header("retry-after", "Fri, 01 Jan 2021 00:00:00 GMT"),
+        op("Succeeded"),
+        get("Succeeded"),
+    ]);
+    stage.put(&body()).await.expect("made");
+    assert_eq!(stage.gaps()[..3], [1, 1, 1]);
 }
 
 #[tokio::test]

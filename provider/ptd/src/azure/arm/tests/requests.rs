@@ -84,6 +84,51 @@ async fn case_22_a_lost_answer_is_looked_for_before_it_is_repeated() {
     assert_eq!(puts(&refused), 2);
 }
 
+#[tokio::test]
+async fn throttling_without_a_wait_worth_the_name_ends() {
+    for (name, value) in [("retry-after", "0"), ("retry-after-ms", "20")] {
+        let throttled = || {
+            reply(
+                "PUT /c",
+                429,
+                &json!({"code": "TooManyRequests", "message": "slow"}),
+            )
+            .header(name, value)
+        };
+        let stage = stage((0..5).map(|_| throttled()).collect());
+        stage.put(&body()).await.expect_err("refused");
+    }
+}
+
+#[tokio::test]
+async fn case_22_what_may_be_there_is_kept_when_nobody_can_look() {
+    let unseen = || reply("GET /c", 503, &Value::Null);
+    for first in [dropped("PUT /c"), reply("PUT /c", 504, &Value::Null)] {
+        let mut replies = vec![first];
+        replies.extend((0..5).map(|_| unseen()));
+        let stage = stage(replies);
+        stage.put(&body()).await.expect_err("unseen");
+        let noted = stage.noted.lock().expect("no panic").clone();
+        let kept = noted[0].clone().expect("what Azure may have taken on");
+        assert_eq!(
+            (kept.style, kept.method.as_str()),
+            (OperationStyle::Resource, "PUT")
+        );
+    }
+    let mut cancelled = stage(vec![dropped("PUT /c")]);
+    cancelled.run.cancel_at = Some(Duration::from_millis(100));
+    cancelled.put(&body()).await.expect_err("cancelled");
+    assert_eq!(cancelled.noted.lock().expect("no panic").len(), 1);
+    // The last of all attempts is looked for as well, and what is not there is not kept.
+    let mut replies = Vec::new();
+    for _ in 0..5 {
+        replies.extend([dropped("PUT /c"), absent("GET /c")]);
+    }
+    let never = stage(replies);
+    never.put(&body()).await.expect_err("never made");
+    assert!(never.noted.lock().expect("no panic").is_empty());
+}
+
 fn unregistered() -> Reply {
     reply(
         "PUT /c",
@@ -129,6 +174,41 @@ async fn case_23_who_may_not_register_is_told_what_to_register() {
     let error = stage.put(&body()).await.expect_err("refused").to_string();
     assert!(
         error.contains("--namespace Microsoft.ContainerService --subscription s"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn case_23_the_service_that_is_named_is_registered_and_each_of_them_once() {
+    let wants = |body: Value| reply("PUT /c", 409, &json!({ "error": body }));
+    let code = "MissingSubscriptionRegistration";
+    let text = "The subscription is not registered to use namespace 'Microsoft.Network'. See https://aka.ms/rps-not-found.";
+    let registers = |namespace: &str| {
+        let path = format!("/subscriptions/s/providers/{namespace}");
+        [
+            reply(&format!("POST {path}/register?"), 200, &json!({})),
+            reply(
+                &format!("GET {path}?"),
+                200,
+                &json!({"registrationState": "Registered"}),
+            ),
+        ]
+    };
+    let mut replies = vec![wants(json!({"code": code, "message": text}))];
+    replies.extend(registers("Microsoft.Network"));
+    replies.push(wants(
+        json!({"code": code, "message": "no", "target": "Microsoft.Compute"}),
+    ));
+    replies.extend(registers("Microsoft.Compute"));
+    replies.push(wants(
+        json!({"code": code, "message": "namespace '../evil'", "target": "the cluster"}),
+    ));
+    replies.extend(registers("Microsoft.ContainerService"));
+    replies.push(wants(json!({"code": code, "message": text})));
+    let stage = stage(replies);
+    let error = stage.put(&body()).await.expect_err("refused").to_string();
+    assert!(
+        error.contains("--namespace Microsoft.Network --subscription s"),
         "{error}"
     );
 }
@@ -244,6 +324,47 @@ async fn case_34_all_pages_are_read() {
         .await
         .expect("a list");
     assert_eq!(all, [json!(1), json!(2)]);
+}
+
+#[tokio::test]
+async fn a_list_that_is_none_or_not_all_of_it_is_an_error() {
+    let list = async |replies: Vec<Reply>| {
+        let stage = stage(replies);
+        stage
+            .with(async |arm, job| arm.list(job.run, "/things", API, &[]).await)
+            .await
+    };
+    let first = |body: &Value| reply("GET /things?", 200, body);
+    let page = Reply {
+        body: "<html>a proxy</html>".to_owned(),
+        ..first(&Value::Null)
+    };
+    list(vec![page]).await.expect_err("a page of a proxy");
+    for body in [
+        Value::Null,
+        json!({}),
+        json!([]),
+        json!({"value": null}),
+        json!({"value": {}}),
+    ] {
+        list(vec![first(&body)]).await.expect_err("no list");
+    }
+    assert_eq!(
+        list(vec![absent("GET /things?")]).await.expect("none"),
+        Vec::<Value>::new()
+    );
+    let more =
+        || first(&json!({"value": [1], "nextLink": "https://management.azure.com/things?page=2"}));
+    list(vec![more(), absent("GET /things?page=2")])
+        .await
+        .expect_err("half a list");
+    let back = reply(
+        "GET /things?page=2",
+        200,
+        &json!({
+        "value": [2], "nextLink": "https://management.azure.com/things?page=2"}),
+    );
+    list(vec![more(), back]).await.expect_err("it leads back");
 }
 
 #[test]
