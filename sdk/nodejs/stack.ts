@@ -85,7 +85,9 @@ export class Stack extends pulumi.CustomResource {
      */
     declare public readonly credentials: pulumi.Output<enums.StackCredentials>;
     /**
-     * The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
+     * The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory. A change of a file in it runs the
+     * stack, except of what tools make: directories such as `.git`, `node_modules` and the virtual environment, `bin` and `obj` of
+     * .NET, `target`, `build` and `.gradle` of Java, and `sdks` where the project names `packages`.
      */
     declare public readonly directory: pulumi.Output<string | undefined>;
     /**
@@ -114,7 +116,8 @@ export class Stack extends pulumi.CustomResource {
     declare public readonly inheritEnvironment: pulumi.Output<string[] | undefined>;
     /**
      * Whether `pulumi install` is run in the project's directory before the program, which fetches the plugins and packages it
-     * needs. It is run again when the files that name them change. Default `false`.
+     * needs. It is run again when the files that name them change. A lock file that it wrote, as there was none before, does not
+     * run the stack, nor does any later change of it: to let it count, `watch` it. Default `false`.
      */
     declare public readonly installDependencies: pulumi.Output<boolean>;
     /**
@@ -176,7 +179,7 @@ export class Stack extends pulumi.CustomResource {
     /**
      * The inner project itself, as a `Pulumi.yaml` with the runtime `yaml` says it: `resources`, `variables`, `outputs`, and so on.
      * `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program's: a YAML program as the outer
-     * one must write them as `$${...}`.
+     * one must write them as `$${...}`. It is written to a file in plain text: secrets in it are refused, and belong in `config`.
      */
     declare public readonly program: pulumi.Output<{[key: string]: any} | undefined>;
     /**
@@ -397,7 +400,9 @@ export interface StackArgs {
      */
     credentials?: pulumi.Input<enums.StackCredentials | undefined>;
     /**
-     * The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
+     * The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory. A change of a file in it runs the
+     * stack, except of what tools make: directories such as `.git`, `node_modules` and the virtual environment, `bin` and `obj` of
+     * .NET, `target`, `build` and `.gradle` of Java, and `sdks` where the project names `packages`.
      */
     directory?: pulumi.Input<string | undefined>;
     /**
@@ -421,7 +426,8 @@ export interface StackArgs {
     inheritEnvironment?: pulumi.Input<pulumi.Input<string>[] | undefined>;
     /**
      * Whether `pulumi install` is run in the project's directory before the program, which fetches the plugins and packages it
-     * needs. It is run again when the files that name them change. Default `false`.
+     * needs. It is run again when the files that name them change. A lock file that it wrote, as there was none before, does not
+     * run the stack, nor does any later change of it: to let it count, `watch` it. Default `false`.
      */
     installDependencies?: pulumi.Input<boolean | undefined>;
     /**
@@ -462,7 +468,7 @@ export interface StackArgs {
     /**
      * The inner project itself, as a `Pulumi.yaml` with the runtime `yaml` says it: `resources`, `variables`, `outputs`, and so on.
      * `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program's: a YAML program as the outer
-     * one must write them as `$${...}`.
+     * one must write them as `$${...}`. It is written to a file in plain text: secrets in it are refused, and belong in `config`.
      */
     program?: pulumi.Input<{[key: string]: any} | undefined>;
     /**

@@ -6112,14 +6112,17 @@ func (o EndpointsPtrOutput) Sts() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// An inner program in a git repository. The `git` program fetches it, with whatever credentials it has.
+// An inner program in a git repository. The `git` program on the PATH fetches it, with whatever credentials it has. It gets the outer
+// run's environment and the input `environment`, without variables that begin with `PULUMI`.
 type GitSource struct {
 	// The project's directory in the repository. Default: its root.
 	Path *string `pulumi:"path"`
-	// A branch, tag or full commit hash. A branch or tag is resolved whenever inputs are checked: when it has moved, the stack runs.
-	// Naming an earlier one rolls back.
+	// A branch, tag or full commit hash. A branch comes before a tag of the same name; `HEAD` and full names (`refs/tags/v1`) are taken
+	// as they are. It is resolved whenever inputs are checked, within a minute: when it has moved, the stack runs. Naming an earlier
+	// one rolls back.
 	Ref string `pulumi:"ref"`
-	// The repository, as `git clone` takes it.
+	// The repository, as `git clone` takes it. A password or access token in it is refused: `environment` gives git what it needs,
+	// such as `GIT_SSH_COMMAND`, or a token and a helper that tells it.
 	Url string `pulumi:"url"`
 }
 
@@ -6134,14 +6137,17 @@ type GitSourceInput interface {
 	ToGitSourceOutputWithContext(context.Context) GitSourceOutput
 }
 
-// An inner program in a git repository. The `git` program fetches it, with whatever credentials it has.
+// An inner program in a git repository. The `git` program on the PATH fetches it, with whatever credentials it has. It gets the outer
+// run's environment and the input `environment`, without variables that begin with `PULUMI`.
 type GitSourceArgs struct {
 	// The project's directory in the repository. Default: its root.
 	Path pulumi.StringPtrInput `pulumi:"path"`
-	// A branch, tag or full commit hash. A branch or tag is resolved whenever inputs are checked: when it has moved, the stack runs.
-	// Naming an earlier one rolls back.
+	// A branch, tag or full commit hash. A branch comes before a tag of the same name; `HEAD` and full names (`refs/tags/v1`) are taken
+	// as they are. It is resolved whenever inputs are checked, within a minute: when it has moved, the stack runs. Naming an earlier
+	// one rolls back.
 	Ref pulumi.StringInput `pulumi:"ref"`
-	// The repository, as `git clone` takes it.
+	// The repository, as `git clone` takes it. A password or access token in it is refused: `environment` gives git what it needs,
+	// such as `GIT_SSH_COMMAND`, or a token and a helper that tells it.
 	Url pulumi.StringInput `pulumi:"url"`
 }
 
@@ -6198,7 +6204,8 @@ func (i *gitSourcePtrType) ToGitSourcePtrOutputWithContext(ctx context.Context) 
 	return pulumi.ToOutputWithContext(ctx, i).(GitSourcePtrOutput)
 }
 
-// An inner program in a git repository. The `git` program fetches it, with whatever credentials it has.
+// An inner program in a git repository. The `git` program on the PATH fetches it, with whatever credentials it has. It gets the outer
+// run's environment and the input `environment`, without variables that begin with `PULUMI`.
 type GitSourceOutput struct{ *pulumi.OutputState }
 
 func (GitSourceOutput) ElementType() reflect.Type {
@@ -6228,13 +6235,15 @@ func (o GitSourceOutput) Path() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v GitSource) *string { return v.Path }).(pulumi.StringPtrOutput)
 }
 
-// A branch, tag or full commit hash. A branch or tag is resolved whenever inputs are checked: when it has moved, the stack runs.
-// Naming an earlier one rolls back.
+// A branch, tag or full commit hash. A branch comes before a tag of the same name; `HEAD` and full names (`refs/tags/v1`) are taken
+// as they are. It is resolved whenever inputs are checked, within a minute: when it has moved, the stack runs. Naming an earlier
+// one rolls back.
 func (o GitSourceOutput) Ref() pulumi.StringOutput {
 	return o.ApplyT(func(v GitSource) string { return v.Ref }).(pulumi.StringOutput)
 }
 
-// The repository, as `git clone` takes it.
+// The repository, as `git clone` takes it. A password or access token in it is refused: `environment` gives git what it needs,
+// such as `GIT_SSH_COMMAND`, or a token and a helper that tells it.
 func (o GitSourceOutput) Url() pulumi.StringOutput {
 	return o.ApplyT(func(v GitSource) string { return v.Url }).(pulumi.StringOutput)
 }
@@ -6273,8 +6282,9 @@ func (o GitSourcePtrOutput) Path() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// A branch, tag or full commit hash. A branch or tag is resolved whenever inputs are checked: when it has moved, the stack runs.
-// Naming an earlier one rolls back.
+// A branch, tag or full commit hash. A branch comes before a tag of the same name; `HEAD` and full names (`refs/tags/v1`) are taken
+// as they are. It is resolved whenever inputs are checked, within a minute: when it has moved, the stack runs. Naming an earlier
+// one rolls back.
 func (o GitSourcePtrOutput) Ref() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *GitSource) *string {
 		if v == nil {
@@ -6284,7 +6294,8 @@ func (o GitSourcePtrOutput) Ref() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The repository, as `git clone` takes it.
+// The repository, as `git clone` takes it. A password or access token in it is refused: `environment` gives git what it needs,
+// such as `GIT_SSH_COMMAND`, or a token and a helper that tells it.
 func (o GitSourcePtrOutput) Url() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *GitSource) *string {
 		if v == nil {

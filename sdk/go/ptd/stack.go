@@ -51,7 +51,9 @@ type Stack struct {
 	// Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
 	// Default `inherit`.
 	Credentials StackCredentialsOutput `pulumi:"credentials"`
-	// The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
+	// The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory. A change of a file in it runs the
+	// stack, except of what tools make: directories such as `.git`, `node_modules` and the virtual environment, `bin` and `obj` of
+	// .NET, `target`, `build` and `.gradle` of Java, and `sdks` where the project names `packages`.
 	Directory pulumi.StringPtrOutput `pulumi:"directory"`
 	// How many resources of the inner stack were found to be other than its state says, by the operation that a refresh would do
 	// (`update`, `delete`), when the resource was last refreshed.
@@ -68,7 +70,8 @@ type Stack struct {
 	// Names of variables of the outer run's environment that the inner one gets although their names begin with `PULUMI`.
 	InheritEnvironment pulumi.StringArrayOutput `pulumi:"inheritEnvironment"`
 	// Whether `pulumi install` is run in the project's directory before the program, which fetches the plugins and packages it
-	// needs. It is run again when the files that name them change. Default `false`.
+	// needs. It is run again when the files that name them change. A lock file that it wrote, as there was none before, does not
+	// run the stack, nor does any later change of it: to let it count, `watch` it. Default `false`.
 	InstallDependencies pulumi.BoolOutput `pulumi:"installDependencies"`
 	// When the last inner update ended, RFC 3339.
 	LastUpdateTime pulumi.StringPtrOutput `pulumi:"lastUpdateTime"`
@@ -102,7 +105,7 @@ type Stack struct {
 	PreviewInputs PreviewInputsOutput `pulumi:"previewInputs"`
 	// The inner project itself, as a `Pulumi.yaml` with the runtime `yaml` says it: `resources`, `variables`, `outputs`, and so on.
 	// `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program's: a YAML program as the outer
-	// one must write them as `$${...}`.
+	// one must write them as `$${...}`. It is written to a file in plain text: secrets in it are refused, and belong in `config`.
 	Program pulumi.MapOutput `pulumi:"program"`
 	// The inner program as a class of a Python module.
 	Python PythonSourcePtrOutput `pulumi:"python"`
@@ -244,7 +247,9 @@ type stackArgs struct {
 	// Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
 	// Default `inherit`.
 	Credentials *StackCredentials `pulumi:"credentials"`
-	// The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
+	// The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory. A change of a file in it runs the
+	// stack, except of what tools make: directories such as `.git`, `node_modules` and the virtual environment, `bin` and `obj` of
+	// .NET, `target`, `build` and `.gradle` of Java, and `sdks` where the project names `packages`.
 	Directory *string `pulumi:"directory"`
 	// Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again, except
 	// of one that says only who works: of variables with secret values only the names count, and those that hold or name credentials
@@ -258,7 +263,8 @@ type stackArgs struct {
 	// Names of variables of the outer run's environment that the inner one gets although their names begin with `PULUMI`.
 	InheritEnvironment []string `pulumi:"inheritEnvironment"`
 	// Whether `pulumi install` is run in the project's directory before the program, which fetches the plugins and packages it
-	// needs. It is run again when the files that name them change. Default `false`.
+	// needs. It is run again when the files that name them change. A lock file that it wrote, as there was none before, does not
+	// run the stack, nor does any later change of it: to let it count, `watch` it. Default `false`.
 	InstallDependencies *bool `pulumi:"installDependencies"`
 	// Seconds to wait for a lock that somebody else holds. Default 0: the update fails at once.
 	LockTimeout *float64 `pulumi:"lockTimeout"`
@@ -281,7 +287,7 @@ type stackArgs struct {
 	PreviewInputs *PreviewInputs `pulumi:"previewInputs"`
 	// The inner project itself, as a `Pulumi.yaml` with the runtime `yaml` says it: `resources`, `variables`, `outputs`, and so on.
 	// `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program's: a YAML program as the outer
-	// one must write them as `$${...}`.
+	// one must write them as `$${...}`. It is written to a file in plain text: secrets in it are refused, and belong in `config`.
 	Program map[string]interface{} `pulumi:"program"`
 	// The inner program as a class of a Python module.
 	Python *PythonSource `pulumi:"python"`
@@ -336,7 +342,9 @@ type StackArgs struct {
 	// Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
 	// Default `inherit`.
 	Credentials StackCredentialsPtrInput
-	// The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
+	// The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory. A change of a file in it runs the
+	// stack, except of what tools make: directories such as `.git`, `node_modules` and the virtual environment, `bin` and `obj` of
+	// .NET, `target`, `build` and `.gradle` of Java, and `sdks` where the project names `packages`.
 	Directory pulumi.StringPtrInput
 	// Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again, except
 	// of one that says only who works: of variables with secret values only the names count, and those that hold or name credentials
@@ -350,7 +358,8 @@ type StackArgs struct {
 	// Names of variables of the outer run's environment that the inner one gets although their names begin with `PULUMI`.
 	InheritEnvironment pulumi.StringArrayInput
 	// Whether `pulumi install` is run in the project's directory before the program, which fetches the plugins and packages it
-	// needs. It is run again when the files that name them change. Default `false`.
+	// needs. It is run again when the files that name them change. A lock file that it wrote, as there was none before, does not
+	// run the stack, nor does any later change of it: to let it count, `watch` it. Default `false`.
 	InstallDependencies pulumi.BoolPtrInput
 	// Seconds to wait for a lock that somebody else holds. Default 0: the update fails at once.
 	LockTimeout pulumi.Float64PtrInput
@@ -373,7 +382,7 @@ type StackArgs struct {
 	PreviewInputs PreviewInputsPtrInput
 	// The inner project itself, as a `Pulumi.yaml` with the runtime `yaml` says it: `resources`, `variables`, `outputs`, and so on.
 	// `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program's: a YAML program as the outer
-	// one must write them as `$${...}`.
+	// one must write them as `$${...}`. It is written to a file in plain text: secrets in it are refused, and belong in `config`.
 	Program pulumi.MapInput
 	// The inner program as a class of a Python module.
 	Python PythonSourcePtrInput
@@ -533,7 +542,9 @@ func (o StackOutput) Credentials() StackCredentialsOutput {
 	return o.ApplyT(func(v *Stack) StackCredentialsOutput { return v.Credentials }).(StackCredentialsOutput)
 }
 
-// The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
+// The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory. A change of a file in it runs the
+// stack, except of what tools make: directories such as `.git`, `node_modules` and the virtual environment, `bin` and `obj` of
+// .NET, `target`, `build` and `.gradle` of Java, and `sdks` where the project names `packages`.
 func (o StackOutput) Directory() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Stack) pulumi.StringPtrOutput { return v.Directory }).(pulumi.StringPtrOutput)
 }
@@ -568,7 +579,8 @@ func (o StackOutput) InheritEnvironment() pulumi.StringArrayOutput {
 }
 
 // Whether `pulumi install` is run in the project's directory before the program, which fetches the plugins and packages it
-// needs. It is run again when the files that name them change. Default `false`.
+// needs. It is run again when the files that name them change. A lock file that it wrote, as there was none before, does not
+// run the stack, nor does any later change of it: to let it count, `watch` it. Default `false`.
 func (o StackOutput) InstallDependencies() pulumi.BoolOutput {
 	return o.ApplyT(func(v *Stack) pulumi.BoolOutput { return v.InstallDependencies }).(pulumi.BoolOutput)
 }
@@ -644,7 +656,7 @@ func (o StackOutput) PreviewInputs() PreviewInputsOutput {
 
 // The inner project itself, as a `Pulumi.yaml` with the runtime `yaml` says it: `resources`, `variables`, `outputs`, and so on.
 // `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program's: a YAML program as the outer
-// one must write them as `$${...}`.
+// one must write them as `$${...}`. It is written to a file in plain text: secrets in it are refused, and belong in `config`.
 func (o StackOutput) Program() pulumi.MapOutput {
 	return o.ApplyT(func(v *Stack) pulumi.MapOutput { return v.Program }).(pulumi.MapOutput)
 }

@@ -13,7 +13,8 @@ import * as utilities from "../utilities";
  * The secrets provider always uses the newest version of a key, also to decrypt. The key is therefore made once, through Resource
  * Manager, which never makes a second version; an existing key is adopted as it is.
  *
- * What the key encrypted is lost without it: deleting needs `allowDelete` in the state, and is soft.
+ * What the key encrypted is lost without it: deleting needs `allowDelete` in the state, and is soft. To delete and to recover a key takes
+ * a role in the vault: while the vault has an assignment younger than ten minutes, a refusal is waited for.
  *
  * Import id: the ARM id.
  *

@@ -13,7 +13,8 @@ import * as utilities from "../utilities";
  * A vault's name is global, and stays taken for as long as the deleted vault can be recovered. A deleted vault that was in this resource
  * group is recovered with its contents, unless `softDeleted` says otherwise.
  *
- * Deleting needs `allowDelete` in the state and is soft. With `purge` the vault is gone for good.
+ * Deleting needs `allowDelete` in the state and is soft. With `purge` the vault is gone for good; where this provider purged it, making it
+ * again waits until the name is free.
  *
  * Import id: the ARM id.
  *

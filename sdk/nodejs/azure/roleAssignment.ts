@@ -15,7 +15,8 @@ import * as utilities from "../utilities";
  *
  * A principal that was just made is waited for.
  *
- * Deleting removes only what this resource made: what was adopted stays.
+ * Deleting removes only what this resource made, or what was imported: what was adopted stays, also where another stack made it under the
+ * same name.
  *
  * Import id: the assignment's ARM id.
  *
@@ -50,7 +51,8 @@ export class RoleAssignment extends pulumi.CustomResource {
     }
 
     /**
-     * Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`.
+     * Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`. A change
+     * to `false` replaces what was accepted from further up.
      */
     declare public readonly acceptInherited: pulumi.Output<boolean>;
     /**
@@ -144,7 +146,8 @@ export class RoleAssignment extends pulumi.CustomResource {
  */
 export interface RoleAssignmentArgs {
     /**
-     * Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`.
+     * Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`. A change
+     * to `false` replaces what was accepted from further up.
      */
     acceptInherited?: pulumi.Input<boolean | undefined>;
     /**

@@ -270,7 +270,8 @@ export interface EndpointsArgs {
 }
 
 /**
- * An inner program in a git repository. The `git` program fetches it, with whatever credentials it has.
+ * An inner program in a git repository. The `git` program on the PATH fetches it, with whatever credentials it has. It gets the outer
+ * run's environment and the input `environment`, without variables that begin with `PULUMI`.
  */
 export interface GitSourceArgs {
     /**
@@ -278,12 +279,14 @@ export interface GitSourceArgs {
      */
     path?: pulumi.Input<string | undefined>;
     /**
-     * A branch, tag or full commit hash. A branch or tag is resolved whenever inputs are checked: when it has moved, the stack runs.
-     * Naming an earlier one rolls back.
+     * A branch, tag or full commit hash. A branch comes before a tag of the same name; `HEAD` and full names (`refs/tags/v1`) are taken
+     * as they are. It is resolved whenever inputs are checked, within a minute: when it has moved, the stack runs. Naming an earlier
+     * one rolls back.
      */
     ref: pulumi.Input<string>;
     /**
-     * The repository, as `git clone` takes it.
+     * The repository, as `git clone` takes it. A password or access token in it is refused: `environment` gives git what it needs,
+     * such as `GIT_SSH_COMMAND`, or a token and a helper that tells it.
      */
     url: pulumi.Input<string>;
 }

@@ -1227,7 +1227,8 @@ export interface Endpoints {
 }
 
 /**
- * An inner program in a git repository. The `git` program fetches it, with whatever credentials it has.
+ * An inner program in a git repository. The `git` program on the PATH fetches it, with whatever credentials it has. It gets the outer
+ * run's environment and the input `environment`, without variables that begin with `PULUMI`.
  */
 export interface GitSource {
     /**
@@ -1235,12 +1236,14 @@ export interface GitSource {
      */
     path?: string;
     /**
-     * A branch, tag or full commit hash. A branch or tag is resolved whenever inputs are checked: when it has moved, the stack runs.
-     * Naming an earlier one rolls back.
+     * A branch, tag or full commit hash. A branch comes before a tag of the same name; `HEAD` and full names (`refs/tags/v1`) are taken
+     * as they are. It is resolved whenever inputs are checked, within a minute: when it has moved, the stack runs. Naming an earlier
+     * one rolls back.
      */
     ref: string;
     /**
-     * The repository, as `git clone` takes it.
+     * The repository, as `git clone` takes it. A password or access token in it is refused: `environment` gives git what it needs,
+     * such as `GIT_SSH_COMMAND`, or a token and a helper that tells it.
      */
     url: string;
 }

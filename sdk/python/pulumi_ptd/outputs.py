@@ -3419,18 +3419,22 @@ class Endpoints(dict):
 @pulumi.output_type
 class GitSource(dict):
     """
-    An inner program in a git repository. The `git` program fetches it, with whatever credentials it has.
+    An inner program in a git repository. The `git` program on the PATH fetches it, with whatever credentials it has. It gets the outer
+    run's environment and the input `environment`, without variables that begin with `PULUMI`.
     """
     def __init__(__self__, *,
                  ref: _builtins.str,
                  url: _builtins.str,
                  path: Optional[_builtins.str] = None):
         """
-        An inner program in a git repository. The `git` program fetches it, with whatever credentials it has.
+        An inner program in a git repository. The `git` program on the PATH fetches it, with whatever credentials it has. It gets the outer
+        run's environment and the input `environment`, without variables that begin with `PULUMI`.
 
-        :param _builtins.str ref: A branch, tag or full commit hash. A branch or tag is resolved whenever inputs are checked: when it has moved, the stack runs.
-               Naming an earlier one rolls back.
-        :param _builtins.str url: The repository, as `git clone` takes it.
+        :param _builtins.str ref: A branch, tag or full commit hash. A branch comes before a tag of the same name; `HEAD` and full names (`refs/tags/v1`) are taken
+               as they are. It is resolved whenever inputs are checked, within a minute: when it has moved, the stack runs. Naming an earlier
+               one rolls back.
+        :param _builtins.str url: The repository, as `git clone` takes it. A password or access token in it is refused: `environment` gives git what it needs,
+               such as `GIT_SSH_COMMAND`, or a token and a helper that tells it.
         :param _builtins.str path: The project's directory in the repository. Default: its root.
         """
         pulumi.set(__self__, "ref", ref)
@@ -3442,8 +3446,9 @@ class GitSource(dict):
     @pulumi.getter
     def ref(self) -> _builtins.str:
         """
-        A branch, tag or full commit hash. A branch or tag is resolved whenever inputs are checked: when it has moved, the stack runs.
-        Naming an earlier one rolls back.
+        A branch, tag or full commit hash. A branch comes before a tag of the same name; `HEAD` and full names (`refs/tags/v1`) are taken
+        as they are. It is resolved whenever inputs are checked, within a minute: when it has moved, the stack runs. Naming an earlier
+        one rolls back.
         """
         return pulumi.get(self, "ref")
 
@@ -3451,7 +3456,8 @@ class GitSource(dict):
     @pulumi.getter
     def url(self) -> _builtins.str:
         """
-        The repository, as `git clone` takes it.
+        The repository, as `git clone` takes it. A password or access token in it is refused: `environment` gives git what it needs,
+        such as `GIT_SSH_COMMAND`, or a token and a helper that tells it.
         """
         return pulumi.get(self, "url")
 

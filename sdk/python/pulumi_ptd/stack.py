@@ -70,7 +70,9 @@ class StackArgs:
                `Pulumi.<stack>.yaml` in the directory says; a key that is dropped here disappears.
         :param pulumi.Input['StackCredentials'] credentials: Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
                Default `inherit`.
-        :param pulumi.Input[_builtins.str] directory: The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
+        :param pulumi.Input[_builtins.str] directory: The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory. A change of a file in it runs the
+               stack, except of what tools make: directories such as `.git`, `node_modules` and the virtual environment, `bin` and `obj` of
+               .NET, `target`, `build` and `.gradle` of Java, and `sdks` where the project names `packages`.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] environment: Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again, except
                of one that says only who works: of variables with secret values only the names count, and those that hold or name credentials
                of AWS, Azure, Google Cloud and Pulumi Cloud (`AWS_PROFILE`, `ARM_CLIENT_SECRET`, `PULUMI_ACCESS_TOKEN` and the like) do not
@@ -79,7 +81,8 @@ class StackArgs:
         :param pulumi.Input['GitSourceArgs'] git: The inner project in a git repository.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] inherit_environment: Names of variables of the outer run's environment that the inner one gets although their names begin with `PULUMI`.
         :param pulumi.Input[_builtins.bool] install_dependencies: Whether `pulumi install` is run in the project's directory before the program, which fetches the plugins and packages it
-               needs. It is run again when the files that name them change. Default `false`.
+               needs. It is run again when the files that name them change. A lock file that it wrote, as there was none before, does not
+               run the stack, nor does any later change of it: to let it count, `watch` it. Default `false`.
         :param pulumi.Input[_builtins.float] lock_timeout: Seconds to wait for a lock that somebody else holds. Default 0: the update fails at once.
         :param pulumi.Input[_builtins.str] message: A message for the inner stack's history. A change of it alone runs nothing.
         :param pulumi.Input['StackNamingArgs'] naming: The parts that the name of the stack is made of, in place of `stack`.
@@ -93,7 +96,7 @@ class StackArgs:
         :param pulumi.Input['PreviewInputs'] preview_inputs: What a preview takes for inputs that are not known yet. Default `known`.
         :param pulumi.Input[Mapping[str, Any]] program: The inner project itself, as a `Pulumi.yaml` with the runtime `yaml` says it: `resources`, `variables`, `outputs`, and so on.
                `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program's: a YAML program as the outer
-               one must write them as `$${...}`.
+               one must write them as `$${...}`. It is written to a file in plain text: secrets in it are refused, and belong in `config`.
         :param pulumi.Input['PythonSourceArgs'] python: The inner program as a class of a Python module.
         :param pulumi.Input[_builtins.bool] refresh: Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] replace: These resources of the inner stack are replaced by each update, by URN.
@@ -273,7 +276,9 @@ class StackArgs:
     @pulumi.getter
     def directory(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
+        The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory. A change of a file in it runs the
+        stack, except of what tools make: directories such as `.git`, `node_modules` and the virtual environment, `bin` and `obj` of
+        .NET, `target`, `build` and `.gradle` of Java, and `sdks` where the project names `packages`.
         """
         return pulumi.get(self, "directory")
 
@@ -337,7 +342,8 @@ class StackArgs:
     def install_dependencies(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
         Whether `pulumi install` is run in the project's directory before the program, which fetches the plugins and packages it
-        needs. It is run again when the files that name them change. Default `false`.
+        needs. It is run again when the files that name them change. A lock file that it wrote, as there was none before, does not
+        run the stack, nor does any later change of it: to let it count, `watch` it. Default `false`.
         """
         return pulumi.get(self, "install_dependencies")
 
@@ -450,7 +456,7 @@ class StackArgs:
         """
         The inner project itself, as a `Pulumi.yaml` with the runtime `yaml` says it: `resources`, `variables`, `outputs`, and so on.
         `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program's: a YAML program as the outer
-        one must write them as `$${...}`.
+        one must write them as `$${...}`. It is written to a file in plain text: secrets in it are refused, and belong in `config`.
         """
         return pulumi.get(self, "program")
 
@@ -694,7 +700,9 @@ class Stack(pulumi.CustomResource):
                `Pulumi.<stack>.yaml` in the directory says; a key that is dropped here disappears.
         :param pulumi.Input['StackCredentials'] credentials: Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
                Default `inherit`.
-        :param pulumi.Input[_builtins.str] directory: The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
+        :param pulumi.Input[_builtins.str] directory: The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory. A change of a file in it runs the
+               stack, except of what tools make: directories such as `.git`, `node_modules` and the virtual environment, `bin` and `obj` of
+               .NET, `target`, `build` and `.gradle` of Java, and `sdks` where the project names `packages`.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] environment: Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again, except
                of one that says only who works: of variables with secret values only the names count, and those that hold or name credentials
                of AWS, Azure, Google Cloud and Pulumi Cloud (`AWS_PROFILE`, `ARM_CLIENT_SECRET`, `PULUMI_ACCESS_TOKEN` and the like) do not
@@ -703,7 +711,8 @@ class Stack(pulumi.CustomResource):
         :param pulumi.Input[Union['GitSourceArgs', 'GitSourceArgsDict']] git: The inner project in a git repository.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] inherit_environment: Names of variables of the outer run's environment that the inner one gets although their names begin with `PULUMI`.
         :param pulumi.Input[_builtins.bool] install_dependencies: Whether `pulumi install` is run in the project's directory before the program, which fetches the plugins and packages it
-               needs. It is run again when the files that name them change. Default `false`.
+               needs. It is run again when the files that name them change. A lock file that it wrote, as there was none before, does not
+               run the stack, nor does any later change of it: to let it count, `watch` it. Default `false`.
         :param pulumi.Input[_builtins.float] lock_timeout: Seconds to wait for a lock that somebody else holds. Default 0: the update fails at once.
         :param pulumi.Input[_builtins.str] message: A message for the inner stack's history. A change of it alone runs nothing.
         :param pulumi.Input[Union['StackNamingArgs', 'StackNamingArgsDict']] naming: The parts that the name of the stack is made of, in place of `stack`.
@@ -717,7 +726,7 @@ class Stack(pulumi.CustomResource):
         :param pulumi.Input['PreviewInputs'] preview_inputs: What a preview takes for inputs that are not known yet. Default `known`.
         :param pulumi.Input[Mapping[str, Any]] program: The inner project itself, as a `Pulumi.yaml` with the runtime `yaml` says it: `resources`, `variables`, `outputs`, and so on.
                `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program's: a YAML program as the outer
-               one must write them as `$${...}`.
+               one must write them as `$${...}`. It is written to a file in plain text: secrets in it are refused, and belong in `config`.
         :param pulumi.Input[Union['PythonSourceArgs', 'PythonSourceArgsDict']] python: The inner program as a class of a Python module.
         :param pulumi.Input[_builtins.bool] refresh: Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] replace: These resources of the inner stack are replaced by each update, by URN.
@@ -1017,7 +1026,9 @@ class Stack(pulumi.CustomResource):
     @pulumi.getter
     def directory(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory.
+        The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory. A change of a file in it runs the
+        stack, except of what tools make: directories such as `.git`, `node_modules` and the virtual environment, `bin` and `obj` of
+        .NET, `target`, `build` and `.gradle` of Java, and `sdks` where the project names `packages`.
         """
         return pulumi.get(self, "directory")
 
@@ -1070,7 +1081,8 @@ class Stack(pulumi.CustomResource):
     def install_dependencies(self) -> pulumi.Output[_builtins.bool]:
         """
         Whether `pulumi install` is run in the project's directory before the program, which fetches the plugins and packages it
-        needs. It is run again when the files that name them change. Default `false`.
+        needs. It is run again when the files that name them change. A lock file that it wrote, as there was none before, does not
+        run the stack, nor does any later change of it: to let it count, `watch` it. Default `false`.
         """
         return pulumi.get(self, "install_dependencies")
 
@@ -1188,7 +1200,7 @@ class Stack(pulumi.CustomResource):
         """
         The inner project itself, as a `Pulumi.yaml` with the runtime `yaml` says it: `resources`, `variables`, `outputs`, and so on.
         `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program's: a YAML program as the outer
-        one must write them as `$${...}`.
+        one must write them as `$${...}`. It is written to a file in plain text: secrets in it are refused, and belong in `config`.
         """
         return pulumi.get(self, "program")
 

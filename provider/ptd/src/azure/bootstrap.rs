@@ -319,7 +319,7 @@ fn after_all(child: Child, roles: &Roles) -> Child {
     roles
         .iter()
         .flatten()
-        .fold(child, |child, role| child.after(role))
+        .fold(child, pulumi_provider::Child::after)
 }
 
 /// The children of one component.

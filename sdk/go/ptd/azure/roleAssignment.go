@@ -19,7 +19,8 @@ import (
 //
 // A principal that was just made is waited for.
 //
-// Deleting removes only what this resource made: what was adopted stays.
+// Deleting removes only what this resource made, or what was imported: what was adopted stays, also where another stack made it under the
+// same name.
 //
 // Import id: the assignment's ARM id.
 //
@@ -28,7 +29,8 @@ import (
 type RoleAssignment struct {
 	pulumi.CustomResourceState
 
-	// Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`.
+	// Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`. A change
+	// to `false` replaces what was accepted from further up.
 	AcceptInherited pulumi.BoolOutput `pulumi:"acceptInherited"`
 	// Whether to take over an assignment that exists at the scope. Default `true`.
 	Adopt pulumi.BoolOutput `pulumi:"adopt"`
@@ -111,7 +113,8 @@ func (RoleAssignmentState) ElementType() reflect.Type {
 }
 
 type roleAssignmentArgs struct {
-	// Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`.
+	// Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`. A change
+	// to `false` replaces what was accepted from further up.
 	AcceptInherited *bool `pulumi:"acceptInherited"`
 	// Whether to take over an assignment that exists at the scope. Default `true`.
 	Adopt *bool `pulumi:"adopt"`
@@ -129,7 +132,8 @@ type roleAssignmentArgs struct {
 
 // The set of arguments for constructing a RoleAssignment resource.
 type RoleAssignmentArgs struct {
-	// Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`.
+	// Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`. A change
+	// to `false` replaces what was accepted from further up.
 	AcceptInherited pulumi.BoolPtrInput
 	// Whether to take over an assignment that exists at the scope. Default `true`.
 	Adopt pulumi.BoolPtrInput
@@ -232,7 +236,8 @@ func (o RoleAssignmentOutput) ToRoleAssignmentOutputWithContext(ctx context.Cont
 	return o
 }
 
-// Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`.
+// Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`. A change
+// to `false` replaces what was accepted from further up.
 func (o RoleAssignmentOutput) AcceptInherited() pulumi.BoolOutput {
 	return o.ApplyT(func(v *RoleAssignment) pulumi.BoolOutput { return v.AcceptInherited }).(pulumi.BoolOutput)
 }

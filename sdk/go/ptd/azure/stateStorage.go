@@ -16,7 +16,8 @@ import (
 // of whatever kind, and so is its container.
 //
 // Deleting needs `allowDelete` in the state, and `forceDestroy` where the container holds blobs, or where that cannot be found out. An
-// account that has other containers is never deleted.
+// account that has other containers is never deleted. Its name may seem taken for some minutes after the delete: where this provider
+// deleted it, making it again waits for the name.
 //
 // Import id: the container's ARM id.
 //

@@ -33,7 +33,8 @@ class RoleAssignmentArgs:
         :param pulumi.Input[_builtins.str] principal_id: The object id of the user, group or service principal. A change replaces the assignment.
         :param pulumi.Input[_builtins.str] role_definition_id: The GUID of the role definition, or its ARM id. A change replaces the assignment.
         :param pulumi.Input[_builtins.str] scope: The ARM id of what the role is for: a resource, a resource group or a subscription. A change replaces the assignment.
-        :param pulumi.Input[_builtins.bool] accept_inherited: Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`.
+        :param pulumi.Input[_builtins.bool] accept_inherited: Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`. A change
+               to `false` replaces what was accepted from further up.
         :param pulumi.Input[_builtins.bool] adopt: Whether to take over an assignment that exists at the scope. Default `true`.
         :param pulumi.Input['PrincipalType'] principal_type: What the principal is; it saves Azure a look into the directory, which may lag behind. Default: Azure looks.
         :param pulumi.Input[_builtins.str] tenant_id: The tenant that the subscription must be in. Default: the provider's.
@@ -94,7 +95,8 @@ class RoleAssignmentArgs:
     @pulumi.getter(name="acceptInherited")
     def accept_inherited(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
-        Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`.
+        Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`. A change
+        to `false` replaces what was accepted from further up.
         """
         return pulumi.get(self, "accept_inherited")
 
@@ -161,7 +163,8 @@ class RoleAssignment(pulumi.CustomResource):
 
         A principal that was just made is waited for.
 
-        Deleting removes only what this resource made: what was adopted stays.
+        Deleting removes only what this resource made, or what was imported: what was adopted stays, also where another stack made it under the
+        same name.
 
         Import id: the assignment's ARM id.
 
@@ -170,7 +173,8 @@ class RoleAssignment(pulumi.CustomResource):
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
-        :param pulumi.Input[_builtins.bool] accept_inherited: Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`.
+        :param pulumi.Input[_builtins.bool] accept_inherited: Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`. A change
+               to `false` replaces what was accepted from further up.
         :param pulumi.Input[_builtins.bool] adopt: Whether to take over an assignment that exists at the scope. Default `true`.
         :param pulumi.Input[_builtins.str] principal_id: The object id of the user, group or service principal. A change replaces the assignment.
         :param pulumi.Input['PrincipalType'] principal_type: What the principal is; it saves Azure a look into the directory, which may lag behind. Default: Azure looks.
@@ -192,7 +196,8 @@ class RoleAssignment(pulumi.CustomResource):
 
         A principal that was just made is waited for.
 
-        Deleting removes only what this resource made: what was adopted stays.
+        Deleting removes only what this resource made, or what was imported: what was adopted stays, also where another stack made it under the
+        same name.
 
         Import id: the assignment's ARM id.
 
@@ -290,7 +295,8 @@ class RoleAssignment(pulumi.CustomResource):
     @pulumi.getter(name="acceptInherited")
     def accept_inherited(self) -> pulumi.Output[_builtins.bool]:
         """
-        Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`.
+        Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`. A change
+        to `false` replaces what was accepted from further up.
         """
         return pulumi.get(self, "accept_inherited")
 

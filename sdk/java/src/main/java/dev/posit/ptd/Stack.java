@@ -148,14 +148,18 @@ public class Stack extends com.pulumi.resources.CustomResource {
         return this.credentials;
     }
     /**
-     * The directory with the inner project (its `Pulumi.yaml`), relative to the program&#39;s directory.
+     * The directory with the inner project (its `Pulumi.yaml`), relative to the program&#39;s directory. A change of a file in it runs the
+     * stack, except of what tools make: directories such as `.git`, `node_modules` and the virtual environment, `bin` and `obj` of
+     * .NET, `target`, `build` and `.gradle` of Java, and `sdks` where the project names `packages`.
      * 
      */
     @Export(name="directory", refs={String.class}, tree="[0]")
     private Output</* @Nullable */ String> directory;
 
     /**
-     * @return The directory with the inner project (its `Pulumi.yaml`), relative to the program&#39;s directory.
+     * @return The directory with the inner project (its `Pulumi.yaml`), relative to the program&#39;s directory. A change of a file in it runs the
+     * stack, except of what tools make: directories such as `.git`, `node_modules` and the virtual environment, `bin` and `obj` of
+     * .NET, `target`, `build` and `.gradle` of Java, and `sdks` where the project names `packages`.
      * 
      */
     public Output<Optional<String>> directory() {
@@ -241,7 +245,8 @@ public class Stack extends com.pulumi.resources.CustomResource {
     }
     /**
      * Whether `pulumi install` is run in the project&#39;s directory before the program, which fetches the plugins and packages it
-     * needs. It is run again when the files that name them change. Default `false`.
+     * needs. It is run again when the files that name them change. A lock file that it wrote, as there was none before, does not
+     * run the stack, nor does any later change of it: to let it count, `watch` it. Default `false`.
      * 
      */
     @Export(name="installDependencies", refs={Boolean.class}, tree="[0]")
@@ -249,7 +254,8 @@ public class Stack extends com.pulumi.resources.CustomResource {
 
     /**
      * @return Whether `pulumi install` is run in the project&#39;s directory before the program, which fetches the plugins and packages it
-     * needs. It is run again when the files that name them change. Default `false`.
+     * needs. It is run again when the files that name them change. A lock file that it wrote, as there was none before, does not
+     * run the stack, nor does any later change of it: to let it count, `watch` it. Default `false`.
      * 
      */
     public Output<Boolean> installDependencies() {
@@ -448,7 +454,7 @@ public class Stack extends com.pulumi.resources.CustomResource {
     /**
      * The inner project itself, as a `Pulumi.yaml` with the runtime `yaml` says it: `resources`, `variables`, `outputs`, and so on.
      * `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program&#39;s: a YAML program as the outer
-     * one must write them as `$${...}`.
+     * one must write them as `$${...}`. It is written to a file in plain text: secrets in it are refused, and belong in `config`.
      * 
      */
     @Export(name="program", refs={Map.class,String.class,Object.class}, tree="[0,1,2]")
@@ -457,7 +463,7 @@ public class Stack extends com.pulumi.resources.CustomResource {
     /**
      * @return The inner project itself, as a `Pulumi.yaml` with the runtime `yaml` says it: `resources`, `variables`, `outputs`, and so on.
      * `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program&#39;s: a YAML program as the outer
-     * one must write them as `$${...}`.
+     * one must write them as `$${...}`. It is written to a file in plain text: secrets in it are refused, and belong in `config`.
      * 
      */
     public Output<Optional<Map<String,Object>>> program() {

@@ -121,14 +121,18 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The directory with the inner project (its `Pulumi.yaml`), relative to the program&#39;s directory.
+     * The directory with the inner project (its `Pulumi.yaml`), relative to the program&#39;s directory. A change of a file in it runs the
+     * stack, except of what tools make: directories such as `.git`, `node_modules` and the virtual environment, `bin` and `obj` of
+     * .NET, `target`, `build` and `.gradle` of Java, and `sdks` where the project names `packages`.
      * 
      */
     @Import(name="directory")
     private @Nullable Output<String> directory;
 
     /**
-     * @return The directory with the inner project (its `Pulumi.yaml`), relative to the program&#39;s directory.
+     * @return The directory with the inner project (its `Pulumi.yaml`), relative to the program&#39;s directory. A change of a file in it runs the
+     * stack, except of what tools make: directories such as `.git`, `node_modules` and the virtual environment, `bin` and `obj` of
+     * .NET, `target`, `build` and `.gradle` of Java, and `sdks` where the project names `packages`.
      * 
      */
     public Optional<Output<String>> directory() {
@@ -203,7 +207,8 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
 
     /**
      * Whether `pulumi install` is run in the project&#39;s directory before the program, which fetches the plugins and packages it
-     * needs. It is run again when the files that name them change. Default `false`.
+     * needs. It is run again when the files that name them change. A lock file that it wrote, as there was none before, does not
+     * run the stack, nor does any later change of it: to let it count, `watch` it. Default `false`.
      * 
      */
     @Import(name="installDependencies")
@@ -211,7 +216,8 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
 
     /**
      * @return Whether `pulumi install` is run in the project&#39;s directory before the program, which fetches the plugins and packages it
-     * needs. It is run again when the files that name them change. Default `false`.
+     * needs. It is run again when the files that name them change. A lock file that it wrote, as there was none before, does not
+     * run the stack, nor does any later change of it: to let it count, `watch` it. Default `false`.
      * 
      */
     public Optional<Output<Boolean>> installDependencies() {
@@ -347,7 +353,7 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * The inner project itself, as a `Pulumi.yaml` with the runtime `yaml` says it: `resources`, `variables`, `outputs`, and so on.
      * `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program&#39;s: a YAML program as the outer
-     * one must write them as `$${...}`.
+     * one must write them as `$${...}`. It is written to a file in plain text: secrets in it are refused, and belong in `config`.
      * 
      */
     @Import(name="program")
@@ -356,7 +362,7 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return The inner project itself, as a `Pulumi.yaml` with the runtime `yaml` says it: `resources`, `variables`, `outputs`, and so on.
      * `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program&#39;s: a YAML program as the outer
-     * one must write them as `$${...}`.
+     * one must write them as `$${...}`. It is written to a file in plain text: secrets in it are refused, and belong in `config`.
      * 
      */
     public Optional<Output<Map<String,Object>>> program() {
@@ -746,7 +752,9 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param directory The directory with the inner project (its `Pulumi.yaml`), relative to the program&#39;s directory.
+         * @param directory The directory with the inner project (its `Pulumi.yaml`), relative to the program&#39;s directory. A change of a file in it runs the
+         * stack, except of what tools make: directories such as `.git`, `node_modules` and the virtual environment, `bin` and `obj` of
+         * .NET, `target`, `build` and `.gradle` of Java, and `sdks` where the project names `packages`.
          * 
          * @return builder
          * 
@@ -757,7 +765,9 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param directory The directory with the inner project (its `Pulumi.yaml`), relative to the program&#39;s directory.
+         * @param directory The directory with the inner project (its `Pulumi.yaml`), relative to the program&#39;s directory. A change of a file in it runs the
+         * stack, except of what tools make: directories such as `.git`, `node_modules` and the virtual environment, `bin` and `obj` of
+         * .NET, `target`, `build` and `.gradle` of Java, and `sdks` where the project names `packages`.
          * 
          * @return builder
          * 
@@ -878,7 +888,8 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param installDependencies Whether `pulumi install` is run in the project&#39;s directory before the program, which fetches the plugins and packages it
-         * needs. It is run again when the files that name them change. Default `false`.
+         * needs. It is run again when the files that name them change. A lock file that it wrote, as there was none before, does not
+         * run the stack, nor does any later change of it: to let it count, `watch` it. Default `false`.
          * 
          * @return builder
          * 
@@ -890,7 +901,8 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param installDependencies Whether `pulumi install` is run in the project&#39;s directory before the program, which fetches the plugins and packages it
-         * needs. It is run again when the files that name them change. Default `false`.
+         * needs. It is run again when the files that name them change. A lock file that it wrote, as there was none before, does not
+         * run the stack, nor does any later change of it: to let it count, `watch` it. Default `false`.
          * 
          * @return builder
          * 
@@ -1087,7 +1099,7 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param program The inner project itself, as a `Pulumi.yaml` with the runtime `yaml` says it: `resources`, `variables`, `outputs`, and so on.
          * `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program&#39;s: a YAML program as the outer
-         * one must write them as `$${...}`.
+         * one must write them as `$${...}`. It is written to a file in plain text: secrets in it are refused, and belong in `config`.
          * 
          * @return builder
          * 
@@ -1100,7 +1112,7 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param program The inner project itself, as a `Pulumi.yaml` with the runtime `yaml` says it: `resources`, `variables`, `outputs`, and so on.
          * `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program&#39;s: a YAML program as the outer
-         * one must write them as `$${...}`.
+         * one must write them as `$${...}`. It is written to a file in plain text: secrets in it are refused, and belong in `config`.
          * 
          * @return builder
          * 

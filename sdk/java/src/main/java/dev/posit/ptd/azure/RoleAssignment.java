@@ -23,7 +23,8 @@ import javax.annotation.Nullable;
  * 
  * A principal that was just made is waited for.
  * 
- * Deleting removes only what this resource made: what was adopted stays.
+ * Deleting removes only what this resource made, or what was imported: what was adopted stays, also where another stack made it under the
+ * same name.
  * 
  * Import id: the assignment&#39;s ARM id.
  * 
@@ -34,14 +35,16 @@ import javax.annotation.Nullable;
 @ResourceType(type="ptd:azure:RoleAssignment")
 public class RoleAssignment extends com.pulumi.resources.CustomResource {
     /**
-     * Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`.
+     * Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`. A change
+     * to `false` replaces what was accepted from further up.
      * 
      */
     @Export(name="acceptInherited", refs={Boolean.class}, tree="[0]")
     private Output<Boolean> acceptInherited;
 
     /**
-     * @return Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`.
+     * @return Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`. A change
+     * to `false` replaces what was accepted from further up.
      * 
      */
     public Output<Boolean> acceptInherited() {

@@ -20,14 +20,16 @@ public final class RoleAssignmentArgs extends com.pulumi.resources.ResourceArgs 
     public static final RoleAssignmentArgs Empty = new RoleAssignmentArgs();
 
     /**
-     * Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`.
+     * Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`. A change
+     * to `false` replaces what was accepted from further up.
      * 
      */
     @Import(name="acceptInherited")
     private @Nullable Output<Boolean> acceptInherited;
 
     /**
-     * @return Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`.
+     * @return Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`. A change
+     * to `false` replaces what was accepted from further up.
      * 
      */
     public Optional<Output<Boolean>> acceptInherited() {
@@ -155,7 +157,8 @@ public final class RoleAssignmentArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param acceptInherited Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`.
+         * @param acceptInherited Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`. A change
+         * to `false` replaces what was accepted from further up.
          * 
          * @return builder
          * 
@@ -166,7 +169,8 @@ public final class RoleAssignmentArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
-         * @param acceptInherited Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`.
+         * @param acceptInherited Whether the role may come from an assignment further up. With `false` one is made at the scope all the same. Default `true`. A change
+         * to `false` replaces what was accepted from further up.
          * 
          * @return builder
          * 

@@ -13,7 +13,8 @@ import javax.annotation.Nullable;
 
 
 /**
- * An inner program in a git repository. The `git` program fetches it, with whatever credentials it has.
+ * An inner program in a git repository. The `git` program on the PATH fetches it, with whatever credentials it has. It gets the outer
+ * run&#39;s environment and the input `environment`, without variables that begin with `PULUMI`.
  * 
  */
 public final class GitSourceArgs extends com.pulumi.resources.ResourceArgs {
@@ -36,16 +37,18 @@ public final class GitSourceArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * A branch, tag or full commit hash. A branch or tag is resolved whenever inputs are checked: when it has moved, the stack runs.
-     * Naming an earlier one rolls back.
+     * A branch, tag or full commit hash. A branch comes before a tag of the same name; `HEAD` and full names (`refs/tags/v1`) are taken
+     * as they are. It is resolved whenever inputs are checked, within a minute: when it has moved, the stack runs. Naming an earlier
+     * one rolls back.
      * 
      */
     @Import(name="ref", required=true)
     private Output<String> ref;
 
     /**
-     * @return A branch, tag or full commit hash. A branch or tag is resolved whenever inputs are checked: when it has moved, the stack runs.
-     * Naming an earlier one rolls back.
+     * @return A branch, tag or full commit hash. A branch comes before a tag of the same name; `HEAD` and full names (`refs/tags/v1`) are taken
+     * as they are. It is resolved whenever inputs are checked, within a minute: when it has moved, the stack runs. Naming an earlier
+     * one rolls back.
      * 
      */
     public Output<String> ref() {
@@ -53,14 +56,16 @@ public final class GitSourceArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The repository, as `git clone` takes it.
+     * The repository, as `git clone` takes it. A password or access token in it is refused: `environment` gives git what it needs,
+     * such as `GIT_SSH_COMMAND`, or a token and a helper that tells it.
      * 
      */
     @Import(name="url", required=true)
     private Output<String> url;
 
     /**
-     * @return The repository, as `git clone` takes it.
+     * @return The repository, as `git clone` takes it. A password or access token in it is refused: `environment` gives git what it needs,
+     * such as `GIT_SSH_COMMAND`, or a token and a helper that tells it.
      * 
      */
     public Output<String> url() {
@@ -115,8 +120,9 @@ public final class GitSourceArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param ref A branch, tag or full commit hash. A branch or tag is resolved whenever inputs are checked: when it has moved, the stack runs.
-         * Naming an earlier one rolls back.
+         * @param ref A branch, tag or full commit hash. A branch comes before a tag of the same name; `HEAD` and full names (`refs/tags/v1`) are taken
+         * as they are. It is resolved whenever inputs are checked, within a minute: when it has moved, the stack runs. Naming an earlier
+         * one rolls back.
          * 
          * @return builder
          * 
@@ -127,8 +133,9 @@ public final class GitSourceArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param ref A branch, tag or full commit hash. A branch or tag is resolved whenever inputs are checked: when it has moved, the stack runs.
-         * Naming an earlier one rolls back.
+         * @param ref A branch, tag or full commit hash. A branch comes before a tag of the same name; `HEAD` and full names (`refs/tags/v1`) are taken
+         * as they are. It is resolved whenever inputs are checked, within a minute: when it has moved, the stack runs. Naming an earlier
+         * one rolls back.
          * 
          * @return builder
          * 
@@ -138,7 +145,8 @@ public final class GitSourceArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param url The repository, as `git clone` takes it.
+         * @param url The repository, as `git clone` takes it. A password or access token in it is refused: `environment` gives git what it needs,
+         * such as `GIT_SSH_COMMAND`, or a token and a helper that tells it.
          * 
          * @return builder
          * 
@@ -149,7 +157,8 @@ public final class GitSourceArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param url The repository, as `git clone` takes it.
+         * @param url The repository, as `git clone` takes it. A password or access token in it is refused: `environment` gives git what it needs,
+         * such as `GIT_SSH_COMMAND`, or a token and a helper that tells it.
          * 
          * @return builder
          * 

@@ -18,13 +18,15 @@ public final class GitSource {
      */
     private @Nullable String path;
     /**
-     * @return A branch, tag or full commit hash. A branch or tag is resolved whenever inputs are checked: when it has moved, the stack runs.
-     * Naming an earlier one rolls back.
+     * @return A branch, tag or full commit hash. A branch comes before a tag of the same name; `HEAD` and full names (`refs/tags/v1`) are taken
+     * as they are. It is resolved whenever inputs are checked, within a minute: when it has moved, the stack runs. Naming an earlier
+     * one rolls back.
      * 
      */
     private String ref;
     /**
-     * @return The repository, as `git clone` takes it.
+     * @return The repository, as `git clone` takes it. A password or access token in it is refused: `environment` gives git what it needs,
+     * such as `GIT_SSH_COMMAND`, or a token and a helper that tells it.
      * 
      */
     private String url;
@@ -38,15 +40,17 @@ public final class GitSource {
         return Optional.ofNullable(this.path);
     }
     /**
-     * @return A branch, tag or full commit hash. A branch or tag is resolved whenever inputs are checked: when it has moved, the stack runs.
-     * Naming an earlier one rolls back.
+     * @return A branch, tag or full commit hash. A branch comes before a tag of the same name; `HEAD` and full names (`refs/tags/v1`) are taken
+     * as they are. It is resolved whenever inputs are checked, within a minute: when it has moved, the stack runs. Naming an earlier
+     * one rolls back.
      * 
      */
     public String ref() {
         return this.ref;
     }
     /**
-     * @return The repository, as `git clone` takes it.
+     * @return The repository, as `git clone` takes it. A password or access token in it is refused: `environment` gives git what it needs,
+     * such as `GIT_SSH_COMMAND`, or a token and a helper that tells it.
      * 
      */
     public String url() {
