@@ -332,7 +332,7 @@ def test_a_kubeconfig_that_an_error_quotes_is_not_told(cloud: Azure, azure: Azur
     azure.fault("POST", "/listClusterUserCredential", times=None, status=200, body={"kubeconfigs": [{"name": "u", "value": value}]})
     quoted = f"no: {value} and token-of-the-double and a2V5LW9mLXRoZS1kb3VibGU="
     azure.fault("POST", "/listClusterAdminCredential", times=None, status=400, body={"error": {"code": "BadRequest", "message": quoted}})
-    told = cloud.refused("AksCluster")
+    told = cloud.refused("AksCluster", disableLocalAccounts=False)
     assert "no: [secret] and [secret] and [secret]" in told, told
 
 

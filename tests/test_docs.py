@@ -194,7 +194,7 @@ def test_an_error_text_is_one_of_the_source(text):
         ("limits.md", "cannot be seen for 15 minutes", "ptd/src/azure/arm/operation.rs", "BLIND: Duration = Duration::from_mins(15);"),
         ("limits.md", "says for how long | 1 hour", "ptd/src/azure/arm/patience.rs", "PATIENCE: Duration = Duration::from_hours(1);"),
         ("limits.md", "with an Azure subscription | 10 minutes", "ptd/src/azure/arm/registration.rs", "REGISTRATION_PATIENCE: Duration = Duration::from_mins(10);"),
-        ("limits.md", "just assigned | 10 minutes", "ptd/src/azure/vault_secret.rs", "SPREAD: Duration = Duration::from_mins(10);"),
+        ("limits.md", "deleting and recovering its key | 10 minutes", "ptd/src/azure/vault_wait.rs", "SPREAD: Duration = Duration::from_mins(10);"),
         ("limits.md", "1 minute, then it is killed", "ptd/src/stack/config.rs", "stack_grace_seconds.unwrap_or(60)"),
         ("limits.md", "swept after a week", "ptd/src/stack/run_folder.rs", "OLD: Duration = Duration::from_hours(7 * 24);"),
         ("limits.md", "3.200 or newer", "automation/src/cli.rs", "MINIMUM_VERSION: Version = Version::new(3, 200, 0);"),

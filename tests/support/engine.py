@@ -22,7 +22,11 @@ from pulumi.runtime.proto import (
 from . import values
 
 MAX_MESSAGE = 400 * 1024 * 1024
-OPTIONS = [("grpc.max_receive_message_length", MAX_MESSAGE), ("grpc.max_send_message_length", MAX_MESSAGE)]
+OPTIONS = [
+    ("grpc.max_receive_message_length", MAX_MESSAGE), ("grpc.max_send_message_length", MAX_MESSAGE),
+    # Details of errors hold whole states; the engine takes as much.
+    ("grpc.max_metadata_size", 1 << 24), ("grpc.absolute_max_metadata_size", 1 << 24),
+]  # fmt: skip
 FEATURES = (
     "secrets", "resourceReferences", "outputValues", "aliasSpecs", "replacementTrigger", "deletedWith", "replaceWith",
     "transforms", "invokeTransforms", "parameterization", "resourceHooks", "errorHooks", "sendsOptionsToHooks",

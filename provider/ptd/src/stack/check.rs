@@ -237,9 +237,10 @@ fn check_source(checking: &mut Checking<'_>) {
     }
     if let Some(git) = checking.known::<GitSource>("git") {
         if git::holds_password(&git.url) {
+            // The engine shows the value of a property that a failure is of.
             checking.fail(
-                Path::root().key("git").key("url"),
-                "must not hold a password or token, which would stand in the state and in arguments of processes: leave it out of the URL, \
+                Path::root(),
+                "git.url must not hold a password or token, which would stand in the state and in arguments of processes: leave it out of the URL, \
                  and give it as a secret variable in environment, say GIT_TOKEN, with a helper of git that tells it: GIT_CONFIG_COUNT=1, \
                  GIT_CONFIG_KEY_0=credential.helper, \
                  GIT_CONFIG_VALUE_0='!f() { echo username=git; echo \"password=$GIT_TOKEN\"; }; f'",
