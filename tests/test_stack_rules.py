@@ -6,6 +6,7 @@ import json
 
 import pytest
 from support.inner import INNER, PASSWORD, STACK
+from support.vault import PROVIDER
 
 
 def test_two_resources_for_one_stack_are_refused_before_anything_runs(pipeline):
@@ -190,3 +191,22 @@ def test_a_look_tells_what_has_drifted_and_writes_nothing(pipeline, boto):
     assert len(pipeline.updates("vault")) == 1
     assert json.loads(pipeline.by_hand("vault", "export"))["version"] == 3
     outer.destroy()
+
+
+def test_another_secrets_provider_is_followed_once_the_stack_has_it(pipeline):
+    inputs = pipeline.inner("web", config={"password": {"fn::secret": PASSWORD}})
+    outer = pipeline.write(greeting="${web.outputs.greeting}").init()
+    outer.up()
+    before = pipeline.files()
+    inputs |= {"secretsProvider": PROVIDER, "triggers": {"again": 1}}
+    for refused in (pipeline.write().preview(fails=True), outer.up(fails=True)):
+        assert "encrypts its secrets with passphrase" in refused.text and "change-secrets-provider" in refused.text
+    assert pipeline.files() == before
+    # By hand, in a project that has the settings of the run.
+    settings = json.loads(outer.resource("web", show_secrets=True)["outputs"]["settings"]["plaintext"])
+    (outer.folder / "web/Pulumi.dev.yaml").write_text(settings)
+    pipeline.look([*pipeline.command("web", "stack", "change-secrets-provider", PROVIDER)])
+    (outer.folder / "web/Pulumi.dev.yaml").unlink()
+    pipeline.write().up()
+    assert json.loads(pipeline.by_hand("web", "output", "--json", "--show-secrets"))["password"] == PASSWORD
+    assert not outer.up().changes

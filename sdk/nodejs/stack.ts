@@ -209,7 +209,8 @@ export class Stack extends pulumi.CustomResource {
     declare public readonly retry: pulumi.Output<outputs.StackRetry | undefined>;
     /**
      * How the inner stack encrypts its secrets when it is created, such as `awskms://alias/posit-team-dedicated?region=us-east-2` or
-     * `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones.
+     * `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones. A change is refused until
+     * `pulumi stack change-secrets-provider` was run by hand, which takes the keys of both.
      */
     declare public readonly secretsProvider: pulumi.Output<string | undefined>;
     /**
@@ -494,7 +495,8 @@ export interface StackArgs {
     retry?: pulumi.Input<inputs.StackRetryArgs | undefined>;
     /**
      * How the inner stack encrypts its secrets when it is created, such as `awskms://alias/posit-team-dedicated?region=us-east-2` or
-     * `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones.
+     * `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones. A change is refused until
+     * `pulumi stack change-secrets-provider` was run by hand, which takes the keys of both.
      */
     secretsProvider?: pulumi.Input<string | undefined>;
     /**

@@ -121,7 +121,8 @@ type Stack struct {
 	// When an inner update that failed is run again. Default: never.
 	Retry StackRetryPtrOutput `pulumi:"retry"`
 	// How the inner stack encrypts its secrets when it is created, such as `awskms://alias/posit-team-dedicated?region=us-east-2` or
-	// `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones.
+	// `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones. A change is refused until
+	// `pulumi stack change-secrets-provider` was run by hand, which takes the keys of both.
 	SecretsProvider pulumi.StringPtrOutput `pulumi:"secretsProvider"`
 	// The inner stack's settings with its secrets as its secrets provider encrypted them: kept so that they need not be encrypted anew.
 	Settings pulumi.StringPtrOutput `pulumi:"settings"`
@@ -301,7 +302,8 @@ type stackArgs struct {
 	// When an inner update that failed is run again. Default: never.
 	Retry *StackRetry `pulumi:"retry"`
 	// How the inner stack encrypts its secrets when it is created, such as `awskms://alias/posit-team-dedicated?region=us-east-2` or
-	// `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones.
+	// `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones. A change is refused until
+	// `pulumi stack change-secrets-provider` was run by hand, which takes the keys of both.
 	SecretsProvider *string `pulumi:"secretsProvider"`
 	// Whether the stack is left as it is although its inputs or its program may have changed: its outputs are those that are
 	// recorded. What changed meanwhile is applied by the first update that does not skip it; a warning says when files of its
@@ -396,7 +398,8 @@ type StackArgs struct {
 	// When an inner update that failed is run again. Default: never.
 	Retry StackRetryPtrInput
 	// How the inner stack encrypts its secrets when it is created, such as `awskms://alias/posit-team-dedicated?region=us-east-2` or
-	// `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones.
+	// `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones. A change is refused until
+	// `pulumi stack change-secrets-provider` was run by hand, which takes the keys of both.
 	SecretsProvider pulumi.StringPtrInput
 	// Whether the stack is left as it is although its inputs or its program may have changed: its outputs are those that are
 	// recorded. What changed meanwhile is applied by the first update that does not skip it; a warning says when files of its
@@ -693,7 +696,8 @@ func (o StackOutput) Retry() StackRetryPtrOutput {
 }
 
 // How the inner stack encrypts its secrets when it is created, such as `awskms://alias/posit-team-dedicated?region=us-east-2` or
-// `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones.
+// `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones. A change is refused until
+// `pulumi stack change-secrets-provider` was run by hand, which takes the keys of both.
 func (o StackOutput) SecretsProvider() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Stack) pulumi.StringPtrOutput { return v.SecretsProvider }).(pulumi.StringPtrOutput)
 }

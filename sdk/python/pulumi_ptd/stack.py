@@ -104,7 +104,8 @@ class StackArgs:
                the old one. Default `false`: it is refused, and the commands that move a state are told.
         :param pulumi.Input['StackRetryArgs'] retry: When an inner update that failed is run again. Default: never.
         :param pulumi.Input[_builtins.str] secrets_provider: How the inner stack encrypts its secrets when it is created, such as `awskms://alias/posit-team-dedicated?region=us-east-2` or
-               `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones.
+               `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones. A change is refused until
+               `pulumi stack change-secrets-provider` was run by hand, which takes the keys of both.
         :param pulumi.Input[_builtins.bool] skip: Whether the stack is left as it is although its inputs or its program may have changed: its outputs are those that are
                recorded. What changed meanwhile is applied by the first update that does not skip it; a warning says when files of its
                program have changed. Default `false`.
@@ -530,7 +531,8 @@ class StackArgs:
     def secrets_provider(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
         How the inner stack encrypts its secrets when it is created, such as `awskms://alias/posit-team-dedicated?region=us-east-2` or
-        `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones.
+        `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones. A change is refused until
+        `pulumi stack change-secrets-provider` was run by hand, which takes the keys of both.
         """
         return pulumi.get(self, "secrets_provider")
 
@@ -734,7 +736,8 @@ class Stack(pulumi.CustomResource):
                the old one. Default `false`: it is refused, and the commands that move a state are told.
         :param pulumi.Input[Union['StackRetryArgs', 'StackRetryArgsDict']] retry: When an inner update that failed is run again. Default: never.
         :param pulumi.Input[_builtins.str] secrets_provider: How the inner stack encrypts its secrets when it is created, such as `awskms://alias/posit-team-dedicated?region=us-east-2` or
-               `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones.
+               `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones. A change is refused until
+               `pulumi stack change-secrets-provider` was run by hand, which takes the keys of both.
         :param pulumi.Input[_builtins.bool] skip: Whether the stack is left as it is although its inputs or its program may have changed: its outputs are those that are
                recorded. What changed meanwhile is applied by the first update that does not skip it; a warning says when files of its
                program have changed. Default `false`.
@@ -1258,7 +1261,8 @@ class Stack(pulumi.CustomResource):
     def secrets_provider(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
         How the inner stack encrypts its secrets when it is created, such as `awskms://alias/posit-team-dedicated?region=us-east-2` or
-        `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones.
+        `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones. A change is refused until
+        `pulumi stack change-secrets-provider` was run by hand, which takes the keys of both.
         """
         return pulumi.get(self, "secrets_provider")
 

@@ -226,7 +226,8 @@ pub struct StackArgs {
     #[serde(default)]
     pub replace_on_identity_change: bool,
     /// How the inner stack encrypts its secrets when it is created, such as `awskms://alias/posit-team-dedicated?region=us-east-2` or
-    /// `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones.
+    /// `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones. A change is refused until
+    /// `pulumi stack change-secrets-provider` was run by hand, which takes the keys of both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets_provider: Option<String>,
     /// The inner stack's configuration. A key without a namespace gets the project's name as one. Values are texts, numbers, booleans,

@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn what_has_a_password() {
         for url in [
-            "https://me:secret@example.com/a.git",
+            "https://me:secret@example.com/a.git", // pragma: allowlist secret
             "https://:secret@example.com/a.git",
             "https://ghp_0123@example.com/a.git",
             "ssh://me:secret@example.com/a@b",

@@ -164,6 +164,9 @@ impl Inner {
         {
             inner.adopt(&exported);
         }
+        if let Some(old) = old {
+            inner.follow_encryption(args, old).await?;
+        }
         inner.configure(args, old).await?;
         match inner.operate(cx, Operation::Preview, args).await {
             Err(_) if inner.came.absent => Ok(None),
@@ -205,6 +208,48 @@ impl Inner {
     /// Takes over how the stack encrypts, as its exported state tells.
     pub(super) fn adopt(&mut self, state: &Value) {
         self.stack.adopt(state);
+    }
+
+    /// Where the inputs name another secrets provider than before: follows a stack that was changed to it, and refuses otherwise, as
+    /// nothing here has the keys of both.
+    pub(super) async fn follow_encryption(
+        &mut self,
+        args: &StackArgs,
+        old: &StackArgs,
+    ) -> Result<(), Error> {
+        const DEFAULT: &str = "passphrase";
+        if old.secrets_provider == args.secrets_provider {
+            return Ok(());
+        }
+        let Some(exported) = self.export(args).await? else {
+            return Ok(());
+        };
+        self.adopt(&exported);
+        let is = self.stack.settings().secrets_provider();
+        let is = is.unwrap_or(DEFAULT).to_owned();
+        let wanted = args.secrets_provider.as_deref().unwrap_or(DEFAULT);
+        if is != wanted {
+            return Err(Error::refused(
+                format!(
+                    "stack {} encrypts its secrets with {is}, not with {wanted}",
+                    args.stack
+                ),
+                format!(
+                    "change it where both keys can be used, in the project's directory: PULUMI_BACKEND_URL='{}' \
+                     pulumi stack change-secrets-provider '{wanted}' --stack {}; then update again",
+                    args.backend_url, args.stack
+                ),
+            ));
+        }
+        // What the old key encrypted is encrypted anew.
+        let given = |key: &str| {
+            let name = key.rsplit(':').next().unwrap_or(key);
+            old.config.contains_key(key) || old.config.contains_key(name)
+        };
+        self.stack
+            .settings_mut()
+            .retain(|key, value| value.get("secure").is_none() || !given(key));
+        Ok(())
     }
 
     /// Brings the configuration to what the inputs say. Secrets that `old` had already are not encrypted again.

@@ -502,6 +502,8 @@ impl Resource for Stack {
             inner.require_program(&args)?;
             if !Inner::is_known(old.state.as_ref()) {
                 inner.ensure(&args).await?;
+            } else if let Some(was) = &old.args {
+                inner.follow_encryption(&args, was).await?;
             }
             inner.configure(&args, old.args.as_ref()).await?;
             Self::up(cx, &mut inner, &args, id, &before).await

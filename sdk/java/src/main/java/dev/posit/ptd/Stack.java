@@ -557,7 +557,8 @@ public class Stack extends com.pulumi.resources.CustomResource {
     }
     /**
      * How the inner stack encrypts its secrets when it is created, such as `awskms://alias/posit-team-dedicated?region=us-east-2` or
-     * `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones.
+     * `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones. A change is refused until
+     * `pulumi stack change-secrets-provider` was run by hand, which takes the keys of both.
      * 
      */
     @Export(name="secretsProvider", refs={String.class}, tree="[0]")
@@ -565,7 +566,8 @@ public class Stack extends com.pulumi.resources.CustomResource {
 
     /**
      * @return How the inner stack encrypts its secrets when it is created, such as `awskms://alias/posit-team-dedicated?region=us-east-2` or
-     * `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones.
+     * `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones. A change is refused until
+     * `pulumi stack change-secrets-provider` was run by hand, which takes the keys of both.
      * 
      */
     public Output<Optional<String>> secretsProvider() {

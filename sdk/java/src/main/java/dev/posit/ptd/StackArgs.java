@@ -448,7 +448,8 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
 
     /**
      * How the inner stack encrypts its secrets when it is created, such as `awskms://alias/posit-team-dedicated?region=us-east-2` or
-     * `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones.
+     * `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones. A change is refused until
+     * `pulumi stack change-secrets-provider` was run by hand, which takes the keys of both.
      * 
      */
     @Import(name="secretsProvider")
@@ -456,7 +457,8 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
 
     /**
      * @return How the inner stack encrypts its secrets when it is created, such as `awskms://alias/posit-team-dedicated?region=us-east-2` or
-     * `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones.
+     * `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones. A change is refused until
+     * `pulumi stack change-secrets-provider` was run by hand, which takes the keys of both.
      * 
      */
     public Optional<Output<String>> secretsProvider() {
@@ -1240,7 +1242,8 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param secretsProvider How the inner stack encrypts its secrets when it is created, such as `awskms://alias/posit-team-dedicated?region=us-east-2` or
-         * `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones.
+         * `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones. A change is refused until
+         * `pulumi stack change-secrets-provider` was run by hand, which takes the keys of both.
          * 
          * @return builder
          * 
@@ -1252,7 +1255,8 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param secretsProvider How the inner stack encrypts its secrets when it is created, such as `awskms://alias/posit-team-dedicated?region=us-east-2` or
-         * `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones.
+         * `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones. A change is refused until
+         * `pulumi stack change-secrets-provider` was run by hand, which takes the keys of both.
          * 
          * @return builder
          * 
