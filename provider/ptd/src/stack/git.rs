@@ -252,7 +252,7 @@ mod tests {
             "https://me:secret@example.com/a.git", // pragma: allowlist secret
             "https://:secret@example.com/a.git",
             "https://ghp_0123@example.com/a.git",
-            "ssh://me:secret@example.com/a@b",
+            "ssh://me:secret@example.com/a@b", // pragma: allowlist secret
         ] {
             assert!(holds_password(url), "{url}");
         }
