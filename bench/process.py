@@ -22,6 +22,7 @@ from .setting import MB, Setting
 from .slow_line import SlowLine
 from .table import Peer, Row
 
+FILES = 1000
 #: pulumi-command 1.2.1 (Go), stripped, on a machine of two cores.
 STARTS, MEMORY, SIZE = (Peer("pulumi-command", value) for value in (39.0, 38.5, 36.0))
 
@@ -65,6 +66,7 @@ def rows(setting: Setting) -> Iterator[Row]:
         yield Row("binary, stripped", setting.plugin.stat().st_size / MB, "MB", 25,
                   beside(SIZE, lambda b: b.stat().st_size / MB))
         yield configure(setting, engine)
+        yield digests(setting, engine)
         yield in_flight(setting, engine)
 
 
@@ -83,6 +85,29 @@ def configure(setting: Setting, engine: Callbacks) -> Row:
     if len(times) != setting.starts:
         raise RuntimeError(f"{len(times)} Configure calls in the log of {setting.starts} processes")
     return Row("Configure", statistics.median(times), "ms", 1, note=f"median of {len(times)}, slowest {max(times):.2f}; no connection")
+
+
+def digests(setting: Setting, engine: Callbacks) -> Row:
+    """Check of a Stack with a program of a thousand files: it reads them all, so that the diff can name what changed."""
+    program = setting.folder / "digests/web"
+    program.mkdir(parents=True)
+    (program / "Pulumi.yaml").write_text("name: web\nruntime: yaml\n")
+    for number in range(FILES):
+        folder = program / f"part{number % 20}"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{number}.py").write_bytes(number.to_bytes(4) * 1000)
+    inputs = {"directory": "web", "stack": "organization/web/dev", "backendUrl": "file:///nowhere"}
+    times = []
+    with ProviderProcess(setting.plugin, engine=engine.address, env=setting.env, cwd=program.parent) as process:
+        process.ready()
+        for _ in range(setting.starts):
+            began = time.perf_counter()
+            reply = process.check("urn:pulumi:dev::app::ptd:index:Stack::web", inputs)
+            times.append((time.perf_counter() - began) * 1000)
+    found = len(values.decode(reply.inputs)["sourceDigests"])
+    if found != FILES + 1:
+        raise RuntimeError(f"{found} digests of {FILES} files and a project file")
+    return Row("Check of 1,000 files, 4 kB each", statistics.median(times), "ms", 50, note=f"median of {len(times)}, slowest {max(times):.0f}")
 
 
 def in_flight(setting: Setting, engine: Callbacks) -> Row:
