@@ -12,6 +12,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+import yaml
 from support import aws_replies, azure, azure_roles, cli, iam
 from support.moto import REGION, Moto
 
@@ -94,8 +95,25 @@ def test_a_request_to_azure_takes_a_permission(method, path, action):
     assert azure_roles.action(method, f"/subscriptions/s{path}?api-version=1") == action
 
 
+@pytest.fixture(scope="module")
+def compiled(compiler: Path) -> Path:
+    """The TypeScript examples as JavaScript, beside the SDK as it is packed."""
+    pack = [sys.executable, cli.ROOT / "tools/pack_sdks.py", compiler, "nodejs", "--node-modules", compiler / "node_modules"]
+    subprocess.run(pack, cwd=compiler, check=True, capture_output=True, timeout=600)
+    (packed,) = compiler.glob("*.tgz")
+    subprocess.run(["npm", "install", *QUIET, packed], cwd=compiler, check=True, capture_output=True, timeout=600)
+    (folder := compiler / "examples").mkdir()
+    options = {"target": "es2020", "module": "commonjs", "moduleResolution": "node", "skipLibCheck": True, "rootDir": str(REFERENCE),
+               "outDir": str(folder), "noCheck": True, "types": []}  # fmt: skip
+    project = {"compilerOptions": options, "files": [str(example / "index.ts") for example in EXAMPLES]}
+    (folder / "tsconfig.json").write_text(json.dumps(project))
+    subprocess.run(["node", compiler / "node_modules/typescript/bin/tsc", "--project", folder], cwd=folder, check=False, capture_output=True)
+    shutil.copy(PACKAGES / "example.js", compiler)
+    return folder
+
+
 @pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: f"{folder.parent.name}-{folder.name}")
-def test_an_example_runs_and_is_the_same_in_python(folder: Path, project: cli.Workspace, proxy, request):
+def test_an_example_runs_and_is_the_same_in_python_and_typescript(folder: Path, project: cli.Workspace, compiled: Path, proxy, request):
     policy, refused = permitted(folder), []
 
     def judge(call):
@@ -120,10 +138,22 @@ def test_an_example_runs_and_is_the_same_in_python(folder: Path, project: cli.Wo
     stack = next(event["metadata"]["new"] for event in again.of("resOutputsEvent") if event["metadata"]["type"] == "pulumi:pulumi:Stack")
     assert set(stack["outputs"]) == set(project.outputs()), again
 
+    example = compiled / folder.relative_to(REFERENCE) / "index.js"
+    name = yaml.safe_load((project.folder / "Pulumi.yaml").read_text())["name"]
+    command = ["node", compiled.parent / "example.js", example, project.folder, name]
+    done = subprocess.run(command, cwd=compiled, env=project.env, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done
+    found = json.loads(done.stdout)
+    # The package names its version, and so has a default provider of its own.
+    steps = {urn: step for urn, step in found["steps"].items() if step["type"] != "pulumi:providers:ptd"}
+    wrong = {urn: step for urn, step in steps.items() if step["type"] not in COMPONENTS or step["op"] != "update"}
+    assert wrong == {}, done.stderr
+    assert set(found["outputs"]) == set(project.outputs()), found
 
 
 SDK = cli.ROOT / "sdk/nodejs"
 PACKAGES = cli.ROOT / "tests/programs/nodejs"
+QUIET = ("--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
 
 
 @pytest.fixture(scope="module")
@@ -132,8 +162,7 @@ def compiler(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("typescript")
     for name in ("package.json", "package-lock.json"):
         shutil.copy(PACKAGES / name, folder)
-    quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
-    subprocess.run(["npm", "ci", *quiet], cwd=folder, check=True, capture_output=True, timeout=600)
+    subprocess.run(["npm", "ci", *QUIET], cwd=folder, check=True, capture_output=True, timeout=600)
     return folder
 
 
