@@ -16,6 +16,10 @@ use crate::cli::Environment;
 
 /// How much of what a process writes is kept: the end of it.
 const KEPT: usize = 4 << 20;
+/// How often it is looked whether what was killed has ended.
+const LOOK: Duration = Duration::from_millis(5);
+/// How long that is waited for: one that the kernel holds, by a file system that does not answer say, ends later.
+const HELD: Duration = Duration::from_secs(5);
 
 /// A process still to be started.
 pub(crate) struct Command {
@@ -91,6 +95,23 @@ impl Family {
     }
 }
 
+/// Kills processes until none of them lives. The signal alone is not enough: a busy machine takes its time to deliver it, and
+/// meanwhile they still write.
+pub(crate) async fn end(found: impl Fn() -> Vec<Member>) {
+    let all = async {
+        loop {
+            let mut living = found();
+            living.retain(Member::lives);
+            if living.is_empty() {
+                return;
+            }
+            living.iter().for_each(Member::kill);
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    let _ = tokio::time::timeout(HELD, all).await;
+}
+
 impl Drop for Family {
     fn drop(&mut self) {
         if self.ended.load(Ordering::Relaxed) {
@@ -127,6 +148,7 @@ impl Stat {
 }
 
 /// A process; when it started tells it from a later one with the same number.
+#[derive(Clone)]
 pub(crate) struct Member {
     pid: Pid,
     parent: i32,
@@ -136,12 +158,12 @@ pub(crate) struct Member {
 impl Member {
     /// From `/proc`, which only Linux has; elsewhere none are found, and process groups have to do.
     fn look(pid: Pid) -> Option<Self> {
-        let Stat { parent, start, .. } = Stat::of(pid.as_raw_nonzero().get().unsigned_abs())?;
+        let Stat { parent, start, .. } = Stat::of(number(pid))?;
         Some(Self { pid, parent, start })
     }
 
     fn lives(&self) -> bool {
-        Self::look(self.pid).is_some_and(|now| now.start == self.start)
+        Stat::of(number(self.pid)).is_some_and(|now| !now.zombie && now.start == self.start)
     }
 
     pub(crate) fn kill(&self) {
@@ -149,6 +171,10 @@ impl Member {
             let _ = kill_process(self.pid, Signal::KILL);
         }
     }
+}
+
+fn number(pid: Pid) -> u32 {
+    pid.as_raw_nonzero().get().unsigned_abs()
 }
 
 /// All processes that descend from this one, without itself.
@@ -310,14 +336,15 @@ async fn wait(
         () = late => true,
     };
     // Whoever is still there afterwards can no longer be told from others: their parent is gone.
-    let members = family.members();
+    let mut members = family.members();
     family.interrupt();
     let killed = tokio::time::timeout(grace, child.wait()).await.is_err();
     if killed {
-        family.kill(&family.members());
+        members.extend(family.members());
+        family.kill(&members);
     }
     let status = child.wait().await?;
-    family.kill(&members);
+    end(|| members.clone()).await;
     Ok((status.code(), Some(Cancelled { timeout, killed })))
 }
 

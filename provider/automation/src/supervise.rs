@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, getppid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::process::{Member, descendants};
+use crate::process::{descendants, end};
 
 /// How often it is looked whether the driver still lives.
 const LOOK: Duration = Duration::from_millis(100);
@@ -76,25 +76,19 @@ async fn run(arguments: Vec<OsString>) -> io::Result<i32> {
             () = orphaned => (),
         }
     };
-    let ended = tokio::select! {
-        status = child.wait() => Some(status?),
-        () = asked => None,
+    let ends_early = tokio::select! {
+        _ = child.wait() => false,
+        () = asked => true,
     };
-    let status = if let Some(status) = ended {
-        status
-    } else {
+    if ends_early {
         if let Some(leader) = leader {
             // It may have ended meanwhile, which is what is wanted.
             let _ = kill_process(leader, Signal::INT);
         }
-        let ended = tokio::time::timeout(Duration::from_millis(grace), child.wait()).await;
-        kill_all();
-        match ended {
-            Ok(status) => status?,
-            Err(_) => child.wait().await?,
-        }
-    };
-    kill_all();
+        let _ = tokio::time::timeout(Duration::from_millis(grace), child.wait()).await;
+    }
+    end(|| descendants(rustix::process::getpid())).await;
+    let status = child.wait().await?;
     let signal = std::os::unix::process::ExitStatusExt::signal(&status);
     let code = status.code().or(signal.map(|signal| SIGNALLED + signal));
     Ok(code.unwrap_or(SIGNALLED))
@@ -108,10 +102,4 @@ fn become_program(program: &OsString, arguments: &[OsString]) -> io::Error {
         return error.into();
     }
     std::os::unix::process::CommandExt::exec(std::process::Command::new(program).args(arguments))
-}
-
-fn kill_all() {
-    for member in descendants(rustix::process::getpid()) {
-        Member::kill(&member);
-    }
 }
