@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::aks_cluster::args_of;
-use super::aks_live::{REDO, is_being_made, is_leaving, misfit, problem, stuck, tag_map};
+use super::aks_common::{REDO, calm, is_being_made, is_leaving, misfit, problem, stuck, tag_map};
 use super::aks_pool_body::{pool_creation, pool_stuck, pool_update, pool_version};
 use super::aks_pool_inputs::{observe_sizes, pool_settings};
 use super::aks_settings::{observe, unlike};
@@ -18,7 +18,7 @@ use super::aks_version::{ahead, brings_minors, compatible, satisfied, step};
 use super::arm::{Job, PendingOperation, ResourceId, Write, state_of};
 use super::clients::AzureSession;
 use super::common::{
-    diff_case, diff_default_tags, gone, observed_tags, open, parse_id, text, wanted_tags,
+    diff_case, diff_default_tags, gone, kept, observed_tags, open, parse_id, text, wanted_tags,
 };
 use super::names::Tags;
 use super::{aks_check, aks_rules, aks_version};
@@ -191,76 +191,18 @@ impl<'a> Pool<'a> {
         }
     }
 
-    fn keeper<'c>(
-        &'c self,
-        cx: &'c Context<Ptd>,
-    ) -> impl Fn(Option<&PendingOperation>) + Send + Sync + 'c {
-        move |operation| {
-            let mut state = self.bare_state();
-            state.pending_operation = operation.cloned();
-            cx.checkpoint(self.id.as_str(), &state);
-        }
-    }
-
-    /// Keeps in the state what Azure has taken on for a pool that was as given before.
-    fn progress<'c>(
-        &self,
-        cx: &'c Context<Ptd>,
-        live: &Value,
-    ) -> impl Fn(Option<&PendingOperation>) + Send + Sync + use<'c> {
-        let (id, before) = (self.id.to_string(), self.state(live));
-        move |operation| {
-            let mut state = before.clone();
-            state.pending_operation = operation.cloned();
-            cx.checkpoint(&id, &state);
-        }
-    }
-
     async fn get(&self, cx: &Context<Ptd>) -> Result<Option<Value>, Error> {
         Ok(self.session.arm.get(cx, &self.id, API).await?)
     }
 
     /// The pool once nothing is at work on it.
     async fn settled(&self, cx: &Context<Ptd>) -> Result<Option<Value>, Error> {
-        match self.get(cx).await? {
-            Some(live) => self.calmed(cx, live).await,
-            None => Ok(None),
-        }
-    }
-
-    /// A pool that is to be adopted, once nothing is at work on it. One that a run may have begun to make that was killed is part of the
-    /// state at once, unless it cannot become what the inputs say: correcting them would then replace it.
-    async fn adopted(
-        &self,
-        cx: &Context<Ptd>,
-        args: &AgentPoolArgs,
-        live: Value,
-    ) -> Result<Option<Value>, Error> {
-        if is_being_made(&live) {
-            self.pending(cx, args, &live).await?;
-            return self.calmed(cx, live).await;
-        }
-        let quiet = Job::quiet(cx);
-        Ok(self
-            .session
-            .arm
-            .settled(&quiet, &self.id, API, live)
-            .await?)
-    }
-
-    /// A pool that was just read, once nothing is at work on it.
-    async fn calmed(&self, cx: &Context<Ptd>, live: Value) -> Result<Option<Value>, Error> {
-        let accepted = self.progress(cx, &live);
-        let job = Job {
-            run: cx,
-            // What is going away is no part of what this run made.
-            accepted: if is_leaving(&live) {
-                &|_| {}
-            } else {
-                &accepted
-            },
+        let Some(live) = self.get(cx).await? else {
+            return Ok(None);
         };
-        Ok(self.session.arm.settled(&job, &self.id, API, live).await?)
+        // What is going away is no part of what this run made.
+        let known = (!is_leaving(&live)).then(|| self.state(&live));
+        calm(cx, self.session, &self.id, live, known).await
     }
 
     async fn its_cluster(&self, cx: &Context<Ptd>) -> Result<Value, Error> {
@@ -346,7 +288,7 @@ impl<'a> Pool<'a> {
         let version = args.kubernetes_version.as_deref().unwrap_or(&control_plane);
         let tags = wanted_tags(self.session, &Tags::new(), args.tags.as_ref());
         let body = json!({ "properties": pool_creation(&inputs_of(args)?, version, true, &tag_map(&tags)) });
-        let accepted = self.keeper(cx);
+        let accepted = kept(cx, &self.id, self.bare_state());
         let job = Job {
             run: cx,
             accepted: &accepted,
@@ -408,7 +350,7 @@ impl<'a> Pool<'a> {
             }
             let control_plane = self.control_plane(cx).await?;
             self.skew(version, Some(&live), &control_plane)?;
-            let accepted = self.progress(cx, &live);
+            let accepted = kept(cx, &self.id, self.state(&live));
             let job = Job {
                 run: cx,
                 accepted: &accepted,
@@ -571,7 +513,16 @@ impl Resource for AgentPool {
             Some(live) if !args.adopt && !is_leaving(&live) => {
                 return Err(exists_already(&what(&pool.id), &id));
             }
-            Some(live) => pool.adopted(cx, &args, live).await?,
+            Some(live) => {
+                let mut known = None;
+                // A run that was killed may have begun to make it: it is part of the state at once, unless it cannot become what the
+                // inputs say, as correcting them would then replace it.
+                if is_being_made(&live) {
+                    pool.pending(cx, &args, &live).await?;
+                    known = Some(pool.state(&live));
+                }
+                calm(cx, &session, &pool.id, live, known).await?
+            }
             None => None,
         };
         let state = match found {

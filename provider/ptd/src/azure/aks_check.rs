@@ -433,7 +433,7 @@ pub(super) fn possible(
         return Ok(());
     }
     let next = "Set it back, or add a system pool under another name with AgentPool (mode System)";
-    Err(super::aks_live::stuck(
+    Err(super::aks_common::stuck(
         &format!("the system pool of {}", what(&args.name)),
         &stuck,
         next,

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::aks_common::{calm, is_being_made, is_leaving, problem};
 use super::aks_live::{self, Cluster};
 use super::aks_tables::CLUSTER;
 use super::arm::{PendingOperation, ResourceId};
@@ -323,10 +324,18 @@ impl Resource for AksCluster {
         let id = cluster.id.to_string();
         // One that is being made, perhaps by a run that was killed, is followed to its end; one that is being deleted has to be gone first.
         let found = match cluster.get(cx).await? {
-            Some(live) if !args.adopt && !aks_live::is_leaving(&live) => {
+            Some(live) if !args.adopt && !is_leaving(&live) => {
                 return Err(exists_already(&what(&args.name), &id));
             }
-            Some(live) => cluster.adopted(cx, &args, live).await?,
+            Some(live) => {
+                let mut known = None;
+                // It is part of the state at once, unless it cannot become what the inputs say: correcting them would then replace it.
+                if is_being_made(&live) {
+                    cluster.pending(&args, &live)?;
+                    known = Some(cluster.state(&live));
+                }
+                calm(cx, &session, &cluster.id, live, known).await?
+            }
             None => None,
         };
         let state = match found {
@@ -368,8 +377,7 @@ impl Resource for AksCluster {
         };
         let mut found = Observed::new(cluster.observe(args.as_ref(), &live)?, state);
         found.problems.extend(
-            aks_live::problem(&live, &what(cluster.id.name()))
-                .or_else(|| aks_live::system_problem(&live)),
+            problem(&live, &what(cluster.id.name())).or_else(|| aks_live::system_problem(&live)),
         );
         // What else is known of the cluster is worth having.
         found.problems.extend(untold.map(|error| error.to_string()));

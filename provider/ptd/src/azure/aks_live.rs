@@ -3,22 +3,20 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pulumi_provider::{Context, Error, Secret};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::aks_body::{ClusterUpdate, cluster_creation, cluster_update, system_inputs};
 use super::aks_cluster::{AksClusterArgs, AksClusterState, AksIdentity, what};
+use super::aks_common::{REDO, calm, is_being_made, is_leaving, misfit, problem, stuck, tag_map};
 use super::aks_pool_body::{pool_stuck, pool_update, pool_version};
 use super::aks_settings::unlike;
 use super::aks_tables::{API, CLUSTER_SHAPE, POOL_SHAPE, SYSTEM_POOL};
 use super::aks_version::ahead;
 use super::arm::{ArmError, Job, PendingOperation, ResourceId, Write, region, state_of};
 use super::clients::AzureSession;
-use super::common::{at, elsewhere, flag, protect_kubeconfig, tags_of, text, wanted_tags};
+use super::common::{at, elsewhere, flag, kept, protect_kubeconfig, tags_of, text, wanted_tags};
 use super::names::Tags;
 use crate::Ptd;
-
-/// How often an update is put together anew because somebody else changed the cluster meanwhile.
-pub(super) const REDO: u32 = 5;
 
 /// A cluster in a subscription.
 pub(super) struct Cluster<'a> {
@@ -32,54 +30,6 @@ pub(super) struct Cluster<'a> {
 /// Whether a cluster can be asked for credentials.
 pub(super) fn is_usable(live: &Value) -> bool {
     !is_being_made(live) && !is_leaving(live)
-}
-
-/// Whether a cluster or pool is being made.
-pub(super) fn is_being_made(live: &Value) -> bool {
-    state_of(live).is_some_and(|state| state.word.eq_ignore_ascii_case("creating"))
-}
-
-/// Whether a cluster or pool is being deleted.
-pub(super) fn is_leaving(live: &Value) -> bool {
-    state_of(live).is_some_and(|state| state.word.eq_ignore_ascii_case("deleting"))
-}
-
-/// What keeps a cluster or pool from being as it should, in its own words.
-pub(super) fn problem(live: &Value, what: &str) -> Option<String> {
-    let state = state_of(live).filter(super::arm::State::is_bad)?;
-    Some(format!(
-        "the last operation on {what} ended as {}; the next update repairs it",
-        state.word
-    ))
-}
-
-/// Tags as part of a model.
-pub(super) fn tag_map(tags: &Tags) -> Map<String, Value> {
-    tags.iter()
-        .map(|(key, value)| (key.clone(), Value::from(value.as_str())))
-        .collect()
-}
-
-/// The refusal to take over what was not made as it would be here; nothing where there is no difference.
-pub(super) fn misfit(what: &str, unlike: &[&str]) -> Result<(), Error> {
-    if unlike.is_empty() {
-        return Ok(());
-    }
-    Err(Error::refused(
-        format!(
-            "{what} is not adopted: it differs in {}, which no input changes",
-            unlike.join(", ")
-        ),
-        "Import it to manage it as it is, or use another name",
-    ))
-}
-
-/// The refusal to change what only a replacement could.
-pub(super) fn stuck(what: &str, inputs: &[&str], next: &str) -> Error {
-    Error::refused(
-        format!("{what} cannot be changed in {}", inputs.join(", ")),
-        next,
-    )
 }
 
 fn identity(value: Option<&Value>) -> Option<AksIdentity> {
@@ -126,45 +76,12 @@ impl<'a> Cluster<'a> {
 
     /// The cluster once nothing is at work on it.
     pub(super) async fn settled(&self, cx: &Context<Ptd>) -> Result<Option<Value>, Error> {
-        match self.get(cx).await? {
-            Some(live) => self.calmed(cx, live).await,
-            None => Ok(None),
-        }
-    }
-
-    /// A cluster that is to be adopted, once nothing is at work on it. One that a run may have begun to make that was killed is part of
-    /// the state at once, unless it cannot become what the inputs say: correcting them would then replace it.
-    pub(super) async fn adopted(
-        &self,
-        cx: &Context<Ptd>,
-        args: &AksClusterArgs,
-        live: Value,
-    ) -> Result<Option<Value>, Error> {
-        if is_being_made(&live) {
-            self.pending(args, &live)?;
-            return self.calmed(cx, live).await;
-        }
-        let quiet = Job::quiet(cx);
-        Ok(self
-            .session
-            .arm
-            .settled(&quiet, &self.id, API, live)
-            .await?)
-    }
-
-    /// A cluster that was just read, once nothing is at work on it.
-    async fn calmed(&self, cx: &Context<Ptd>, live: Value) -> Result<Option<Value>, Error> {
-        let accepted = self.progress(cx, &live);
-        let job = Job {
-            run: cx,
-            // What is going away is no part of what this run made.
-            accepted: if is_leaving(&live) {
-                &|_| {}
-            } else {
-                &accepted
-            },
+        let Some(live) = self.get(cx).await? else {
+            return Ok(None);
         };
-        Ok(self.session.arm.settled(&job, &self.id, API, live).await?)
+        // What is going away is no part of what this run made.
+        let known = (!is_leaving(&live)).then(|| self.state(&live));
+        calm(cx, self.session, &self.id, live, known).await
     }
 
     /// The cluster once what an earlier run started has ended, and nothing else is at work on it.
@@ -181,18 +98,6 @@ impl<'a> Cluster<'a> {
                 .await?;
         }
         self.settled(cx).await
-    }
-
-    /// Keeps in the state what Azure has taken on.
-    fn keeper<'c>(
-        &'c self,
-        cx: &'c Context<Ptd>,
-    ) -> impl Fn(Option<&PendingOperation>) + Send + Sync + 'c {
-        move |operation| {
-            let mut state = self.bare_state();
-            state.pending_operation = operation.cloned();
-            cx.checkpoint(self.id.as_str(), &state);
-        }
     }
 
     fn bare_state(&self) -> AksClusterState {
@@ -318,7 +223,7 @@ impl<'a> Cluster<'a> {
         let tags = wanted_tags(self.session, &Tags::new(), args.tags.as_ref());
         let tenant = args.tenant_id.as_deref().unwrap_or(&self.session.tenant);
         let body = cluster_creation(&args.inputs()?, tenant, &tag_map(&tags));
-        let accepted = self.keeper(cx);
+        let accepted = kept(cx, &self.id, self.bare_state());
         let job = Job {
             run: cx,
             accepted: &accepted,
@@ -444,7 +349,7 @@ impl<'a> Cluster<'a> {
             let body = json!({ "properties": body });
             let mut write = Write::new(&id, API, Some(&body)).while_busy(&self.id);
             write.if_match = etag.as_deref();
-            let accepted = self.progress(cx, &live);
+            let accepted = kept(cx, &self.id, self.state(&live));
             let job = Job {
                 run: cx,
                 accepted: &accepted,
@@ -461,20 +366,6 @@ impl<'a> Cluster<'a> {
             }
         }
         self.finished(cx, &live).await
-    }
-
-    /// Keeps in the state what Azure has taken on for a cluster that was as given before.
-    fn progress<'c>(
-        &self,
-        cx: &'c Context<Ptd>,
-        live: &Value,
-    ) -> impl Fn(Option<&PendingOperation>) + Send + Sync + use<'c> {
-        let (id, before) = (self.id.to_string(), self.state(live));
-        move |operation| {
-            let mut state = before.clone();
-            state.pending_operation = operation.cloned();
-            cx.checkpoint(&id, &state);
-        }
     }
 
     /// The cluster, which has to be there.
@@ -495,7 +386,7 @@ impl<'a> Cluster<'a> {
         if state_of(&pool).is_none_or(|state| state.is_final()) {
             return Ok(live);
         }
-        let accepted = self.progress(cx, &live);
+        let accepted = kept(cx, &self.id, self.state(&live));
         let job = Job {
             run: cx,
             accepted: &accepted,
@@ -512,7 +403,7 @@ impl<'a> Cluster<'a> {
         args: &AksClusterArgs,
         mut live: Value,
     ) -> Result<Value, Error> {
-        let accepted = self.progress(cx, &live);
+        let accepted = kept(cx, &self.id, self.state(&live));
         let mut fresh = None;
         for attempt in 0.. {
             let live = fresh.as_ref().unwrap_or(&live);

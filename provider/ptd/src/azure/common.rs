@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::arm::{ArmError, Refusal, ResourceId, growing, region};
+use super::arm::{ArmError, PendingOperation, Refusal, ResourceId, growing, region};
 use super::clients::AzureSession;
 use super::names::{self, Tags};
 use crate::Ptd;
@@ -179,6 +179,31 @@ pub(super) fn predict_place(prediction: &mut Prediction, session: &AzureSession,
     prediction.known("armId", id.as_str());
     prediction.known("subscriptionId", &session.subscription);
     prediction.known("tenantId", &session.tenant);
+}
+
+/// For [`Job::accepted`]: keeps in the state of the resource `id` what Azure has taken on, beside what is known of it.
+pub(super) fn kept<'c, S: Serialize + Send + Sync + 'c>(
+    cx: &'c Context<Ptd>,
+    id: &ResourceId,
+    known: S,
+) -> impl Fn(Option<&PendingOperation>) + Send + Sync + use<'c, S> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Kept<'a, S> {
+        #[serde(flatten)]
+        known: &'a S,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pending_operation: Option<&'a PendingOperation>,
+    }
+    let id = id.to_string();
+    move |pending_operation| {
+        let known = &known;
+        let state = Kept {
+            known,
+            pending_operation,
+        };
+        cx.checkpoint(&id, &state);
+    }
 }
 
 /// Changed default tags of the provider show on `tags`, as they change the resource.

@@ -14,7 +14,7 @@ use super::arm::{ArmError, Job, PendingOperation, ResourceId, Write, growing, re
 use super::clients::AzureSession;
 use super::common::{
     SoftDeleted, check_common, check_location, diff_default_tags, diff_place, elsewhere, flag,
-    gone, needs_consent, number, observed_tags, open, parse_id, predict_place, tags_of, text,
+    gone, kept, needs_consent, number, observed_tags, open, parse_id, predict_place, tags_of, text,
     wait_for_name, wanted_tags, yes,
 };
 use super::names::{self, Tags};
@@ -272,11 +272,7 @@ async fn converge(
     if changes.is_empty() {
         return Ok((state(session, id, &live), changes));
     }
-    let note = |operation: Option<&PendingOperation>| {
-        let mut state = state(session, id, &live);
-        state.pending_operation = operation.cloned();
-        cx.checkpoint(id.as_str(), &state);
-    };
+    let note = kept(cx, id, state(session, id, &live));
     let job = Job {
         run: cx,
         accepted: &note,
@@ -324,11 +320,7 @@ async fn make(
     args: &KeyVaultArgs,
     id: &ResourceId,
 ) -> Result<KeyVaultState, Error> {
-    let note = |operation: Option<&PendingOperation>| {
-        let mut state = state(session, id, &Value::Null);
-        state.pending_operation = operation.cloned();
-        cx.checkpoint(id.as_str(), &state);
-    };
+    let note = kept(cx, id, state(session, id, &Value::Null));
     let job = Job {
         run: cx,
         accepted: &note,

@@ -8,6 +8,7 @@ pub mod aks;
 mod aks_body;
 mod aks_check;
 pub mod aks_cluster;
+mod aks_common;
 mod aks_live;
 mod aks_observe;
 mod aks_pool_body;

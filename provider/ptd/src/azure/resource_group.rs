@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::arm::{Job, PendingOperation, ResourceId, Write, region, state_of};
 use super::clients::AzureSession;
 use super::common::{
-    check_common, check_location, diff_default_tags, diff_place, elsewhere, gone, needs_consent,
-    observed_tags, open, parse_id, predict_place, tags_of, text, wanted_tags, yes,
+    check_common, check_location, diff_default_tags, diff_place, elsewhere, gone, kept,
+    needs_consent, observed_tags, open, parse_id, predict_place, tags_of, text, wanted_tags, yes,
 };
 use super::names::{self, Tags};
 use crate::Ptd;
@@ -217,11 +217,7 @@ impl Resource for ResourceGroup {
         if !tags.is_empty() {
             body["tags"] = json!(tags);
         }
-        let made = |operation: Option<&PendingOperation>| {
-            let mut state = state(&session, &id, &tags);
-            state.pending_operation = operation.cloned();
-            cx.checkpoint(id.as_str(), &state);
-        };
+        let made = kept(cx, &id, state(&session, &id, &tags));
         let job = Job {
             run: cx,
             accepted: &made,

@@ -16,7 +16,8 @@ use super::arm::{Job, PendingOperation, ResourceId, Write, region};
 use super::clients::AzureSession;
 use super::common::{
     check_common, check_location, data_plane, diff_default_tags, diff_place, elsewhere, flag, gone,
-    needs_consent, observed_tags, open, parse_id, tags_of, text, wait_for_name, wanted_tags, yes,
+    kept, needs_consent, observed_tags, open, parse_id, tags_of, text, wait_for_name, wanted_tags,
+    yes,
 };
 use super::names::{self, Tags};
 use crate::Ptd;
@@ -345,11 +346,7 @@ async fn make_account(
     if !tags.is_empty() {
         body["tags"] = json!(tags);
     }
-    let note = |operation: Option<&PendingOperation>| {
-        let mut state = state(session, place, &Value::Null);
-        state.pending_operation = operation.cloned();
-        cx.checkpoint(place.container.as_str(), &state);
-    };
+    let note = kept(cx, &place.container, state(session, place, &Value::Null));
     let job = Job {
         run: cx,
         accepted: &note,
