@@ -283,6 +283,24 @@ impl<P> Context<P> {
         }
     }
 
+    /// Runs work to its end, which is its own to choose: `stop` tells it once when the operation is to end. What came of it is
+    /// returned in any case; [`alive`](Self::alive) then says whether it was told.
+    pub fn run_to_end<T>(
+        &self,
+        work: impl Future<Output = T>,
+        stop: impl FnOnce(),
+    ) -> impl Future<Output = T> {
+        // On the heap once, rather than in each of the futures around it.
+        let mut work = Box::pin(work);
+        async move {
+            tokio::select! {
+                done = &mut work => return done,
+                _ = self.ending() => stop(),
+            }
+            work.await
+        }
+    }
+
     async fn expired(&self) -> Duration {
         const LOOK_AGAIN: Duration = Duration::from_millis(100);
         while let Some(end) = self.deadline() {

@@ -156,10 +156,10 @@ fn check_identity(checking: &mut Checking<'_>) {
         return;
     }
     own_stack(checking, &backend, &stack);
-    let claimed = checking
-        .engine_address()
-        .and_then(run::folder)
-        .and_then(|folder| folder.claim(&identity, checking.urn()).ok().flatten());
+    let claimed = tokio::task::block_in_place(|| {
+        let folder = run::folder(checking.engine_address()?)?;
+        folder.claim(&identity, checking.urn()).ok().flatten()
+    });
     if let Some(owner) = claimed {
         checking.refuse(
             "stack",

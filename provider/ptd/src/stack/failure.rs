@@ -19,6 +19,26 @@ pub(super) fn failed(args: &StackArgs, operation: Operation, error: &automation:
     )
 }
 
+/// The same where the operation had to end, `why` tells for which reason: an inner run that is made to end knows of none.
+pub(super) fn ended(
+    args: &StackArgs,
+    operation: Operation,
+    why: &Error,
+    error: &automation::Error,
+) -> Error {
+    let Error::TimedOut { limit, .. } = why else {
+        return failed(args, operation, error);
+    };
+    Error::refused(
+        format!(
+            "stack {}: its time, {} s, is up: {error}",
+            args.stack,
+            limit.as_secs_f64()
+        ),
+        "give it more with the option customTimeouts, and run the update again: it continues from here",
+    )
+}
+
 /// The kind of a failure that may be gone the next time.
 pub(super) fn class(error: &automation::Error) -> Option<RetryOn> {
     const THROTTLED: [&str; 6] = [

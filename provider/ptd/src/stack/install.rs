@@ -105,14 +105,7 @@ impl Made {
 pub(super) async fn install(cx: &Context<Ptd>, stack: &Stack) -> Result<(), Error> {
     let cancel = CancellationToken::new();
     let work = stack.install(&cancel);
-    tokio::pin!(work);
-    tokio::select! {
-        done = &mut work => done,
-        _ = cx.ending() => {
-            cancel.cancel();
-            work.await
-        }
-    }
+    cx.run_to_end(work, || cancel.cancel()).await
 }
 
 /// Where it is noted that a project was installed, with what of it is there.

@@ -31,3 +31,12 @@ pub use report::{REPORT, report_table};
 pub use run::SUPERVISE;
 pub use stack::Stack;
 pub use update::{StackUpdate, StackUpdateArgs, StackUpdateState};
+
+/// Work on files, where it blocks nobody.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> std::io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(std::io::Error::other)?
+}

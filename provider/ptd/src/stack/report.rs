@@ -13,6 +13,7 @@ use pulumi_automation::Operation;
 use pulumi_provider::{Context, Error};
 use serde::{Deserialize, Serialize};
 
+use super::aside;
 use super::run_folder::RunFolder;
 use crate::Ptd;
 
@@ -192,12 +193,10 @@ pub(super) async fn noted<T>(
 pub(super) async fn note(cx: &Context<Ptd>, record: InnerRun) {
     // Outside of such work nobody asks.
     let _ = NOTED.try_with(|noted| noted.set(true));
-    let folder = cx
-        .engine_address()
-        .and_then(|engine| super::run::folder(&engine));
+    let engine = cx.engine_address();
     let wanted = cx.provider().config.stacks.run_report.clone();
     let write = move || {
-        let Some(folder) = folder else {
+        let Some(folder) = engine.and_then(|engine| super::run::folder(&engine)) else {
             // Nothing says what belongs together: each process has a report of its own.
             let Some(wanted) = wanted else { return Ok(()) };
             let run = std::process::id().to_string();
@@ -209,10 +208,7 @@ pub(super) async fn note(cx: &Context<Ptd>, record: InnerRun) {
             None => Ok(()),
         }
     };
-    let done = tokio::task::spawn_blocking(write)
-        .await
-        .unwrap_or_else(|error| Err(io::Error::other(error)));
-    if let Err(error) = done {
+    if let Err(error) = aside(write).await {
         cx.warn(format!("the report of this run cannot be written: {error}"))
             .await;
     }

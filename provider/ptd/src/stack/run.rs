@@ -1,51 +1,33 @@
 //! Running an inner stack for a resource.
 
+mod attempt;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use pulumi_automation as automation;
-use pulumi_automation::{Cli, Holder, Location, Operation, Outcome, Run, is_secret};
+use pulumi_automation::{Cli, Location, Operation, Outcome, is_secret};
 use pulumi_provider::{Context, Error, Marked};
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
 use super::args::{StackArgs, StackCredentials, StackState};
+use super::aside;
 use super::credentials::Served;
 use super::environment::environment;
-use super::failure::{class, failed, refused};
-use super::progress::{Line, Progress, summary};
+use super::failure::refused;
 use super::report::{self, InnerRun};
 use super::run_folder::{self, RunFolder, Slot};
 use super::source::Program;
 use super::stack::counts;
 use crate::Ptd;
+use attempt::Came;
 
 /// What is left to do once an inner update had to be killed: freeing its lock, the report, the state.
 const AFTERWARDS: Duration = Duration::from_secs(20);
 
-/// How long the backend may take to free a lock.
-const RELEASE: Duration = Duration::from_secs(15);
-
-/// How often a lock that somebody else holds is tried again.
-const TRY_AGAIN: Duration = Duration::from_secs(1);
-
-/// How long what may become a lock is left alone.
-const HALF_LOCK: Duration = Duration::from_secs(3);
-
 /// With this argument, the plugin supervises an inner run.
 pub const SUPERVISE: &str = "supervise";
-
-/// What came of the last operation, when that was a failure.
-#[derive(Default)]
-struct Came {
-    /// There is no such stack.
-    absent: bool,
-    /// It locks the stack, and had come that far.
-    locked: bool,
-    /// What it had done.
-    done: BTreeMap<String, f64>,
-}
 
 /// An inner stack, ready to be run.
 pub(super) struct Inner {
@@ -71,10 +53,7 @@ impl Inner {
         args: &StackArgs,
         state: Option<&StackState>,
     ) -> Result<Self, Error> {
-        let slot = slot(cx).await?;
-        cx.alive()?;
-        let program = Program::of(cx, args).await?;
-        Self::with(cx, args, state, slot, program).await
+        Self::with(cx, args, state, Box::pin(Program::of(cx, args))).await
     }
 
     /// The same for what needs the stack's state only: of a program that would have to be fetched or made nothing is needed, and it
@@ -84,19 +63,18 @@ impl Inner {
         args: &StackArgs,
         state: Option<&StackState>,
     ) -> Result<Self, Error> {
-        let slot = slot(cx).await?;
-        cx.alive()?;
-        let program = Program::in_place(args);
-        Self::with(cx, args, state, slot, program).await
+        Self::with(cx, args, state, Program::in_place(args)).await
     }
 
     async fn with(
         cx: &Context<Ptd>,
         args: &StackArgs,
         state: Option<&StackState>,
-        slot: Option<Slot>,
-        program: Program,
+        program: impl Future<Output = Result<Program, Error>>,
     ) -> Result<Self, Error> {
+        let slot = slot(cx).await?;
+        cx.alive()?;
+        let program = program.await?;
         let fail = |e| refused(args, &e);
         let location = Location::new(&args.backend_url, &args.stack).map_err(fail)?;
         let served = match args.credentials {
@@ -104,7 +82,7 @@ impl Inner {
             StackCredentials::Provider => Some(Served::begin(&cx.provider().aws).await?),
         };
         let environment = environment(args, &program, served.as_ref());
-        let found = match run_folder::memory() {
+        let found = match aside(run_folder::memory).await {
             Ok(memory) => Cli::find_remembered(environment, &memory).await,
             Err(_) => Cli::find(environment).await,
         };
@@ -338,226 +316,6 @@ impl Inner {
         result
     }
 
-    /// Runs an operation. A lock, and what may be retried, is dealt with as the inputs say.
-    async fn attempt(
-        &mut self,
-        cx: &Context<Ptd>,
-        operation: Operation,
-        args: &StackArgs,
-    ) -> Result<Outcome, Error> {
-        let begun = Instant::now();
-        let mut attempt = 1;
-        let mut cancelled_lock = false;
-        let mut made = false;
-        let mut cleared = false;
-        loop {
-            let error = match self.once(cx, operation, args).await {
-                Ok(outcome) => return Ok(outcome),
-                Err(error) => error,
-            };
-            self.came.done = match &error {
-                automation::Error::Failed { outcome, .. } => {
-                    counts(outcome.changes.resource_changes.iter())
-                }
-                _ => BTreeMap::new(),
-            };
-            if matches!(error, automation::Error::Cancelled { killed: true, .. })
-                && self.came.locked
-            {
-                self.release(cx).await;
-            }
-            let failed = |error| failed(args, operation, error);
-            cx.alive().map_err(|_| failed(&error))?;
-            self.came.absent = matches!(error, automation::Error::NoStack { .. });
-            if matches!(error, automation::Error::NoStack { .. })
-                && operation == Operation::Up
-                && !made
-            {
-                made = true;
-                self.make_anew(cx, args).await?;
-                continue;
-            }
-            if matches!(error, automation::Error::HalfLocked { .. }) && !cleared {
-                // Were one just being written, it is whole by then.
-                cx.sleep(HALF_LOCK).await?;
-                let removed = self.stack.remove_half_locks().await;
-                cleared = removed.map_err(|e| refused(args, &e))? > 0;
-                if cleared {
-                    cx.warn(format!(
-                        "removes what was left of a lock of stack {} that could not be written, as on a full disk",
-                        args.stack
-                    ))
-                    .await;
-                    continue;
-                }
-            }
-            if let automation::Error::Locked { locks, .. } = &error {
-                let stale =
-                    !locks.is_empty() && locks.iter().all(|lock| lock.holder() == Holder::Gone);
-                let holders: Vec<String> = locks.iter().map(ToString::to_string).collect();
-                let holders = holders.join(", ");
-                if stale && args.cancel_stale_lock && !cancelled_lock {
-                    cx.warn(format!(
-                        "removes the stale lock of {holders}: that process is there no more"
-                    ))
-                    .await;
-                    self.stack.cancel().await.map_err(|e| refused(args, &e))?;
-                    cancelled_lock = true;
-                    continue;
-                }
-                if !stale && begun.elapsed().as_secs_f64() < args.lock_timeout {
-                    cx.status(format!("waiting for the lock of {holders}"))
-                        .await;
-                    self.stand_aside(cx, cx.untimed(cx.sleep(TRY_AGAIN)))
-                        .await?;
-                    continue;
-                }
-                if stale {
-                    return Err(Error::refused(
-                        format!(
-                            "stack {}: {error}; that process is there no more, so that the lock is stale",
-                            args.stack
-                        ),
-                        format!(
-                            "set cancelStaleLock, or free the stack with: PULUMI_BACKEND_URL='{}' pulumi cancel --stack {}",
-                            args.backend_url, args.stack
-                        ),
-                    ));
-                }
-            }
-            match &args.retry {
-                Some(retry)
-                    if attempt < retry.attempts
-                        && class(&error).is_some_and(|c| retry.on.contains(&c)) =>
-                {
-                    let delay =
-                        (retry.delay_seconds * 2_f64.powi(attempt.cast_signed() - 1)).min(600.0);
-                    attempt += 1;
-                    let text = format!(
-                        "{error}; runs it again in {delay:.0} s (attempt {attempt} of {})",
-                        retry.attempts
-                    );
-                    cx.warn(text).await;
-                    self.stand_aside(cx, cx.sleep(Duration::from_secs_f64(delay)))
-                        .await?;
-                }
-                _ => return Err(failed(&error)),
-            }
-        }
-    }
-
-    /// Makes a stack that was removed by hand. What the old one encrypted, the new one cannot read.
-    async fn make_anew(&mut self, cx: &Context<Ptd>, args: &StackArgs) -> Result<(), Error> {
-        self.stack
-            .settings_mut()
-            .retain(|_, value| value.get("secure").is_none());
-        self.ensure(args).await?;
-        self.configure(args, None).await?;
-        cx.warn(format!("stack {} was gone, and is made anew", args.stack))
-            .await;
-        Ok(())
-    }
-
-    /// Waits without keeping others from their turn.
-    async fn stand_aside(
-        &mut self,
-        cx: &Context<Ptd>,
-        wait: impl Future<Output = Result<(), Error>>,
-    ) -> Result<(), Error> {
-        let had = self.slot.take().is_some();
-        wait.await?;
-        if had {
-            self.slot = slot(cx).await?;
-        }
-        Ok(())
-    }
-
-    /// Frees the lock of an update that had to be killed. While it was at work nobody else could have one.
-    async fn release(&self, cx: &Context<Ptd>) {
-        let grace = cx.provider().config.stacks.grace().as_secs();
-        let what = format!("the inner update did not end within {grace} s, and was killed");
-        let told = match tokio::time::timeout(RELEASE, self.stack.cancel()).await {
-            Ok(Ok(())) => format!("{what}; its lock is freed"),
-            Ok(Err(error)) => format!("{what}; its lock is still there: {error}"),
-            Err(_) => format!("{what}; its lock is still there"),
-        };
-        cx.warn(told).await;
-    }
-
-    async fn once(
-        &mut self,
-        cx: &Context<Ptd>,
-        operation: Operation,
-        args: &StackArgs,
-    ) -> Result<Outcome, automation::Error> {
-        let run = Run {
-            message: args.message.clone(),
-            targets: args.targets.clone(),
-            excludes: args.excludes.clone(),
-            replace: args.replace.clone(),
-            parallel: args.parallel,
-            refresh: args.refresh && operation != Operation::Destroy,
-            policy_packs: absolute(&args.policy_packs)?,
-            cancel: CancellationToken::new(),
-            grace: cx.provider().config.stacks.grace(),
-            timeout: None,
-        };
-        let begun = Instant::now();
-        let tentative = self.tentative;
-        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-        let mut progress = Progress::new(operation, self.expected);
-        // The engine begins once the CLI has the stack's lock.
-        let mut begun_inside = false;
-        let work = async {
-            let result = self
-                .stack
-                .operate(operation, &run, |event| {
-                    begun_inside = true;
-                    if let Some(line) = progress.note(event) {
-                        // Nobody listens any more once the operation is over.
-                        let _ = tell.send(line);
-                    }
-                })
-                .await;
-            drop(tell);
-            result
-        };
-        let report = async {
-            while let Some(line) = told.recv().await {
-                match line {
-                    Line::Status(text) => cx.status(text).await,
-                    Line::Info(text) => cx.info(text).await,
-                    Line::Warning(text) => cx.warn(text).await,
-                    Line::Error(text) if tentative => cx.warn(text).await,
-                    Line::Error(text) => cx.error(text).await,
-                }
-            }
-        };
-        let both = async { tokio::join!(work, report).0 };
-        let result = {
-            tokio::pin!(both);
-            tokio::select! {
-                result = &mut both => result,
-                _ = cx.ending() => {
-                    run.cancel.cancel();
-                    // The inner update ends in its own time.
-                    both.await
-                }
-            }
-        };
-        self.came.locked = begun_inside && matches!(operation, Operation::Up | Operation::Destroy);
-        self.violated |= progress.violated;
-        let outcome = result?;
-        cx.show(&progress.views).await;
-        cx.info(summary(
-            &outcome,
-            operation == Operation::Preview,
-            begun.elapsed(),
-        ))
-        .await;
-        Ok(outcome)
-    }
-
     /// The last entry of the stack's history. Without one there is merely no number and no time.
     pub(super) async fn last_update(&self) -> Option<automation::Update> {
         self.stack.history(1).await.ok()?.into_iter().next()
@@ -629,7 +387,9 @@ pub(super) fn be_patient(cx: &Context<Ptd>) {
 
 /// A turn to run, when this process knows which run it is part of.
 async fn slot(cx: &Context<Ptd>) -> Result<Option<Slot>, Error> {
-    let Some(folder) = cx.engine_address().and_then(|engine| folder(&engine)) else {
+    let engine = cx.engine_address();
+    let Ok(Some(folder)) = aside(move || Ok(engine.and_then(|engine| folder(&engine)))).await
+    else {
         return Ok(None);
     };
     let limit = cx.provider().config.stacks.parallel();
@@ -658,19 +418,9 @@ pub(super) fn folder(engine: &str) -> Option<RunFolder> {
         .ok()
 }
 
-fn absolute(paths: &[String]) -> Result<Vec<std::path::PathBuf>, automation::Error> {
-    let each = paths.iter().map(|path| {
-        std::path::absolute(path).map_err(|source| automation::Error::Io {
-            what: format!("policy pack {path}"),
-            source,
-        })
-    });
-    each.collect()
-}
-
 /// Whether a stack exists, as far as that can be seen without opening its backend: one that does not exist must not be made by a look
 /// at it.
-pub(super) fn is_there(args: &StackArgs) -> Option<bool> {
+pub(super) async fn is_there(args: &StackArgs) -> Option<bool> {
     let directory = args.backend_url.strip_prefix("file://")?;
     let mut parts = args.stack.split('/').skip(1);
     let (project, stack) = (parts.next()?, parts.next()?);
@@ -680,6 +430,11 @@ pub(super) fn is_there(args: &StackArgs) -> Option<bool> {
     let stacks = Path::new(directory.split('?').next().unwrap_or_default())
         .join(".pulumi/stacks")
         .join(project);
-    let there = |end| stacks.join(format!("{stack}{end}")).is_file();
-    Some([".json", ".json.gz"].into_iter().any(there))
+    for end in [".json", ".json.gz"] {
+        let file = tokio::fs::metadata(stacks.join(format!("{stack}{end}"))).await;
+        if file.is_ok_and(|file| file.is_file()) {
+            return Some(true);
+        }
+    }
+    Some(false)
 }

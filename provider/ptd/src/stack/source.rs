@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{GitSource, PythonSource, StackArgs};
+use super::aside;
 use super::environment::of_git;
 use super::git;
 use super::install::{Made, is_lock_file};
@@ -119,29 +120,15 @@ impl Program {
     pub(super) async fn of(cx: &Context<Ptd>, args: &StackArgs) -> Result<Self, Error> {
         let cancel = CancellationToken::new();
         let work = Self::get(args, &cancel);
-        tokio::pin!(work);
-        let made = tokio::select! {
-            made = &mut work => made,
-            error = cx.ending() => {
-                cancel.cancel();
-                // It writes into a directory that is then removed.
-                let _ = work.await;
-                return Err(error);
-            }
-        };
-        made.map_err(|e| {
-            Error::refused(
-                format!("the program of stack {}: {e}", args.stack),
-                "correct its source",
-            )
-        })
+        // What it writes goes into a directory that is removed when it has ended.
+        let made = cx.run_to_end(work, || cancel.cancel()).await;
+        cx.alive()?;
+        made.map_err(|error| unusable(args, &error))
     }
 
     async fn get(args: &StackArgs, cancel: &CancellationToken) -> io::Result<Self> {
         let given = args.clone();
-        let mut program = tokio::task::spawn_blocking(move || Self::make(&given))
-            .await
-            .map_err(io::Error::other)??;
+        let mut program = aside(move || Self::make(&given)).await?;
         if let (Some(source), Some(place)) = (&args.git, &program.made) {
             let commit = args.source_digests.get(COMMIT).map(String::as_str);
             let variables = args.environment.iter();
@@ -154,12 +141,17 @@ impl Program {
     }
 
     /// The program where it is there without fetching or making it.
-    pub(super) fn in_place(args: &StackArgs) -> Self {
-        let there = args.directory.as_deref().map(Path::new);
+    pub(super) async fn in_place(args: &StackArgs) -> Result<Self, Error> {
+        let directory = args.directory.clone();
+        let found = aside(move || Ok(Self::there(directory.as_deref()))).await;
+        found.map_err(|error| unusable(args, &error))
+    }
+
+    fn there(directory: Option<&str>) -> Self {
         Self {
-            directory: there
-                .filter(|place| project_file(place).is_some())
-                .map(Path::to_owned),
+            directory: directory
+                .map(PathBuf::from)
+                .filter(|place| project_file(place).is_some()),
             environment: Vec::new(),
             made: None,
         }
@@ -168,7 +160,7 @@ impl Program {
     /// All but what a repository holds.
     fn make(args: &StackArgs) -> io::Result<Self> {
         if args.directory.is_some() {
-            return Ok(Self::in_place(args));
+            return Ok(Self::there(args.directory.as_deref()));
         }
         let mut environment = Vec::new();
         let made = tempfile::Builder::new().prefix("ptd-program-").tempdir()?;
@@ -209,6 +201,13 @@ impl Program {
             made: Some(made),
         })
     }
+}
+
+fn unusable(args: &StackArgs, error: &io::Error) -> Error {
+    Error::refused(
+        format!("the program of stack {}: {error}", args.stack),
+        "correct its source",
+    )
 }
 
 /// Under this name the digests have the commit of a git source.

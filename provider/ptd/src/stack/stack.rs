@@ -10,6 +10,7 @@ use pulumi_provider::{
 };
 
 use super::args::{OnDelete, PreviewInputs, StackArgs, StackState, StackViews};
+use super::aside;
 use super::run::{self, Inner};
 use super::spec::Spec;
 use super::{foresee, identity, report};
@@ -356,7 +357,7 @@ impl Resource for Stack {
                 cx.status("previewed once it exists").await;
                 return Ok(());
             }
-            let there = run::is_there(args);
+            let there = run::is_there(args).await;
             if there != Some(true) || Inner::preview(cx, args, None, None).await?.is_none() {
                 if there.is_none() {
                     cx.info(format!(
@@ -402,7 +403,7 @@ impl Resource for Stack {
             return Ok(());
         }
         let never = state.pending && state.last_update_time.is_none();
-        let outcome = match run::is_there(&args) {
+        let outcome = match run::is_there(&args).await {
             Some(false) => None,
             None if never => None,
             _ => Inner::preview(cx, &args, Some(state), old.args.as_ref()).await?,
@@ -519,8 +520,12 @@ impl Resource for Stack {
             return Ok(());
         }
         let identity = identity::identity(&args.backend_url, &args.stack);
-        let folder = cx.engine_address().and_then(|engine| run::folder(&engine));
-        if let Some(owner) = folder.and_then(|folder| folder.owner(&identity))
+        let engine = cx.engine_address();
+        let owner = move || {
+            let folder = engine.and_then(|engine| run::folder(&engine));
+            Ok(folder.and_then(|folder| folder.owner(&identity)))
+        };
+        if let Ok(Some(owner)) = aside(owner).await
             && owner != cx.urn()
         {
             // A resource that was renamed without an alias is created under its new name before the old one is deleted.

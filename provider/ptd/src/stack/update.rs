@@ -200,7 +200,7 @@ impl Resource for StackUpdate {
             let stack = stack_args(args)?;
             let before = state.of_stack();
             let old = stack_args(was).ok();
-            let outcome = match run::is_there(&stack) {
+            let outcome = match run::is_there(&stack).await {
                 Some(false) => None,
                 _ => Inner::preview(cx, &stack, Some(&before), old.as_ref()).await?,
             };
