@@ -257,8 +257,9 @@ def test_killed_at_each_kind_of_write_by_the_real_cli(azure: AzureDouble, new_wo
         run = ws.start("up", "--yes", "--skip-preview")
         for path, count in writes.items():
             azure.wait("PUT", path, count, since=mark)
-        assert ws.kill_plugins() > 0
+        # The CLI first: at the end of a plugin it writes its state, and what it is killed in the middle of it leaves empty.
         run.kill()
+        ws.kill_plugins()
         run.wait()
         azure.release()
         ws.cancel_lock()

@@ -116,7 +116,7 @@ def test_a_custom_timeout_ends_the_inner_update_gracefully(pipeline):
     pipeline.inner("web", PASSES, options={"customTimeouts": {"create": "8s"}})
     outer = pipeline.write().init()
     failed = outer.up(fails=True)
-    assert "web" in failed.text
+    assert "stack organization/web/dev: its time, 8 s, is up" in failed.text and "customTimeouts" in failed.text
     assert pipeline.locks() == [] and pipeline.processes() == []
 
 
@@ -184,7 +184,7 @@ def test_a_stack_that_was_removed_by_hand_is_made_anew(pipeline):
     assert outer.resource("web")["type"] == STACK and len(pipeline.updates("web")) == 1
 
 
-@pytest.mark.parametrize("victim", ["inner", "outer"])
+@pytest.mark.parametrize("victim", ["provider", "inner", "outer"])
 def test_a_kill_at_any_step_loses_nothing(pipeline, victim):
     """Every step of a pipeline is killed once, and the next run goes on from there."""
     names = ["one", "two", "three", "four"]
