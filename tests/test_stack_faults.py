@@ -59,6 +59,40 @@ def test_a_stale_lock_is_told_and_removed_when_allowed(pipeline):
     assert outer.outputs() == {"greeting": "new"} and pipeline.locks() == []
 
 
+def test_two_runs_that_find_the_same_stale_lock_never_remove_each_others(pipeline, other_cli, new_workspace, tmp_path):
+    """The second one is slow: by the time it cancels, the first one has a lock of its own."""
+    pipeline.project("web", PASSES.replace('"begun").touch()', '"begun").open("a").write("once ")'))
+    pipeline.outer.file("go", "")
+    quick = pipeline.stack("web", cancelStaleLock=True)
+    first = pipeline.write(greeting="${web.outputs.greeting}").init()
+    first.up()
+    (first.folder / "go").unlink()
+    (first.folder / "begun").unlink()
+    lock(pipeline, "web", socket.gethostname(), dead())
+    quick["triggers"] = {"again": 1}
+    pipeline.write(greeting="${web.outputs.greeting}")
+
+    slow = f'[ "$1" = cancel ] && touch {tmp_path}/cancels && sleep 6'
+    environment = quick["environment"] | {"PATH": other_cli(slow)}
+    second = new_workspace("second")
+    properties = quick | {"directory": str(first.folder / "web"), "environment": environment}
+    second.yaml({"resources": {"web": {"type": STACK, "properties": properties}}}).init()
+    late = second.start("up", "--yes", "--skip-preview")
+    running = None
+    try:
+        until(lambda: (tmp_path / "cancels").exists() or late.poll() is not None, within=60)
+        running = first.start("up", "--yes", "--skip-preview")
+        until((first.folder / "begun").exists, within=60)
+        time.sleep(8)
+        assert (first.folder / "begun").read_text() == "once " and len(pipeline.locks()) == 1
+    finally:
+        (first.folder / "go").touch()
+        ends = [process.communicate(timeout=120) for process in (late, running) if process]
+    assert sorted([late.returncode, running.returncode])[0] == 0, ends
+    assert pipeline.locks() == []
+    first.up()
+
+
 @pytest.mark.parametrize("holder", ["here", "elsewhere"])
 def test_a_lock_that_may_be_held_is_never_removed(pipeline, holder):
     inputs = pipeline.inner("web", cancelStaleLock=True)

@@ -23,7 +23,7 @@ const MEMORY_OF_ONE: u64 = 512 << 20;
 #[derive(Debug, Clone)]
 pub(super) struct RunFolder(PathBuf);
 
-/// A right to run, until it is dropped.
+/// A right, to run for one, until it is dropped.
 pub(super) struct Slot {
     _file: File,
 }
@@ -98,6 +98,12 @@ fn base() -> io::Result<PathBuf> {
 /// Where the version of the CLI is written down.
 pub(super) fn memory() -> io::Result<PathBuf> {
     base().map(|base| base.join("cli"))
+}
+
+/// The right to remove stale locks of an inner stack, of whichever run; `None` while another process has it.
+pub(super) fn turn(stack: &str) -> io::Result<Option<Slot>> {
+    let file = open(&base()?.join(format!("turn-{}", hashed(stack))))?;
+    Ok(locked(&file)?.then_some(Slot { _file: file }))
 }
 
 impl RunFolder {

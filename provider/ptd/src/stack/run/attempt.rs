@@ -1,0 +1,317 @@
+//! Attempts at one operation of an inner stack: locks in the way, what is tried again, what a killed one leaves.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use pulumi_automation as automation;
+use pulumi_automation::{Holder, Lock, Operation, Outcome, Run};
+use pulumi_provider::{Context, Error};
+use tokio_util::sync::CancellationToken;
+
+use super::{Inner, slot};
+use crate::Ptd;
+use crate::stack::args::StackArgs;
+use crate::stack::aside;
+use crate::stack::failure::{class, ended, failed, refused};
+use crate::stack::identity::identity;
+use crate::stack::progress::{Line, Progress, summary};
+use crate::stack::run_folder::{self, Slot};
+use crate::stack::stack::counts;
+
+/// How long the backend may take to free a lock.
+const RELEASE: Duration = Duration::from_secs(15);
+
+/// How often a lock that somebody else holds is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether another process has removed a stale lock.
+const TURNS: u32 = 15;
+
+/// How long what may become a lock is left alone.
+const HALF_LOCK: Duration = Duration::from_secs(3);
+
+/// What came of the last operation, when that was a failure.
+#[derive(Default)]
+pub(super) struct Came {
+    /// There is no such stack.
+    pub(super) absent: bool,
+    /// It locks the stack, and had come that far.
+    locked: bool,
+    /// What it had done.
+    pub(super) done: BTreeMap<String, f64>,
+}
+
+/// What was done about locks in the way.
+struct Waiting {
+    since: Instant,
+    /// The right to remove stale ones.
+    turn: Option<Slot>,
+    /// How often that was somebody else's.
+    turns: u32,
+    cancelled: bool,
+}
+
+impl Waiting {
+    fn begin() -> Self {
+        Self {
+            since: Instant::now(),
+            turn: None,
+            turns: 0,
+            cancelled: false,
+        }
+    }
+}
+
+impl Inner {
+    /// Runs an operation. A lock, and what may be retried, is dealt with as the inputs say.
+    pub(super) async fn attempt(
+        &mut self,
+        cx: &Context<Ptd>,
+        operation: Operation,
+        args: &StackArgs,
+    ) -> Result<Outcome, Error> {
+        let mut waiting = Waiting::begin();
+        let mut attempt = 1;
+        let mut made = false;
+        let mut cleared = false;
+        loop {
+            let error = match self.once(cx, operation, args).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(error) => error,
+            };
+            self.came.done = match &error {
+                automation::Error::Failed { outcome, .. } => {
+                    counts(outcome.changes.resource_changes.iter())
+                }
+                _ => BTreeMap::new(),
+            };
+            if matches!(error, automation::Error::Cancelled { killed: true, .. })
+                && self.came.locked
+            {
+                self.release(cx).await;
+            }
+            let failed = |error| failed(args, operation, error);
+            cx.alive()
+                .map_err(|why| ended(args, operation, &why, &error))?;
+            self.came.absent = matches!(error, automation::Error::NoStack { .. });
+            if matches!(error, automation::Error::NoStack { .. })
+                && operation == Operation::Up
+                && !made
+            {
+                made = true;
+                self.make_anew(cx, args).await?;
+                continue;
+            }
+            if matches!(error, automation::Error::HalfLocked { .. }) && !cleared {
+                // Were one just being written, it is whole by then.
+                cx.sleep(HALF_LOCK).await?;
+                let removed = self.stack.remove_half_locks().await;
+                cleared = removed.map_err(|e| refused(args, &e))? > 0;
+                if cleared {
+                    cx.warn(format!(
+                        "removes what was left of a lock of stack {} that could not be written, as on a full disk",
+                        args.stack
+                    ))
+                    .await;
+                    continue;
+                }
+            }
+            if let automation::Error::Locked { locks, .. } = &error
+                && self.unlocked(cx, args, locks, &error, &mut waiting).await?
+            {
+                continue;
+            }
+            match &args.retry {
+                Some(retry)
+                    if attempt < retry.attempts
+                        && class(&error).is_some_and(|c| retry.on.contains(&c)) =>
+                {
+                    let delay =
+                        (retry.delay_seconds * 2_f64.powi(attempt.cast_signed() - 1)).min(600.0);
+                    attempt += 1;
+                    let text = format!(
+                        "{error}; runs it again in {delay:.0} s (attempt {attempt} of {})",
+                        retry.attempts
+                    );
+                    cx.warn(text).await;
+                    self.stand_aside(cx, cx.sleep(Duration::from_secs_f64(delay)))
+                        .await?;
+                }
+                _ => return Err(failed(&error)),
+            }
+        }
+    }
+
+    /// Deals with locks that are in the way. Whether the operation is to be tried again.
+    async fn unlocked(
+        &mut self,
+        cx: &Context<Ptd>,
+        args: &StackArgs,
+        locks: &[Lock],
+        error: &automation::Error,
+        waiting: &mut Waiting,
+    ) -> Result<bool, Error> {
+        let stale = !locks.is_empty() && locks.iter().all(|lock| lock.holder() == Holder::Gone);
+        let holders: Vec<String> = locks.iter().map(ToString::to_string).collect();
+        let holders = holders.join(", ");
+        if !stale {
+            let waits = waiting.since.elapsed().as_secs_f64() < args.lock_timeout;
+            if waits {
+                cx.status(format!("waiting for the lock of {holders}"))
+                    .await;
+                self.stand_aside(cx, cx.untimed(cx.sleep(TRY_AGAIN)))
+                    .await?;
+            }
+            return Ok(waits);
+        }
+        if !args.cancel_stale_lock || waiting.cancelled || waiting.turns == TURNS {
+            let problem = "that process is there no more, so that the lock is stale";
+            return Err(stale_lock(args, error, problem));
+        }
+        if waiting.turn.is_none() {
+            // Another process may have seen the same lock, and have one of its own by the time this one cancels, which frees all:
+            // one at a time, who then looks again.
+            let identity = identity(&args.backend_url, &args.stack);
+            waiting.turn = aside(move || run_folder::turn(&identity))
+                .await
+                .map_err(|problem| {
+                    let problem = format!("whether others remove it cannot be told: {problem}");
+                    stale_lock(args, error, &problem)
+                })?;
+            if waiting.turn.is_none() {
+                waiting.turns += 1;
+                cx.sleep(TRY_AGAIN).await?;
+            }
+            return Ok(true);
+        }
+        cx.warn(format!(
+            "removes the stale lock of {holders}: that process is there no more"
+        ))
+        .await;
+        self.stack.cancel().await.map_err(|e| refused(args, &e))?;
+        waiting.cancelled = true;
+        Ok(true)
+    }
+
+    /// Makes a stack that was removed by hand. What the old one encrypted, the new one cannot read.
+    async fn make_anew(&mut self, cx: &Context<Ptd>, args: &StackArgs) -> Result<(), Error> {
+        self.stack
+            .settings_mut()
+            .retain(|_, value| value.get("secure").is_none());
+        self.ensure(args).await?;
+        self.configure(args, None).await?;
+        cx.warn(format!("stack {} was gone, and is made anew", args.stack))
+            .await;
+        Ok(())
+    }
+
+    /// Waits without keeping others from their turn.
+    async fn stand_aside(
+        &mut self,
+        cx: &Context<Ptd>,
+        wait: impl Future<Output = Result<(), Error>>,
+    ) -> Result<(), Error> {
+        let had = self.slot.take().is_some();
+        wait.await?;
+        if had {
+            self.slot = slot(cx).await?;
+        }
+        Ok(())
+    }
+
+    /// Frees the lock of an update that had to be killed. While it was at work nobody else could have one.
+    async fn release(&self, cx: &Context<Ptd>) {
+        let grace = cx.provider().config.stacks.grace().as_secs();
+        let what = format!("the inner update did not end within {grace} s, and was killed");
+        let told = match tokio::time::timeout(RELEASE, self.stack.cancel()).await {
+            Ok(Ok(())) => format!("{what}; its lock is freed"),
+            Ok(Err(error)) => format!("{what}; its lock is still there: {error}"),
+            Err(_) => format!("{what}; its lock is still there"),
+        };
+        cx.warn(told).await;
+    }
+
+    async fn once(
+        &mut self,
+        cx: &Context<Ptd>,
+        operation: Operation,
+        args: &StackArgs,
+    ) -> Result<Outcome, automation::Error> {
+        let run = Run {
+            message: args.message.clone(),
+            targets: args.targets.clone(),
+            excludes: args.excludes.clone(),
+            replace: args.replace.clone(),
+            parallel: args.parallel,
+            refresh: args.refresh && operation != Operation::Destroy,
+            policy_packs: absolute(&args.policy_packs)?,
+            cancel: CancellationToken::new(),
+            grace: cx.provider().config.stacks.grace(),
+            timeout: None,
+        };
+        let begun = Instant::now();
+        let tentative = self.tentative;
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let mut progress = Progress::new(operation, self.expected);
+        // The engine begins once the CLI has the stack's lock.
+        let mut begun_inside = false;
+        let work = async {
+            let result = self
+                .stack
+                .operate(operation, &run, |event| {
+                    begun_inside = true;
+                    if let Some(line) = progress.note(event) {
+                        // Nobody listens any more once the operation is over.
+                        let _ = tell.send(line);
+                    }
+                })
+                .await;
+            drop(tell);
+            result
+        };
+        let report = async {
+            while let Some(line) = told.recv().await {
+                match line {
+                    Line::Status(text) => cx.status(text).await,
+                    Line::Info(text) => cx.info(text).await,
+                    Line::Warning(text) => cx.warn(text).await,
+                    Line::Error(text) if tentative => cx.warn(text).await,
+                    Line::Error(text) => cx.error(text).await,
+                }
+            }
+        };
+        let both = async { tokio::join!(work, report).0 };
+        let result = cx.run_to_end(both, || run.cancel.cancel()).await;
+        self.came.locked = begun_inside && matches!(operation, Operation::Up | Operation::Destroy);
+        self.violated |= progress.violated;
+        let outcome = result?;
+        cx.show(&progress.views).await;
+        cx.info(summary(
+            &outcome,
+            operation == Operation::Preview,
+            begun.elapsed(),
+        ))
+        .await;
+        Ok(outcome)
+    }
+}
+
+fn stale_lock(args: &StackArgs, error: &automation::Error, problem: &str) -> Error {
+    Error::refused(
+        format!("stack {}: {error}; {problem}", args.stack),
+        format!(
+            "set cancelStaleLock, or free the stack with: PULUMI_BACKEND_URL='{}' pulumi cancel --stack {}",
+            args.backend_url, args.stack
+        ),
+    )
+}
+
+fn absolute(paths: &[String]) -> Result<Vec<std::path::PathBuf>, automation::Error> {
+    let each = paths.iter().map(|path| {
+        std::path::absolute(path).map_err(|source| automation::Error::Io {
+            what: format!("policy pack {path}"),
+            source,
+        })
+    });
+    each.collect()
+}

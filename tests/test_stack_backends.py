@@ -1,0 +1,127 @@
+"""Backends in S3 that fail, before a run and in the middle of it: it is told, and the next update converges."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+
+import pytest
+from support import aws_replies
+from support.aws_replies import Cut
+from support.inner import INNER
+from support.protocol import until
+
+BUCKET = "inner-state"
+WAITS = """
+import pathlib, pulumi, time
+here = pathlib.Path(__file__).parent
+(here.parent / "begun").touch()
+while not (here.parent / "go").exists():
+    time.sleep(0.05)
+pulumi.export("greeting", "hello")
+"""
+
+
+def changed(greeting: str) -> dict:
+    return INNER | {"outputs": {"greeting": greeting}}
+
+
+@pytest.fixture
+def bucket(pipeline, boto):
+    """The inner backend is a bucket; what is in it."""
+    s3 = boto("s3")
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "us-east-2"})
+    pipeline.url = f"s3://{BUCKET}?region=us-east-2"
+
+    def keys(prefix: str = "") -> list[str]:
+        return [each["Key"] for each in s3.list_objects_v2(Bucket=BUCKET, Prefix=f".pulumi/{prefix}").get("Contents", [])]
+
+    return keys
+
+
+def closed_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [("refused", "connection refused"), ("denied", "AccessDenied"), ("gone", "NoSuchBucket"), ("cut", "EOF|reset by peer")],
+)
+def test_one_that_cannot_be_used_is_told_and_the_next_update_converges(pipeline, bucket, proxy, fault, text):
+    given = pipeline.inner("web")
+    outer = pipeline.write(greeting="${web.outputs.greeting}").init()
+    outer.up()
+    before = bucket()
+    pipeline.project("web", changed("new"))
+    environment = given["environment"]
+    if fault == "refused":
+        given["environment"] = environment | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{closed_port()}"}
+    elif fault == "denied":
+        proxy.rule(aws_replies.access_denied, service="s3")
+    elif fault == "gone":
+        proxy.rule(lambda call: aws_replies.error(call, 404, "NoSuchBucket", "The specified bucket does not exist"), service="s3")
+    else:
+        proxy.rule(lambda call: Cut, service="s3")
+    failed = pipeline.write(greeting="${web.outputs.greeting}").up(fails=True)
+    assert "web" in failed.text and any(each in failed.text for each in text.split("|")), failed.text
+    assert bucket() == before
+    proxy.reset()
+    given["environment"] = environment
+    pipeline.write(greeting="${web.outputs.greeting}").up()
+    assert outer.outputs() == {"greeting": "new"} and bucket("locks") == []
+    assert not outer.up().changes
+
+
+def test_one_that_answers_badly_once_is_no_reason_to_fail(pipeline, bucket, proxy):
+    pipeline.inner("web")
+    outer = pipeline.write(greeting="${web.outputs.greeting}").init()
+    answers = {"PutObject": aws_replies.internal, "GetObject": aws_replies.throttled, "ListObjectsV2": lambda call: Cut}
+    for operation, answer in answers.items():
+        proxy.rule(answer, operation, service="s3", times=1)
+    outer.up()
+    hit = {call.operation for call in proxy.select(service="s3") if call.fault}
+    assert hit == set(answers)
+    assert outer.outputs() == {"greeting": "hello"} and bucket("locks") == []
+
+
+@pytest.mark.parametrize("end", ["timeout", "interrupt"])
+def test_one_that_answers_no_more_ends_with_the_operation(pipeline, bucket, proxy, end):
+    outer = pipeline.outer
+    outer.env["PTD_STACK_GRACE_SECONDS"] = "2"
+    pipeline.inner("web", options={"customTimeouts": {"create": "6s"}} if end == "timeout" else None)
+    pipeline.write(greeting="${web.outputs.greeting}").init()
+    proxy.latency = 600
+    began = time.monotonic()
+    process = outer.start("up", "--yes", "--skip-preview")
+    if end == "interrupt":
+        until(lambda: proxy.in_flight, within=60)
+        os.kill(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode != 0 and "web" in out + err and time.monotonic() - began < 40
+    until(lambda: not pipeline.processes(), within=30)
+    proxy.reset()
+    pipeline.resources["web"].pop("options", None)
+    pipeline.write(greeting="${web.outputs.greeting}").up()
+    assert outer.outputs() == {"greeting": "hello"} and bucket("locks") == []
+
+
+def test_one_that_is_lost_in_the_middle_of_an_update_leaves_a_lock_that_is_known_to_be_stale(pipeline, bucket, proxy, boto):
+    pipeline.inner("web", WAITS, cancelStaleLock=True)
+    outer = pipeline.write(greeting="${web.outputs.greeting}").init()
+    process = outer.start("up", "--yes", "--skip-preview")
+    until((outer.folder / "begun").exists, within=60)
+    proxy.rule(aws_replies.access_denied, service="s3")
+    (outer.folder / "go").touch()
+    out, err = process.communicate(timeout=120)
+    assert process.returncode != 0 and "AccessDenied" in out + err and "web" in out + err
+    proxy.reset()
+    [lock] = bucket("locks")
+    assert json.loads(boto("s3").get_object(Bucket=BUCKET, Key=lock)["Body"].read())["hostname"] == socket.gethostname()
+    done = outer.up()
+    assert "removes the stale lock" in done.text
+    assert outer.outputs() == {"greeting": "hello"} and bucket("locks") == []
