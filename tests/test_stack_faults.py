@@ -154,8 +154,9 @@ def test_a_custom_timeout_ends_the_inner_update_gracefully(pipeline):
     assert pipeline.locks() == [] and pipeline.processes() == []
 
 
-def test_no_more_at_once_than_allowed(pipeline):
-    """Each program writes down when it runs."""
+@pytest.mark.parametrize("processes", [1, 2])
+def test_no_more_at_once_than_allowed(pipeline, processes):
+    """Each program writes down when it runs. Each provider of a program has a process of its own."""
     program = """
 import pathlib, time
 times = pathlib.Path(__file__).parent.parent / "times"
@@ -166,7 +167,8 @@ with times.open("a") as file:
     file.write(f"{time.time()} -1\\n")
 """
     for number in range(4):
-        pipeline.inner(f"web-{number}", program)
+        pipeline.inner(f"web-{number}", program, {"provider": "${other}"} if number % processes else None)
+    pipeline.resources["other"] = {"type": "pulumi:providers:ptd"}
     outer = pipeline.write().init()
     outer.env["PTD_MAX_PARALLEL_STACKS"] = "2"
     outer.up()
@@ -279,6 +281,27 @@ def test_a_cli_that_cannot_work_is_told_and_the_next_update_converges(pipeline, 
     given["environment"] = environment
     pipeline.write(greeting="${web.outputs.greeting}").up()
     assert outer.outputs() == {"greeting": "new"} and pipeline.locks() == []
+
+
+@pytest.mark.parametrize("source", ["directory", "program"])
+def test_a_disk_that_is_full_for_the_provider_is_told_and_the_next_update_converges(pipeline, tmp_path, source):
+    outer = pipeline.outer
+    path = outer.env["PATH"]
+    plugin = tmp_path / "full" / "pulumi-resource-ptd"
+    plugin.parent.mkdir()
+    plugin.write_text(f"#!/bin/sh\ntrap '' XFSZ; ulimit -f 0\nexec {shutil.which('pulumi-resource-ptd', path=path)} \"$@\"\n")
+    plugin.chmod(0o755)
+    if source == "directory":
+        pipeline.inner("web")
+    else:
+        pipeline.stack("web", directory=None, program={"outputs": {"greeting": "hello"}})
+    pipeline.write(greeting="${web.outputs.greeting}").init()
+    outer.env["PATH"] = f"{plugin.parent}{os.pathsep}{path}"
+    failed = outer.up(fails=True)
+    assert "error: stack organization/web/dev: " in failed.text.replace("the program of ", "") and "File too large" in failed.text
+    outer.env["PATH"] = path
+    outer.up()
+    assert outer.outputs() == {"greeting": "hello"} and pipeline.locks() == []
 
 
 @pytest.mark.parametrize(("command", "end"), [("install", "kill"), ("install", "interrupt"), ("stack * init", "kill")])

@@ -9,9 +9,11 @@ from support.inner import INNER, PASSWORD, STACK
 from support.vault import PROVIDER
 
 
-def test_two_resources_for_one_stack_are_refused_before_anything_runs(pipeline):
+@pytest.mark.parametrize("options", [None, {"provider": "${other}"}], ids=["one process", "two processes"])
+def test_two_resources_for_one_stack_are_refused_before_anything_runs(pipeline, options):
+    pipeline.resources["other"] = {"type": "pulumi:providers:ptd"}
     pipeline.inner("web")
-    pipeline.stack("web", resource="again", backendUrl=f"{pipeline.url}/")
+    pipeline.stack("web", options, "again", backendUrl=f"{pipeline.url}/")
     failed = pipeline.write().init().up("--skip-preview", fails=True)
     assert "is the inner stack of" in failed.text and "organization/web/dev" in failed.text
     del pipeline.resources["again"]
