@@ -78,6 +78,9 @@ def test_views_can_be_turned_off(pipeline):
     outer = pipeline.write().init()
     assert views(outer.run("preview", "--json")) == []
     assert outer.preview().steps == {f"{STACK}::a": ["create"]}
+    outer.up()
+    pipeline.resources["a"]["properties"]["triggers"] = {"again": 1}
+    assert views(pipeline.write().run("preview", "--json")) == []
 
 
 def test_a_step_that_waits_is_shown_as_waiting(pipeline):

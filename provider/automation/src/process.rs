@@ -21,6 +21,9 @@ const LOOK: Duration = Duration::from_millis(5);
 /// How long that is waited for: one that the kernel holds, by a file system that does not answer say, ends later.
 const HELD: Duration = Duration::from_secs(5);
 
+/// With this code a supervisor tells that the program was killed.
+const KILLED: i32 = 128 + 9;
+
 /// A process still to be started.
 pub(crate) struct Command {
     name: String,
@@ -30,6 +33,7 @@ pub(crate) struct Command {
     grace: Duration,
     limit: Option<Duration>,
     supervised: bool,
+    kept: usize,
 }
 
 /// What a process left.
@@ -140,7 +144,8 @@ impl Stat {
         // The name before it may hold anything.
         let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
         Some(Self {
-            zombie: *fields.first()? == "Z",
+            // Of several threads, others may still be at work when the first one has ended.
+            zombie: *fields.first()? == "Z" && fields.get(17)?.parse::<u32>().ok()? <= 1,
             parent: fields.get(1)?.parse().ok()?,
             start: fields.get(19)?.parse().ok()?,
         })
@@ -227,6 +232,7 @@ impl Command {
             grace: Duration::ZERO,
             limit: None,
             supervised: false,
+            kept: KEPT,
         }
     }
 
@@ -252,6 +258,12 @@ impl Command {
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.inner.env(name, value);
+        self
+    }
+
+    /// All of what it writes to its standard output is kept, however much that is.
+    pub(crate) fn whole(mut self) -> Self {
+        self.kept = usize::MAX / 2;
         self
     }
 
@@ -303,7 +315,8 @@ impl Command {
             family.ended.store(true, Ordering::Relaxed);
             ended
         };
-        let (ended, (), stdout, stderr) = tokio::join!(work, feed, tail(stdout), tail(stderr));
+        let (ended, (), stdout, stderr) =
+            tokio::join!(work, feed, tail(stdout, self.kept), tail(stderr, KEPT));
         let (code, cancelled) = ended.map_err(fail("waiting for"))?;
         // A supervisor tells by such a number that the program was ended by a signal.
         let code = code.filter(|code| !(129..=159).contains(code));
@@ -338,18 +351,27 @@ async fn wait(
     // Whoever is still there afterwards can no longer be told from others: their parent is gone.
     let mut members = family.members();
     family.interrupt();
-    let killed = tokio::time::timeout(grace, child.wait()).await.is_err();
-    if killed {
+    // A supervisor gives that time to the program, ends all the others, and tells by its code whether it had to kill.
+    let patience = if family.supervised {
+        grace + 2 * HELD
+    } else {
+        grace
+    };
+    let late = tokio::time::timeout(patience, child.wait()).await.is_err();
+    if late {
         members.extend(family.members());
         family.kill(&members);
     }
     let status = child.wait().await?;
+    let killed = late || (family.supervised && status.code() == Some(KILLED));
+    // From here on its number may be another's.
+    family.ended.store(true, Ordering::Relaxed);
     end(|| members.clone()).await;
     Ok((status.code(), Some(Cancelled { timeout, killed })))
 }
 
 /// The end of what is written to a pipe.
-async fn tail(pipe: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
+async fn tail(pipe: Option<impl AsyncRead + Unpin>, most: usize) -> Vec<u8> {
     let mut kept = Vec::new();
     let Some(mut pipe) = pipe else { return kept };
     let mut buffer = vec![0; 16 << 10];
@@ -358,8 +380,8 @@ async fn tail(pipe: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
             break;
         }
         kept.extend_from_slice(&buffer[..count]);
-        if kept.len() > 2 * KEPT {
-            kept.drain(..kept.len() - KEPT);
+        if kept.len() > 2 * most {
+            kept.drain(..kept.len() - most);
         }
     }
     kept

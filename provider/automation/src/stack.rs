@@ -455,7 +455,7 @@ impl Stack {
         name: &str,
         command: Command,
     ) -> Result<T, Error> {
-        let ended = command.run().await?;
+        let ended = command.whole().run().await?;
         self.check(name, &ended)?;
         let text = Zeroizing::new(ended.stdout);
         serde_json::from_slice(&text)

@@ -284,7 +284,7 @@ impl<P> Context<P> {
     }
 
     /// Runs work to its end, which is its own to choose: `stop` tells it once when the operation is to end. What came of it is
-    /// returned in any case; [`alive`](Self::alive) then says whether it was told.
+    /// returned in any case.
     pub fn run_to_end<T>(
         &self,
         work: impl Future<Output = T>,

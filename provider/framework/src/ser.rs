@@ -184,10 +184,12 @@ impl ser::Serializer for Ser {
         )))
     }
 
-    fn serialize_map(self, _len: Option<usize>) -> Result<Object, UnfitError> {
+    fn serialize_map(self, len: Option<usize>) -> Result<Object, UnfitError> {
         Ok(Object {
             map: PropertyMap::new(),
             key: String::new(),
+            // Maps know how long they are; a struct with flattened parts, which serde writes as a map, does not.
+            flattened: len.is_none(),
         })
     }
 
@@ -232,6 +234,7 @@ list!(
 struct Object {
     map: PropertyMap,
     key: String,
+    flattened: bool,
 }
 
 impl ser::SerializeMap for Object {
@@ -253,8 +256,11 @@ impl ser::SerializeMap for Object {
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), UnfitError> {
-        self.map
-            .insert(std::mem::take(&mut self.key), value.serialize(Ser)?);
+        let key = std::mem::take(&mut self.key);
+        let value = value.serialize(Ser)?;
+        if !self.flattened || value != PropertyValue::Null {
+            self.map.insert(key, value);
+        }
         Ok(())
     }
 

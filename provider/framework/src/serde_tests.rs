@@ -159,6 +159,45 @@ fn nulls_are_absent_from_flattened_parts_too() {
 }
 
 #[test]
+fn what_a_flattened_part_does_not_have_is_not_written_and_nulls_of_maps_are() {
+    #[derive(serde::Serialize)]
+    struct Whole {
+        #[serde(flatten)]
+        part: Part,
+        more: BTreeMap<String, Option<u32>>,
+    }
+    #[derive(serde::Serialize)]
+    struct Part {
+        name: Option<String>,
+        secret: Option<Secret<String>>,
+        count: u32,
+    }
+    let whole = Whole {
+        part: Part {
+            name: None,
+            secret: None,
+            count: 3,
+        },
+        more: BTreeMap::from([("a".to_owned(), None)]),
+    };
+    let written = to_properties(&whole).unwrap();
+    assert_eq!(
+        written,
+        map(serde_json::json!({"count": 3, "more": {"a": null}}))
+    );
+    let other = Part {
+        secret: Some(Secret::new("s".to_owned())),
+        ..whole.part
+    };
+    let written = to_properties(&Whole {
+        part: other,
+        ..whole
+    })
+    .unwrap();
+    assert!(written["secret"].is_secret(), "{written:?}");
+}
+
+#[test]
 fn what_does_not_fit_is_named() {
     let error = from_properties::<Small>(&map(serde_json::json!({"inner": {"list": ["a", 1]}})));
     let error = error.unwrap_err().to_string();

@@ -14,6 +14,7 @@ use super::settings::{KUBERNETES_ENVIRONMENT, azure_environment};
 use super::standard::{BOOTSTRAP, REPRISE};
 use super::steps::{self, Ask, Plan};
 use crate::Ptd;
+use crate::stack::in_quotes;
 use crate::target::{Target, TargetCloud};
 
 /// A word as a shell takes it.
@@ -22,7 +23,7 @@ fn quoted(word: &str) -> String {
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
     } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
+        in_quotes(word)
     }
 }
 

@@ -7,6 +7,7 @@ use pulumi_automation::Location;
 use pulumi_provider::{Checking, Path, PropertyValue};
 
 use super::args::{GitSource, PythonSource, StackNaming};
+use super::in_quotes;
 use super::{git, identity, run, source};
 
 /// The inputs that say where the program comes from.
@@ -124,6 +125,17 @@ fn check_identity(checking: &mut Checking<'_>) {
     {
         checking.refuse("backendUrl", error.to_string());
     }
+    if let Some(place) = backend
+        .as_deref()
+        .and_then(|url| url.strip_prefix("file://"))
+        && !place.starts_with(['/', '~'])
+    {
+        // The commands of one run have different working directories.
+        let problem = format!(
+            "must name its directory from the root or from ~, as file:///state does, got {place:?}"
+        );
+        checking.refuse("backendUrl", problem);
+    }
     let (Some(stack), Some(backend)) = (stack, backend) else {
         return;
     };
@@ -144,11 +156,12 @@ fn check_identity(checking: &mut Checking<'_>) {
         } else {
             "stack"
         };
+        let (old_url, url) = (in_quotes(&old_backend), in_quotes(&backend));
         checking.refuse(
             name,
             format!(
-                "would make it another stack: it is {old_stack} in {old_backend}. To move its state: PULUMI_BACKEND_URL='{old_backend}' \
-                 pulumi stack export --stack {old_stack} --file state.json, then PULUMI_BACKEND_URL='{backend}' pulumi stack init {stack} \
+                "would make it another stack: it is {old_stack} in {old_backend}. To move its state: PULUMI_BACKEND_URL={old_url} \
+                 pulumi stack export --stack {old_stack} --file state.json, then PULUMI_BACKEND_URL={url} pulumi stack init {stack} \
                  and pulumi stack import --stack {stack} --file state.json, then put the new name into this program's state with pulumi \
                  import. Or set replaceOnIdentityChange: the other stack is then created, and onDelete says what happens to this one"
             ),

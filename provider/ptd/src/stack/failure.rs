@@ -5,6 +5,7 @@ use pulumi_automation::Operation;
 use pulumi_provider::Error;
 
 use super::args::{RetryOn, StackArgs};
+use super::in_quotes;
 
 /// What went wrong with an inner stack, with what to do about it.
 pub(super) fn refused(args: &StackArgs, error: &automation::Error) -> Error {
@@ -76,17 +77,18 @@ fn by_hand(args: &StackArgs, operation: Operation) -> String {
         Operation::RefreshPreview => "refresh --preview-only",
         _ => "preview",
     };
-    let backend = format!("PULUMI_BACKEND_URL='{}' pulumi", args.backend_url);
+    let backend = format!("PULUMI_BACKEND_URL={} pulumi", in_quotes(&args.backend_url));
     let command = format!("{verb} --stack {}", args.stack);
     let mut text = if let Some(directory) = &args.directory {
-        format!("{backend} -C '{directory}' {command}")
+        format!("{backend} -C {} {command}", in_quotes(directory))
     } else if let Some(git) = &args.git {
         let place = git.path.as_deref().unwrap_or(".");
         let commit = args.source_digests.get(super::source::COMMIT);
         let commit = commit.unwrap_or(&git.reference);
         format!(
-            "in a clone of {} at {commit}: {backend} -C '{place}' {command}",
-            git.url
+            "in a clone of {} at {commit}: {backend} -C {} {command}",
+            git.url,
+            in_quotes(place)
         )
     } else if let Some(archive) = &args.archive {
         format!("where {archive} is unpacked: {backend} {command}")
@@ -103,16 +105,16 @@ fn by_hand(args: &StackArgs, operation: Operation) -> String {
 
 /// What to do about a failure.
 fn next_step(error: &automation::Error, operation: Operation, args: &StackArgs) -> String {
-    let backend = &args.backend_url;
+    let backend = in_quotes(&args.backend_url);
     let by_hand = by_hand(args, operation);
     match error {
         automation::Error::Locked { .. } => format!(
             "wait for the other update (lockTimeout waits by itself); when its process is gone, free the stack with: \
-             PULUMI_BACKEND_URL='{backend}' pulumi cancel --stack {}",
+             PULUMI_BACKEND_URL={backend} pulumi cancel --stack {}",
             args.stack
         ),
         automation::Error::HalfLocked { .. } => format!(
-            "when nobody is at work on it, free the stack with: PULUMI_BACKEND_URL='{backend}' pulumi cancel --stack {}",
+            "when nobody is at work on it, free the stack with: PULUMI_BACKEND_URL={backend} pulumi cancel --stack {}",
             args.stack
         ),
         automation::Error::Cancelled { .. } => "run the update again: it continues from here".to_owned(),

@@ -40,3 +40,8 @@ async fn aside<T: Send + 'static>(
         .await
         .map_err(std::io::Error::other)?
 }
+
+/// A word as a shell takes it, whatever is in it.
+pub(crate) fn in_quotes(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}

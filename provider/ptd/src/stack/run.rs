@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use percent_encoding::percent_decode_str;
 use pulumi_automation as automation;
 use pulumi_automation::{Cli, Location, Operation, Outcome, is_secret};
 use pulumi_provider::{Context, Error, Marked};
 use serde_json::Value;
 
 use super::args::{StackArgs, StackCredentials, StackState};
-use super::aside;
 use super::credentials::Served;
 use super::environment::environment;
 use super::failure::refused;
@@ -20,11 +20,12 @@ use super::report::{self, InnerRun};
 use super::run_folder::{self, RunFolder, Slot};
 use super::source::Program;
 use super::stack::counts;
+use super::{aside, in_quotes};
 use crate::Ptd;
 use attempt::Came;
 
 /// What is left to do once an inner update had to be killed: freeing its lock, the report, the state.
-const AFTERWARDS: Duration = Duration::from_secs(20);
+const AFTERWARDS: Duration = Duration::from_secs(40);
 
 /// With this argument, the plugin supervises an inner run.
 pub const SUPERVISE: &str = "supervise";
@@ -97,11 +98,22 @@ impl Inner {
         };
         let mut stack = opened.map_err(fail)?;
         if let Some(kept) = state.and_then(|s| s.settings.as_ref()) {
-            // What the state of the resource says about encryption is right; the rest of it is a cache.
+            // What the state of the resource says about encryption is right. Of the rest only what the inputs gave is of use, as it
+            // is encrypted already; what the project's own file says may have changed since.
             let kept = automation::Settings::parse(kept.expose()).map_err(fail)?;
             stack.settings_mut().encrypt_like(&kept);
+            let project = stack.location().project().to_owned();
+            let given = |key: &str| {
+                let short = key
+                    .strip_prefix(&project)
+                    .and_then(|key| key.strip_prefix(':'));
+                let given = args.config.get(key);
+                given
+                    .or_else(|| args.config.get(short?))
+                    .is_some_and(|value| value.secret)
+            };
             for (key, value) in kept.config() {
-                if value.get("secure").is_some() {
+                if value.get("secure").is_some() && given(key) {
                     stack.settings_mut().set(key, value.clone());
                 }
             }
@@ -213,9 +225,11 @@ impl Inner {
                     args.stack
                 ),
                 format!(
-                    "change it where both keys can be used, in the project's directory: PULUMI_BACKEND_URL='{}' \
-                     pulumi stack change-secrets-provider '{wanted}' --stack {}; then update again",
-                    args.backend_url, args.stack
+                    "change it where both keys can be used, in the project's directory: PULUMI_BACKEND_URL={} \
+                     pulumi stack change-secrets-provider {} --stack {}; then update again",
+                    in_quotes(&args.backend_url),
+                    in_quotes(wanted),
+                    args.stack
                 ),
             ));
         }
@@ -251,10 +265,6 @@ impl Inner {
             .flat_map(|old| &old.config)
             .map(|(k, v)| (full(k), v))
             .collect();
-        // What was dropped from the inputs is dropped here; what the project's own file says stays.
-        self.stack
-            .settings_mut()
-            .retain(|key, _| wanted.contains_key(key) || !before.contains_key(key));
         for (key, value) in wanted {
             if !value.secret {
                 self.stack.settings_mut().set(&key, value.value.clone());
@@ -427,13 +437,16 @@ pub(super) async fn is_there(args: &StackArgs) -> Option<bool> {
     if directory.starts_with('~') {
         return None;
     }
-    let stacks = Path::new(directory.split('?').next().unwrap_or_default())
-        .join(".pulumi/stacks")
-        .join(project);
-    for end in [".json", ".json.gz"] {
-        let file = tokio::fs::metadata(stacks.join(format!("{stack}{end}"))).await;
-        if file.is_ok_and(|file| file.is_file()) {
-            return Some(true);
+    let directory = directory.split('?').next().unwrap_or_default();
+    let directory = percent_decode_str(directory).decode_utf8().ok()?;
+    let stacks = Path::new(&*directory).join(".pulumi/stacks");
+    // Backends of older CLIs have no projects.
+    for name in [format!("{project}/{stack}"), stack.to_owned()] {
+        for end in [".json", ".json.gz", ".json.zst"] {
+            let file = tokio::fs::metadata(stacks.join(format!("{name}{end}"))).await;
+            if file.is_ok_and(|file| file.is_file()) {
+                return Some(true);
+            }
         }
     }
     Some(false)

@@ -44,7 +44,10 @@ fn attend(folder: &Path) -> io::Result<()> {
         for entry in std::fs::read_dir(folder)? {
             let name = entry?.file_name();
             let name = name.to_string_lossy();
-            if name.starts_with("owner-") || name.starts_with("report") {
+            if ["owner-", "made-", "report"]
+                .iter()
+                .any(|kind| name.starts_with(kind))
+            {
                 std::fs::remove_file(folder.join(&*name))?;
             }
         }
@@ -138,6 +141,16 @@ impl RunFolder {
     pub(super) fn owner(&self, stack: &str) -> Option<String> {
         let text = std::fs::read_to_string(self.0.join(format!("owner-{}", hashed(stack)))).ok()?;
         Some(text).filter(|text| !text.is_empty())
+    }
+
+    /// Notes that creating a resource has taken an inner stack in this run.
+    pub(super) fn note_made(&self, stack: &str) -> io::Result<()> {
+        open(&self.0.join(format!("made-{}", hashed(stack)))).map(drop)
+    }
+
+    /// Whether that was noted.
+    pub(super) fn is_made(&self, stack: &str) -> bool {
+        self.0.join(format!("made-{}", hashed(stack))).exists()
     }
 
     /// What tells this run from others.

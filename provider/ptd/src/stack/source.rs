@@ -53,23 +53,27 @@ pub(super) fn digests(
         return Ok(());
     }
     let made = Made::of(root);
-    let mut open: Vec<(PathBuf, String)> = vec![(root.to_owned(), String::new())];
-    while let Some((folder, below)) = open.pop() {
-        for entry in std::fs::read_dir(&folder).map_err(fail(&folder))? {
-            let entry = entry.map_err(fail(&folder))?;
+    let mut open = vec![Folder {
+        path: root.to_owned(),
+        below: String::new(),
+        real: std::fs::canonicalize(root).map_err(fail(root))?,
+        linked_from: Vec::new(),
+    }];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(&folder.path).map_err(fail(&folder.path))? {
+            let entry = entry.map_err(fail(&folder.path))?;
             let path = entry.path();
             let name = entry.file_name().to_string_lossy().into_owned();
             let Ok(kind) = std::fs::metadata(&path) else {
                 // A link to nothing.
                 continue;
             };
-            let inner = format!("{below}{name}");
+            let inner = format!("{}{name}", folder.below);
             if kind.is_dir() {
-                // A link may lead back to where it is.
                 let link = entry.file_type().is_ok_and(|t| t.is_symlink());
                 let ignored = IGNORED_DIRECTORIES.contains(&name.as_str()) || made.has(&inner);
-                if !link && !ignored {
-                    open.push((path, format!("{inner}/")));
+                if !ignored && let Some(next) = folder.enter(path, format!("{inner}/"), link) {
+                    open.push(next);
                 }
             } else if kind.is_file() && counts(&inner, stack) {
                 if found.len() >= MAX_FILES {
@@ -86,6 +90,37 @@ pub(super) fn digests(
         }
     }
     Ok(())
+}
+
+/// A directory on the way through a program.
+struct Folder {
+    path: PathBuf,
+    /// Its path below the program, with `/` at its end.
+    below: String,
+    /// Where it really is.
+    real: PathBuf,
+    /// Where the links are that led here.
+    linked_from: Vec<PathBuf>,
+}
+
+impl Folder {
+    /// A directory in this one; `None` for a link that leads back to where it is.
+    fn enter(&self, path: PathBuf, below: String, link: bool) -> Option<Self> {
+        let mut linked_from = self.linked_from.clone();
+        let real = if link {
+            linked_from.push(self.real.clone());
+            std::fs::canonicalize(&path).ok()?
+        } else {
+            self.real.join(path.file_name()?)
+        };
+        let back = linked_from.iter().any(|from| from.starts_with(&real));
+        (!link || !back).then_some(Self {
+            path,
+            below,
+            real,
+            linked_from,
+        })
+    }
 }
 
 /// Whether a file is part of the program as this stack runs it.
@@ -344,8 +379,16 @@ pub(super) fn all_digests(
     for input in ["watch", "policyPacks"] {
         let paths: Vec<String> = checking.known(input).unwrap_or_default();
         for (index, path) in paths.iter().enumerate() {
-            if let Err(error) = digests(path.as_ref(), path, name, &mut found) {
+            let mut beside = BTreeMap::new();
+            if let Err(error) = digests(path.as_ref(), path, name, &mut beside) {
                 failed.push((at(input).index(index), error.to_string()));
+            }
+            for (mut path, hash) in beside {
+                // The program may have a file of that path.
+                if found.contains_key(&path) {
+                    path.push_str(" (beside the program)");
+                }
+                found.insert(path, hash);
             }
         }
     }
@@ -392,5 +435,25 @@ mod tests {
             .collect();
         assert_eq!(changed.len(), 1);
         assert!(digests(&root.path().join("nothing"), "", "dev", &mut found).is_err());
+    }
+
+    #[test]
+    fn links_are_followed_but_not_in_circles() {
+        use std::os::unix::fs::symlink;
+        let root = tempfile::tempdir().unwrap();
+        let (program, shared) = (root.path().join("web"), root.path().join("shared"));
+        for folder in [&program.join("lib"), &shared] {
+            std::fs::create_dir_all(folder).unwrap();
+        }
+        std::fs::write(shared.join("a.py"), "x").unwrap();
+        std::fs::write(program.join("lib/b.py"), "x").unwrap();
+        symlink(&shared, program.join("shared")).unwrap();
+        symlink(&program, program.join("lib/up")).unwrap();
+        symlink(&program, shared.join("back")).unwrap();
+        symlink(program.join("nothing"), program.join("lost")).unwrap();
+        let mut found = BTreeMap::new();
+        digests(&program, "", "dev", &mut found).unwrap();
+        let paths: Vec<&str> = found.keys().map(String::as_str).collect();
+        assert_eq!(paths, ["lib/b.py", "shared/a.py"]);
     }
 }

@@ -153,6 +153,17 @@ impl Stack {
             return Ok(Created { id, state });
         }
         inner.require_program(&args)?;
+        let (engine, identity) = (
+            cx.engine_address(),
+            identity::identity(&args.backend_url, &args.stack),
+        );
+        let mark = move || match engine.and_then(|engine| run::folder(&engine)) {
+            Some(folder) => folder.note_made(&identity),
+            None => Ok(()),
+        };
+        if let Err(error) = aside(mark).await {
+            tracing::warn!(%error, "should this replace the stack's resource, that may end the stack");
+        }
         if inner.ensure(&args).await? {
             cx.info(format!("takes over the existing stack {}", args.stack))
                 .await;
@@ -233,7 +244,10 @@ impl Stack {
             })?;
         let mut key = [0; 16];
         getrandom::fill(&mut key).map_err(|e| Error::Bug(e.to_string()))?;
+        // Only services have organizations of other names.
+        let rest = args.stack.split_once('/').map_or("", |(_, rest)| rest);
         let mut there = StackArgs {
+            stack: format!("organization/{rest}"),
             backend_url: format!("file://{}", place.path().display()),
             secrets_provider: Some("passphrase".to_owned()),
             ..args.clone()
@@ -265,7 +279,8 @@ impl Stack {
             // It may fail only because the stack, or what it reads, is not there yet.
             let error = error
                 .to_string()
-                .replace(&there.backend_url, &args.backend_url);
+                .replace(&there.backend_url, &args.backend_url)
+                .replace(&there.stack, &args.stack);
             cx.warn(format!(
                 "the stack does not exist yet, and without it this cannot be previewed: {error}"
             ))
@@ -458,7 +473,11 @@ impl Resource for Stack {
                 excludes: Vec::new(),
                 ..args.clone()
             };
-            match inner.operate(cx, Operation::RefreshPreview, &quiet).await {
+            let look = async {
+                inner.configure(&args, Some(&args)).await?;
+                inner.operate(cx, Operation::RefreshPreview, &quiet).await
+            };
+            match look.await {
                 Ok(outcome) => {
                     let changes = &outcome.changes.resource_changes;
                     state.drift = counts(
@@ -521,14 +540,17 @@ impl Resource for Stack {
         }
         let identity = identity::identity(&args.backend_url, &args.stack);
         let engine = cx.engine_address();
+        let urn = cx.urn().to_owned();
         let owner = move || {
-            let folder = engine.and_then(|engine| run::folder(&engine));
-            Ok(folder.and_then(|folder| folder.owner(&identity)))
+            let Some(folder) = engine.and_then(|engine| run::folder(&engine)) else {
+                return Ok(None);
+            };
+            let owner = folder.owner(&identity);
+            Ok(owner.filter(|owner| *owner != urn || folder.is_made(&identity)))
         };
-        if let Ok(Some(owner)) = aside(owner).await
-            && owner != cx.urn()
-        {
-            // A resource that was renamed without an alias is created under its new name before the old one is deleted.
+        if let Ok(Some(owner)) = aside(owner).await {
+            // A resource that was renamed without an alias, or is replaced, is created before the old one is deleted, and creating
+            // takes over the stack.
             cx.warn(format!(
                 "leaves the inner stack {id} as it is: {owner} has taken it over"
             ))

@@ -135,6 +135,8 @@ impl StackUpdate {
                     ));
                 };
                 inner.adopt(&exported);
+            } else if let Some(was) = &old {
+                inner.follow_encryption(&stack, was).await?;
             }
             inner.configure(&stack, old.as_ref()).await?;
             inner.install(cx, &stack).await?;

@@ -10,13 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Inner, slot};
 use crate::Ptd;
-use crate::stack::args::StackArgs;
-use crate::stack::aside;
+use crate::stack::args::{StackArgs, StackViews};
 use crate::stack::failure::{class, ended, failed, refused};
 use crate::stack::identity::identity;
 use crate::stack::progress::{Line, Progress, summary};
 use crate::stack::run_folder::{self, Slot};
 use crate::stack::stack::counts;
+use crate::stack::{aside, in_quotes};
 
 /// How long the backend may take to free a lock.
 const RELEASE: Duration = Duration::from_secs(15);
@@ -26,6 +26,9 @@ const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether another process has removed a stale lock.
 const TURNS: u32 = 15;
+
+/// How often stale locks are removed: others may die meanwhile.
+const CANCELS: u32 = 3;
 
 /// How long what may become a lock is left alone.
 const HALF_LOCK: Duration = Duration::from_secs(3);
@@ -48,7 +51,7 @@ struct Waiting {
     turn: Option<Slot>,
     /// How often that was somebody else's.
     turns: u32,
-    cancelled: bool,
+    cancels: u32,
 }
 
 impl Waiting {
@@ -57,7 +60,7 @@ impl Waiting {
             since: Instant::now(),
             turn: None,
             turns: 0,
-            cancelled: false,
+            cancels: 0,
         }
     }
 }
@@ -155,6 +158,7 @@ impl Inner {
         let holders: Vec<String> = locks.iter().map(ToString::to_string).collect();
         let holders = holders.join(", ");
         if !stale {
+            waiting.turn = None;
             let waits = waiting.since.elapsed().as_secs_f64() < args.lock_timeout;
             if waits {
                 cx.status(format!("waiting for the lock of {holders}"))
@@ -164,7 +168,7 @@ impl Inner {
             }
             return Ok(waits);
         }
-        if !args.cancel_stale_lock || waiting.cancelled || waiting.turns == TURNS {
+        if !args.cancel_stale_lock || waiting.cancels == CANCELS || waiting.turns == TURNS {
             let problem = "that process is there no more, so that the lock is stale";
             return Err(stale_lock(args, error, problem));
         }
@@ -180,7 +184,8 @@ impl Inner {
                 })?;
             if waiting.turn.is_none() {
                 waiting.turns += 1;
-                cx.sleep(TRY_AGAIN).await?;
+                self.stand_aside(cx, cx.untimed(cx.sleep(TRY_AGAIN)))
+                    .await?;
             }
             return Ok(true);
         }
@@ -189,7 +194,8 @@ impl Inner {
         ))
         .await;
         self.stack.cancel().await.map_err(|e| refused(args, &e))?;
-        waiting.cancelled = true;
+        waiting.cancels += 1;
+        waiting.turn = None;
         Ok(true)
     }
 
@@ -285,7 +291,9 @@ impl Inner {
         self.came.locked = begun_inside && matches!(operation, Operation::Up | Operation::Destroy);
         self.violated |= progress.violated;
         let outcome = result?;
-        cx.show(&progress.views).await;
+        if args.views == StackViews::Preview {
+            cx.show(&progress.views).await;
+        }
         cx.info(summary(
             &outcome,
             operation == Operation::Preview,
@@ -297,11 +305,17 @@ impl Inner {
 }
 
 fn stale_lock(args: &StackArgs, error: &automation::Error, problem: &str) -> Error {
+    let first = if args.cancel_stale_lock {
+        "run the update again"
+    } else {
+        "set cancelStaleLock"
+    };
     Error::refused(
         format!("stack {}: {error}; {problem}", args.stack),
         format!(
-            "set cancelStaleLock, or free the stack with: PULUMI_BACKEND_URL='{}' pulumi cancel --stack {}",
-            args.backend_url, args.stack
+            "{first}, or free the stack with: PULUMI_BACKEND_URL={} pulumi cancel --stack {}",
+            in_quotes(&args.backend_url),
+            args.stack
         ),
     )
 }
