@@ -356,3 +356,27 @@ def test_last_known_values_serve_a_preview_alone(pipeline):
     assert "previewed with the last known value of config" in shown.text
     outer.up()
     assert "hello there" in pipeline.by_hand("two", "output", "--json")
+
+
+def test_a_preview_installs_only_in_directories_of_its_own(pipeline, installing):
+    """In the user's it waits for the update, rather than to fail for want of what that installs."""
+    place, installed = installing
+    path = place("mkdir -p .venv && echo hello > .venv/installed")
+    program = 'import pathlib, pulumi\npulumi.export("greeting", pathlib.Path(__file__).with_name(".venv").joinpath("installed").read_text())\n'
+    inputs = pipeline.inner("web", program, installDependencies=True)
+    inputs["environment"] = inputs["environment"] | {"PATH": path}
+    outer = pipeline.write().init()
+    for count in (1, 2):
+        outer.file("web/requirements.txt", f"# {count}\n")
+        shutil.rmtree(outer.folder / "web/.venv", ignore_errors=True)
+        assert "not previewed: its dependencies" in outer.up(skip_preview=False).text
+        assert installed() == count == len(pipeline.updates("web"))
+
+    git(outer.folder, "init", "--quiet", "--initial-branch", "main")
+    (outer.folder / "web/.gitignore").write_text(".venv\n")
+    git(outer.folder, "add", "web")
+    git(outer.folder, "commit", "--quiet", "--message", "python")
+    source = {"url": f"file://{outer.folder}", "ref": "main", "path": "web"}
+    pipeline.stack("web", **(inputs | {"directory": None, "git": source}))
+    assert "not previewed" not in pipeline.write().preview().text
+    assert installed() == 3

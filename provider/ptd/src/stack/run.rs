@@ -30,6 +30,16 @@ const AFTERWARDS: Duration = Duration::from_secs(40);
 /// With this argument, the plugin supervises an inner run.
 pub const SUPERVISE: &str = "supervise";
 
+/// What came of an inner preview.
+pub(super) enum Previewed {
+    /// It was shown.
+    Done(Outcome),
+    /// There is no such stack.
+    Absent,
+    /// The program is not ready to be run.
+    Unprepared,
+}
+
 /// An inner stack, ready to be run.
 pub(super) struct Inner {
     stack: automation::Stack,
@@ -140,15 +150,18 @@ impl Inner {
         })
     }
 
-    /// Shows what an update would do; `None` when there is no such stack. `old` are the inputs of the last update.
+    /// Shows what an update would do. `old` are the inputs of the last update.
     pub(super) async fn preview(
         cx: &Context<Ptd>,
         args: &StackArgs,
         state: Option<&StackState>,
         old: Option<&StackArgs>,
-    ) -> Result<Option<Outcome>, Error> {
+    ) -> Result<Previewed, Error> {
         let mut inner = Self::open(cx, args, state).await?;
         inner.require_program(args)?;
+        if !inner.prepared(cx, args).await? {
+            return Ok(Previewed::Unprepared);
+        }
         if state.is_none()
             && let Some(exported) = inner.export(args).await?
         {
@@ -159,8 +172,8 @@ impl Inner {
         }
         inner.configure(args, old).await?;
         match inner.operate(cx, Operation::Preview, args).await {
-            Err(_) if inner.came.absent => Ok(None),
-            done => done.map(Some),
+            Err(_) if inner.came.absent => Ok(Previewed::Absent),
+            done => done.map(Previewed::Done),
         }
     }
 
@@ -303,6 +316,27 @@ impl Inner {
             .map_err(|e| refused(args, &e))?;
         super::install::note_done(directory).await;
         Ok(())
+    }
+
+    /// Gets the program ready for a preview, which writes nothing into directories that are not its own. Whether it is ready.
+    pub(super) async fn prepared(
+        &self,
+        cx: &Context<Ptd>,
+        args: &StackArgs,
+    ) -> Result<bool, Error> {
+        let Some(directory) = &self.program.directory else {
+            return Ok(true);
+        };
+        if self.program.is_made() {
+            self.install(cx, args).await?;
+        } else if args.install_dependencies && !super::install::is_done(directory).await {
+            cx.warn(
+                "not previewed: its dependencies are not installed yet, which an update does first",
+            )
+            .await;
+            return Ok(false);
+        }
+        Ok(true)
     }
 
     /// Runs an operation, tells how it goes, and notes what came of it.

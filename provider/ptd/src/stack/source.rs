@@ -182,6 +182,11 @@ impl Program {
         found.map_err(|error| unusable(args, &error))
     }
 
+    /// Whether it is in a directory of its own, which is thrown away.
+    pub(super) fn is_made(&self) -> bool {
+        self.made.is_some()
+    }
+
     fn there(directory: Option<&str>) -> Self {
         Self {
             directory: directory

@@ -11,7 +11,7 @@ use pulumi_provider::{
 
 use super::args::{OnDelete, PreviewInputs, StackArgs, StackState, StackViews};
 use super::aside;
-use super::run::{self, Inner};
+use super::run::{self, Inner, Previewed};
 use super::spec::Spec;
 use super::{foresee, identity, report};
 use crate::Ptd;
@@ -264,11 +264,14 @@ impl Stack {
             let mut inner = Inner::open(cx, &there, None).await?;
             inner.tentative = true;
             inner.require_program(args)?;
+            if !inner.prepared(cx, args).await? {
+                return Ok(());
+            }
             inner.ensure(&there).await?;
             inner.configure(&there, None).await?;
             let done = inner.operate(cx, Operation::Preview, &there).await;
             violated = inner.violated;
-            done
+            done.map(drop)
         };
         if let Err(error) = work.await {
             cx.alive()?;
@@ -373,7 +376,12 @@ impl Resource for Stack {
                 return Ok(());
             }
             let there = run::is_there(args).await;
-            if there != Some(true) || Inner::preview(cx, args, None, None).await?.is_none() {
+            let absent = there != Some(true)
+                || matches!(
+                    Inner::preview(cx, args, None, None).await?,
+                    Previewed::Absent
+                );
+            if absent {
                 if there.is_none() {
                     cx.info(format!(
                         "previewed as a new stack: whether {} exists in {} is not looked at before it may be opened",
@@ -419,19 +427,23 @@ impl Resource for Stack {
         }
         let never = state.pending && state.last_update_time.is_none();
         let outcome = match run::is_there(&args).await {
-            Some(false) => None,
-            None if never => None,
+            Some(false) => Previewed::Absent,
+            None if never => Previewed::Absent,
             _ => Inner::preview(cx, &args, Some(state), old.args.as_ref()).await?,
         };
-        let Some(outcome) = outcome else {
-            if !never {
-                cx.warn(format!(
-                    "stack {} is gone, and will be made anew",
-                    args.stack
-                ))
-                .await;
+        let outcome = match outcome {
+            Previewed::Done(outcome) => outcome,
+            Previewed::Unprepared => return Ok(()),
+            Previewed::Absent => {
+                if !never {
+                    cx.warn(format!(
+                        "stack {} is gone, and will be made anew",
+                        args.stack
+                    ))
+                    .await;
+                }
+                return Self::preview_new(cx, &args).await;
             }
-            return Self::preview_new(cx, &args).await;
         };
         if !guessed {
             if let Some(known) = foresee::foreseen(state, &outcome) {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::args::{StackArgs, StackState};
-use super::run::{self, Inner};
+use super::run::{self, Inner, Previewed};
 use super::spec::Spec;
 use super::stack::{Stack, not_run};
 use super::{foresee, identity, report};
@@ -203,16 +203,17 @@ impl Resource for StackUpdate {
             let before = state.of_stack();
             let old = stack_args(was).ok();
             let outcome = match run::is_there(&stack).await {
-                Some(false) => None,
+                Some(false) => Previewed::Absent,
                 _ => Inner::preview(cx, &stack, Some(&before), old.as_ref()).await?,
             };
             match outcome {
-                Some(outcome) => {
+                Previewed::Done(outcome) => {
                     if let Some(known) = foresee::foreseen(&before, &outcome) {
                         known.promise(prediction);
                     }
                 }
-                None => cx.status("will run again after its owner").await,
+                Previewed::Absent => cx.status("will run again after its owner").await,
+                Previewed::Unprepared => {}
             }
         }
         Ok(())
