@@ -69,9 +69,15 @@ def cluster_of(world: World, request: Request, read: bool = False) -> Resource:
 
 
 def busy(operation: Operation) -> Flat:
+    """The refusal of a second operation; the service words it differently for one on the cluster itself."""
     name = operation.path.rsplit("/", 1)[1]
-    return Flat(409, "OperationNotAllowed", f"Operation is not allowed: another operation ({name} - Updating) is in progress, please "
-                "wait for it to finish before starting a new operation. See https://aka.ms/aks-pending-operation for more details")
+    if "/agentpools/" in operation.path.lower():
+        reason = f": another operation ({name} - Updating) is in progress, please wait for it to finish"
+    else:
+        reason = (" because there's an in progress update managed cluster operation on the managed cluster started at "
+                  "2026-01-01T00:00:00Z. Please wait for it to finish")  # fmt: skip
+    return Flat(409, "OperationNotAllowed", f"Operation is not allowed{reason} before starting a new operation. "
+                "See https://aka.ms/aks-pending-operation for more details")  # fmt: skip
 
 
 def check_etag(request: Request, held: str | None) -> None:

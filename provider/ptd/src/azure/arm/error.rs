@@ -308,9 +308,9 @@ impl Refusal {
         let text = self.message.to_ascii_lowercase();
         self.is_code(&["OperationNotAllowed", "Conflict", "ConflictError"])
             && (text.contains("another operation")
+                || text.contains("aks-pending-operation")
                 || text.contains("is in progress")
-                || text.contains("in progress operation")
-                || text.contains("operation is in progress"))
+                || text.contains("in progress") && text.contains("operation"))
     }
 
     /// Whether the subscription has yet to register the service.
@@ -599,6 +599,16 @@ mod tests {
             r#"{"code":"OperationNotAllowed","message":"Operation is not allowed: another operation (c - Updating) is in progress, please wait"}"#,
         );
         assert!(busy.is_busy());
+        let cluster = read(
+            409,
+            r#"{"code":"OperationNotAllowed","message":"Operation is not allowed because there's an in progress update managed cluster operation on the managed cluster started at 2026-01-01T00:00:00Z. Please wait for it to finish before starting a new operation. See https://aka.ms/aks-pending-operation for more details"}"#,
+        );
+        assert!(cluster.is_busy());
+        let linked = read(
+            409,
+            r#"{"code":"Conflict","message":"Not now: see https://aka.ms/aks-pending-operation"}"#,
+        );
+        assert!(linked.is_busy());
         let quota = read(
             409,
             r#"{"code":"OperationNotAllowed","message":"Operation could not be completed as it results in exceeding approved quota"}"#,

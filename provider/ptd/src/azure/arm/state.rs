@@ -48,9 +48,8 @@ pub(super) fn word(value: Option<&Value>) -> Option<State> {
 mod tests {
     use super::*;
 
-    /// Case 16.
     #[test]
-    fn words_without_case() {
+    fn case_16_words_without_case() {
         let state = |word: &str| State {
             word: word.to_owned(),
         };
