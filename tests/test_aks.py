@@ -15,6 +15,7 @@ from support.aks import (
 from support.azure import LOCATION, TENANT, AzureDouble
 from support.protocol import background, refused
 from support.provider import ProviderProcess
+from support.values import Unknown
 
 pytestmark = pytest.mark.timeout(180)
 PATH = f"managedClusters/{NAME}"
@@ -123,7 +124,9 @@ def test_19_a_pool_waits_for_the_operation_in_its_way(azure: AzureDouble, provid
     assert not making.done()
     azure.advance(300)
     assert making.result(60).id == POOL_ID
-    answers = [entry["status"] for entry in puts(azure, "agentPools/user")]
+    entries = puts(azure, "agentPools/user")
+    assert "an in progress update managed cluster operation" in entries[0]["answer"]["message"]
+    answers = [entry["status"] for entry in entries]
     assert answers[0] == 409 and answers[-1] == 201
 
 
@@ -201,6 +204,16 @@ def test_49_the_autoscaler_owns_the_size(azure: AzureDouble, provider: ProviderP
     pool.update(POOL_INPUTS | {"autoScaling": False, "count": 3})
     sent = puts(azure, "agentPools/user")[-1]["body"]["properties"]
     assert sent["count"] == 3 and "minCount" not in sent
+
+
+@pytest.mark.parametrize(("least", "count"), [(None, 1), (3, 3)])
+def test_a_fixed_size_that_is_not_said_is_no_drift(azure: AzureDouble, provider: ProviderProcess, cluster: Thing, least, count) -> None:
+    fixed = POOL_INPUTS | {"autoScaling": False, "count": None, "minCount": least, "maxCount": None}
+    pool = Thing(provider, POOL).create(fixed)
+    assert azure.get(POOL_ID)["properties"]["count"] == count
+    assert pool.refresh().changes(fixed) == []
+    azure.mutate(POOL_ID, {"properties": {"count": 2}})
+    assert pool.refresh().changes(fixed) == ["count"]
 
 
 def test_50_a_flat_refusal_is_told_in_full_and_prevented(azure: AzureDouble, provider: ProviderProcess) -> None:
@@ -439,6 +452,8 @@ def test_forced_upgrades_go_on_and_off(azure: AzureDouble, cluster: Thing) -> No
     assert settings == {"forceUpgrade": True, "until": "2035-01-01T00:00:00Z"}
     azure.mutate(CLUSTER_ID, {"properties": {"upgradeSettings": {"overrideSettings": {"until": "2035-01-01T00:00:00+00:00"}}}})
     assert cluster.refresh().changes(CLUSTER_INPUTS | {"forceUpgrade": True}) == []
+    azure.mutate(CLUSTER_ID, {"properties": {"upgradeSettings": {"overrideSettings": {"until": "2034-12-31T22:00:00.0000000-02:00"}}}})
+    assert cluster.refresh().changes(CLUSTER_INPUTS | {"forceUpgrade": True}) == []
     cluster.update(CLUSTER_INPUTS)
     assert azure.get(CLUSTER_ID)["properties"]["upgradeSettings"]["overrideSettings"]["forceUpgrade"] is False
     assert cluster.refresh().changes(CLUSTER_INPUTS) == []
@@ -546,12 +561,37 @@ def test_forty_pools_on_four_clusters(azure: AzureDouble, provider: ProviderProc
     assert answers.count(409) <= 40, answers
 
 
+def test_an_address_in_a_range_that_is_not_known_yet(provider: ProviderProcess) -> None:
+    for more in ({"dnsServiceIp": "172.16.0.10"}, {}):
+        assert Thing(provider, CLUSTER).failures(CLUSTER_INPUTS | {"serviceCidr": Unknown()} | more) == {}
+
+
+def test_words_get_the_spelling_of_the_service(azure: AzureDouble, provider: ProviderProcess) -> None:
+    said = CLUSTER_INPUTS | {"tier": "standard", "upgradeChannel": "PATCH", "networkPolicy": "Calico", "outboundType": "LoadBalancer"}
+    cluster = Thing(provider, CLUSTER).create(said)
+    sent = puts(azure)[-1]["body"]
+    network = sent["properties"]["networkProfile"]
+    assert (sent["sku"]["tier"], network["networkPolicy"], network["outboundType"]) == ("Standard", "calico", "loadBalancer")
+    assert sent["properties"]["autoUpgradeProfile"]["upgradeChannel"] == "patch"
+    assert cluster.changes(said) == [] and cluster.refresh().changes(said) == []
+    # A state from before, with the words as the program spelt them.
+    spelt = {"osDiskType": "managed", "osSku": "ubuntu", "scaleDownMode": "DELETE"}
+    pool = Thing(provider, POOL).create(POOL_INPUTS | spelt)
+    assert [pool.inputs[name] for name in spelt] == ["Managed", "Ubuntu", "Delete"]
+    pool.inputs |= spelt
+    pool.outputs |= spelt
+    assert pool.changes(POOL_INPUTS | spelt) == []
+
+
 @pytest.mark.parametrize(("kind", "bad"), [
     (CLUSTER, {"secretRotationInterval": "soon"}), (CLUSTER, {"podCidr": "10.0"}), (CLUSTER, {"serviceCidr": "10.0.0.0/33"}),
     (CLUSTER, {"dnsServiceIp": "11.0.0.1"}), (CLUSTER, {"forceUpgradeUntil": "tomorrow"}), (CLUSTER, {"privateDnsZone": "zone"}),
     (CLUSTER, {"systemPool": CLUSTER_INPUTS["systemPool"] | {"subnetId": "x"}}),
     (CLUSTER, {"systemPool": CLUSTER_INPUTS["systemPool"] | {"availabilityZones": ["9"]}}),
     (POOL, {"subnetId": "x"}), (POOL, {"osDiskType": "Fast"}), (POOL, {"osSku": "Windows2022"}), (POOL, {"scaleDownMode": "Stop"}), (POOL, {"availabilityZones": ["9"]}), (POOL, {"nodeLabels": {"a b": "y"}}),
+    (CLUSTER, {"dnsServiceIp": None, "serviceCidr": "10.1.0.0/16"}), (CLUSTER, {"dnsServiceIp": "dns", "serviceCidr": Unknown()}),
+    (POOL, {"nodeLabels": {"team": "blue team"}}),
+    (CLUSTER, {"systemPool": CLUSTER_INPUTS["systemPool"] | {"nodeLabels": {"team": "-"}}}),
 ], ids=lambda value: next(iter(value)) if isinstance(value, dict) else "")  # fmt: skip
 def test_what_cannot_be_is_refused_by_its_property(azure: AzureDouble, provider: ProviderProcess, kind: str, bad: dict) -> None:
     found = Thing(provider, kind).failures((CLUSTER_INPUTS if kind == CLUSTER else POOL_INPUTS) | bad)

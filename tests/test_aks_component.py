@@ -72,6 +72,8 @@ def test_a_subnet_that_is_not_known_yet(provider: ProviderProcess, callbacks) ->
         ({"userNodePools": [POOLS[0] | {"maxCount": 1001}]}, "userNodePools[0].maxCount", "1001"),
         ({"userNodePools": [POOLS[0] | {"minCount": 9}]}, "userNodePools[0].maxCount", "9 and 4"),
         ({"userNodePools": [POOLS[0] | {"initialCount": 5}]}, "userNodePools[0].initialCount", "1 and 4, got 5"),
+        ({"userNodePools": [POOLS[0] | {"availabilityZones": ["eastus2-1"]}]}, "userNodePools[0].availabilityZones", "1, 2 or 3"),
+        ({"userNodePools": [POOLS[0] | {"nodeLabels": {"team": "a b"}}]}, "userNodePools[0].nodeLabels", "its value"),
         ({"userNodePools": [POOLS[0], POOLS[0]]}, "userNodePools[1].name", "twice"),
         ({"outboundType": "ManagedNatGateway"}, "outboundType", "cannot work"),
         ({"outboundType": "loadBalancer"}, "outboundType", "must be LoadBalancer"),

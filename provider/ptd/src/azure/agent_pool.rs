@@ -474,7 +474,14 @@ impl Resource for AgentPool {
             diff,
             &old.outputs,
             news,
-            &["clusterId", "subnetId", "vmSize"],
+            &[
+                "clusterId",
+                "subnetId",
+                "vmSize",
+                "osDiskType",
+                "osSku",
+                "scaleDownMode",
+            ],
         );
         let moved = diff.touches("name") || diff.touches("clusterId");
         diff.delete_before_replace = !moved;

@@ -14,6 +14,7 @@ use serde_json::json;
 use super::agent_pool::AgentPool;
 use super::aks_check;
 use super::aks_cluster::AksCluster;
+use super::aks_rules;
 use super::aks_tables::SYSTEM_POOL;
 use super::aks_version;
 use super::arm::ResourceId;
@@ -220,6 +221,11 @@ fn check_pool(
     for text in pool.node_taints.iter().flatten() {
         if let Err(problem) = aks_check::taint(text) {
             in_terms("nodeTaints", problem);
+        }
+    }
+    for text in pool.availability_zones.iter().flatten() {
+        if let Err(problem) = aks_rules::zone(text) {
+            in_terms("availabilityZones", problem);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What is sent to create and to change clusters.
 
+use azure_core::time::parse_rfc3339;
 use serde_json::{Map, Value, json};
 
 use super::aks_check::in_place;
@@ -106,14 +107,11 @@ fn forced_until(inputs: &Value) -> Option<String> {
 /// Until when forced upgrades hold where nothing is said: a fixed day, so that two runs want the same.
 pub(super) const FOREVER: &str = "2035-01-01T00:00:00Z";
 
-/// A moment in one spelling, for comparison.
-fn instant(text: &str) -> String {
-    let text = text.replace("+00:00", "Z");
-    match (text.find('.'), text.strip_suffix('Z')) {
-        (Some(dot), Some(bare)) if bare[dot + 1..].chars().all(|c| c == '0') => {
-            format!("{}Z", &bare[..dot])
-        }
-        _ => text,
+/// Whether two texts name the same moment, however they spell it.
+fn same_moment(one: &str, other: &str) -> bool {
+    match (parse_rfc3339(one), parse_rfc3339(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
     }
 }
 
@@ -248,7 +246,7 @@ fn force(inputs: &Value, live: &Value, body: &mut Value, changed: &mut Vec<&'sta
         .and_then(|o| o.get("until"))
         .and_then(Value::as_str);
     match forced_until(inputs) {
-        Some(until) if !on || held.map(instant) != Some(instant(&until)) => {
+        Some(until) if !on || !held.is_some_and(|held| same_moment(held, &until)) => {
             put(
                 body,
                 OVERRIDE,
@@ -273,14 +271,17 @@ pub(super) fn observe_force(prior: Option<&Value>, live: &Value) -> (bool, Optio
         == Some(true);
     let held = settings
         .and_then(|o| o.get("until"))
-        .and_then(Value::as_str)
-        .map(instant);
+        .and_then(Value::as_str);
     let said = prior
         .and_then(|p| p.get("forceUpgradeUntil"))
         .and_then(Value::as_str);
     let until = match said {
-        Some(said) if !on || held.as_deref() == Some(&instant(said)) => Some(said.to_owned()),
-        _ => held.filter(|held| on && held != FOREVER),
+        Some(said) if !on || held.is_some_and(|held| same_moment(held, said)) => {
+            Some(said.to_owned())
+        }
+        _ => held
+            .filter(|held| on && !same_moment(held, FOREVER))
+            .map(str::to_owned),
     };
     (on, until)
 }
@@ -312,4 +313,24 @@ fn upgrade(wanted: &str, live: &Value, minors: bool) -> Result<Step, String> {
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_compared_as_such() {
+        for same in [
+            "2035-01-01T00:00:00+00:00",
+            "2035-01-01T00:00:00.000Z",
+            "2035-01-01T02:00:00+02:00",
+        ] {
+            assert!(same_moment(FOREVER, same), "{same}");
+            let held = json!({"properties": {"upgradeSettings": {"overrideSettings": {"forceUpgrade": true, "until": same}}}});
+            assert_eq!(observe_force(None, &held), (true, None), "{same}");
+        }
+        assert!(!same_moment(FOREVER, "2035-01-01T00:00:00+02:00"));
+        assert!(same_moment("some day", "some day") && !same_moment("some day", FOREVER));
+    }
 }

@@ -4,7 +4,9 @@ use pulumi_provider::{Checking, Diff, Error, Path, Prior, PropertyMap};
 
 use super::aks_cluster::{AksCluster, AksClusterArgs, AksSystemPool, below, what};
 use super::aks_rules;
+use super::aks_tables::DNS_ADDRESS;
 use super::aks_version::{ahead, brings_minors, step};
+use super::common::diff_case;
 use super::names::Tags;
 use crate::checks::{check_each, check_with};
 
@@ -89,15 +91,18 @@ pub(super) fn surge(text: &str) -> Rule {
     }
 }
 
-/// An input that is one of a few words, in any case.
+/// An input that is one of a few words, in any case; it gets Azure's own spelling.
 pub(super) fn words(checking: &mut Checking<'_>, input: &str, words: &[&str]) {
-    if let Some(word) = checking.known::<String>(input)
-        && !words.iter().any(|known| known.eq_ignore_ascii_case(&word))
-    {
-        checking.refuse(
+    let Some(word) = checking.known::<String>(input) else {
+        return;
+    };
+    match words.iter().find(|known| known.eq_ignore_ascii_case(&word)) {
+        Some(known) if *known == word => {}
+        Some(known) => checking.set(input, known),
+        None => checking.refuse(
             input,
             format!("must be one of {}, got {word:?}", words.join(", ")),
-        );
+        ),
     }
 }
 
@@ -161,11 +166,7 @@ pub(super) fn cluster(checking: &mut Checking<'_>) {
     check_with(checking, "privateDnsZone", aks_rules::private_zone);
     check_with(checking, "podCidr", aks_rules::cidr);
     check_with(checking, "serviceCidr", aks_rules::cidr);
-    let services = checking.known::<String>("serviceCidr");
-    let services = services.unwrap_or_else(|| "10.0.0.0/16".to_owned());
-    check_with(checking, "dnsServiceIp", |text| {
-        aks_rules::address_in(text, &services)
-    });
+    dns_address(checking);
     names(checking);
     let Some(pool) = checking.known::<AksSystemPool>("systemPool") else {
         return;
@@ -190,6 +191,25 @@ pub(super) fn cluster(checking: &mut Checking<'_>) {
         aks_rules::zone,
     );
     system_pool(checking, &pool);
+}
+
+/// The address of the cluster's DNS and the range it is in, each of which has a default.
+fn dns_address(checking: &mut Checking<'_>) {
+    let services = match checking.known::<String>("serviceCidr") {
+        Some(services) => services,
+        // Of an unknown range only the address's form can be told.
+        None if checking.given("serviceCidr") => String::new(),
+        None => "10.0.0.0/16".to_owned(),
+    };
+    check_with(checking, "dnsServiceIp", |text| {
+        aks_rules::address_in(text, &services)
+    });
+    if !checking.given("dnsServiceIp") && aks_rules::address_in(DNS_ADDRESS, &services).is_err() {
+        checking.refuse(
+            "dnsServiceIp",
+            format!("is needed with the serviceCidr {services}: the default {DNS_ADDRESS} is not within it, or is its first address"),
+        );
+    }
 }
 
 fn names(checking: &mut Checking<'_>) {
@@ -326,8 +346,11 @@ pub(super) fn details(
 
 /// The labels of a pool's nodes.
 pub(super) fn labels(given: Option<&Tags>, fail: &mut impl FnMut(&str, String)) {
-    for key in given.into_iter().flat_map(Tags::keys) {
-        if let Err(problem) = label(key) {
+    for (key, value) in given.into_iter().flatten() {
+        for problem in [label(key), aks_rules::label_value(key, value)]
+            .into_iter()
+            .filter_map(Result::err)
+        {
             fail("nodeLabels", problem);
         }
     }
@@ -342,6 +365,13 @@ fn word(map: &PropertyMap, input: &str, default: &str) -> String {
 
 /// Which changes of a cluster Azure makes in place.
 pub(super) fn diff_cluster(diff: &mut Diff, old: &PropertyMap, news: &PropertyMap) {
+    let words = [
+        "tier",
+        "supportPlan",
+        "upgradeChannel",
+        "nodeOsUpgradeChannel",
+    ];
+    diff_case(diff, old, news, &words);
     // A public cluster has no private zone, whatever is said of it.
     let private: Option<bool> = news
         .get("privateCluster")

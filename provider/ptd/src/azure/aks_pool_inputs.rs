@@ -39,8 +39,10 @@ pub(super) fn observe_sizes(
     };
     let actual = |key: &str| whole_numbers(find(live, &[key]).cloned().unwrap_or_default());
     let scales = actual("enableAutoScaling") == Value::Bool(true);
+    let least = said("minCount").and_then(|count| count.as_i64());
+    let count = if system { 2 } else { least.unwrap_or(1) };
     let defaults: [(&str, &str, Option<i64>); 4] = [
-        ("count", "count", system.then_some(2)),
+        ("count", "count", Some(count)),
         ("minCount", "minCount", system.then_some(2)),
         ("maxCount", "maxCount", system.then_some(5)),
         (

@@ -123,6 +123,22 @@ pub(super) fn label_key(key: &str) -> Rule {
     )
 }
 
+/// The value of a label.
+pub(super) fn label_value(key: &str, value: &str) -> Rule {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let ends = |c: Option<char>| c.is_none_or(|c| c.is_ascii_alphanumeric());
+    let good = value.len() <= 63
+        && value.chars().all(fits)
+        && ends(value.chars().next())
+        && ends(value.chars().last());
+    if good {
+        return Ok(());
+    }
+    Err(format!(
+        "the label {key:?} must have at most 63 letters, digits, -, _ and . as its value, the first and last a letter or digit, got {value:?}"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,6 +169,16 @@ mod tests {
         }
         for bad in ["", "a b", "-a", "a/"] {
             assert!(label_key(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn values_of_labels() {
+        for good in ["", "a", "2", "blue-green_1.0", "True"] {
+            assert_eq!(label_value("team", good), Ok(()), "{good}");
+        }
+        for bad in ["a b", "-a", "a.", "a/b", "ü", &"x".repeat(64)] {
+            assert!(label_value("team", bad).is_err(), "{bad}");
         }
     }
 }

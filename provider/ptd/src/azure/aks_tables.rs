@@ -11,6 +11,8 @@ pub(super) const CLUSTER: &str = "Microsoft.ContainerService/managedClusters";
 pub(super) const POOL: &str = "Microsoft.ContainerService/managedClusters/agentPools";
 /// The system pool's name, in all clusters.
 pub(super) const SYSTEM_POOL: &str = "agentpool";
+/// The address of a cluster's DNS where nothing is said.
+pub(super) const DNS_ADDRESS: &str = "10.0.0.10";
 
 /// The settings of a cluster.
 pub(super) const CLUSTER_SETTINGS: &[Setting] = &[
@@ -125,8 +127,8 @@ pub(super) const CLUSTER_SETTINGS: &[Setting] = &[
     Setting::new(
         "dnsServiceIp",
         &["properties", "networkProfile", "dnsServiceIP"],
-        Text("10.0.0.10"),
-        Text("10.0.0.10"),
+        Text(DNS_ADDRESS),
+        Text(DNS_ADDRESS),
     )
     .fixed(),
     Setting::new(
