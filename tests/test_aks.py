@@ -315,6 +315,7 @@ def test_54_a_newer_minor_version_of_the_channel(azure: AzureDouble, provider: P
     assert cluster.refresh().changes(wanted) == [] and pool.refresh().changes(POOL_INPUTS) == []
     mark = azure.mark()
     cluster.again(provider).update(wanted | {"tier": "Premium"}, preview=True)
+    pool.again(provider).update(POOL_INPUTS | {"maxCount": 5}, preview=True)
     cluster.update(wanted | {"tier": "Premium"})
     pool.update(POOL_INPUTS | {"maxCount": 5})
     assert [path for method, path in azure.writes(mark) if method == "PUT"] == [CLUSTER_ID, POOL_ID]
@@ -324,9 +325,10 @@ def test_54_a_newer_minor_version_of_the_channel(azure: AzureDouble, provider: P
     # With any other channel somebody else has upgraded it, and the program does not know.
     azure.mutate(CLUSTER_ID, {"properties": {"autoUpgradeProfile": {"upgradeChannel": "patch"}}})
     for thing, change in ((cluster, CLUSTER_INPUTS | {"tier": "Premium"}), (pool, POOL_INPUTS | {"maxCount": 6})):
-        with pytest.raises(Failed) as failed:
-            thing.update(change)
-        assert "cannot go back" in str(failed.value)
+        for preview in (True, False):
+            with pytest.raises(Failed) as failed:
+                thing.update(change, preview=preview)
+            assert "cannot go back" in str(failed.value), preview
 
 
 def test_55_the_kubeconfig_is_a_secret(azure: AzureDouble, cluster: Thing, provider: ProviderProcess) -> None:

@@ -250,6 +250,7 @@ impl<'a> Pool<'a> {
             .unwrap_or_default())
     }
 
+    /// Whether the pool can have a version; where the control plane's is empty, that one is left out of it.
     fn skew(
         &self,
         version: Option<&str>,
@@ -376,6 +377,31 @@ impl<'a> Pool<'a> {
     }
 }
 
+/// Whether an update can reach its version. Azure is asked only where the nodes are ahead of it, and never for the control plane, which
+/// the same run may upgrade first.
+async fn possible(
+    cx: &Context<Ptd>,
+    id: &str,
+    args: &AgentPoolArgs,
+    old: &Prior<AgentPool>,
+) -> Result<(), Error> {
+    let state = old.state.as_ref();
+    let current = state.and_then(|state| state.current_kubernetes_version.as_deref());
+    let (Some(wanted), Some(current)) = (args.kubernetes_version.as_deref(), current) else {
+        return Ok(());
+    };
+    if !ahead(wanted, current) {
+        return Ok(());
+    }
+    let id = parse_id(id, POOL, EXAMPLE)?;
+    let session = open(cx, id.subscription_id(), args.tenant_id.as_deref()).await?;
+    let pool = Pool::at(&session, id);
+    match pool.get(cx).await? {
+        Some(live) => pool.skew(pool.wanted(cx, args, &live).await?, Some(&live), ""),
+        None => Ok(()),
+    }
+}
+
 impl Resource for AgentPool {
     type Provider = Ptd;
     type Args = AgentPoolArgs;
@@ -492,9 +518,12 @@ impl Resource for AgentPool {
         request: &Preview<Self>,
         prediction: &mut Prediction,
     ) -> Result<(), Error> {
-        let (Some(args), None) = (&request.args, &request.old) else {
+        let Some(args) = &request.args else {
             return Ok(());
         };
+        if let Some((id, old)) = &request.old {
+            return possible(cx, id, args, old).await;
+        }
         let cluster = parse_id(&args.cluster_id, CLUSTER, CLUSTER_EXAMPLE)?;
         let session = open(cx, cluster.subscription_id(), args.tenant_id.as_deref()).await?;
         let pool = Pool::at(&session, cluster.child("agentPools", &args.name));
