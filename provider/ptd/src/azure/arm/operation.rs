@@ -266,9 +266,11 @@ impl ArmClient {
                 if refusal.is_gone() {
                     return Ok((Look::Missing, refused.wait));
                 }
-                // The operation goes on, whether it can be seen or not.
+                // The operation goes on, whether it can be seen or not: also while names cannot be resolved or certificates checked, as
+                // the request that began it could.
                 let since = *wait.blind_since.get_or_insert_with(Instant::now);
-                if (refusal.is_passing() || refusal.is_throttled()) && since.elapsed() < BLIND {
+                let passing = refusal.unanswered || refusal.is_passing() || refusal.is_throttled();
+                if passing && since.elapsed() < BLIND {
                     return Ok((Look::Busy(None), refused.wait));
                 }
                 return Err(refused.refusal.into());

@@ -211,6 +211,18 @@ async fn case_13_failing_looks_do_not_end_the_operation() {
 }
 
 #[tokio::test]
+async fn case_13_an_outage_of_names_or_certificates_does_not_end_the_operation() {
+    let stage = stage(vec![
+        accepted(201),
+        unreached("GET /operations/1", "dns error: Name or service not known"),
+        unreached("GET /operations/1", "invalid peer certificate: Expired"),
+        op("Succeeded"),
+        get("Succeeded"),
+    ]);
+    stage.put(&body()).await.expect("made");
+}
+
+#[tokio::test]
 async fn case_14_a_forgotten_operation_is_decided_by_the_resource() {
     let stage = stage(vec![
         accepted(201),

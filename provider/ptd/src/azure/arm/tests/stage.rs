@@ -52,11 +52,16 @@ pub(super) fn reply(expects: &str, status: u16, body: &Value) -> Reply {
 }
 
 pub(super) fn dropped(expects: &str) -> Reply {
+    unreached(expects, "connection reset by peer")
+}
+
+/// No answer, and why.
+pub(super) fn unreached(expects: &str, why: &str) -> Reply {
     Reply {
         expects: expects.to_owned(),
         status: None,
         headers: Vec::new(),
-        body: String::new(),
+        body: why.to_owned(),
     }
 }
 
@@ -128,10 +133,7 @@ impl HttpClient for Script {
             next.expects
         );
         let Some(status) = next.status else {
-            return Err(azure_core::Error::with_message(
-                ErrorKind::Io,
-                "connection reset by peer",
-            ));
+            return Err(azure_core::Error::with_message(ErrorKind::Io, next.body));
         };
         let mut headers = Headers::new();
         headers.insert("x-ms-request-id", "request-1");
