@@ -295,7 +295,7 @@ impl Component for Aks {
                 check_cluster(checking, &target, release, cluster);
             }
         }
-        check_tags(checking, |tags| names::tags(&names::converted_tags(tags)));
+        check_tags(checking, names::unconverted_tags);
         let named = checking.given("vnetName") && checking.given("subnetName");
         if !checking.given("subnetId") && !named {
             checking.refuse(
@@ -391,10 +391,11 @@ impl Plan<'_> {
     }
 
     fn tags(&self) -> PropertyValue {
-        let mut tags = Tags::from([("Owner".to_owned(), "ptd".to_owned())]);
-        tags.extend(names::converted_tags(
-            &self.cx.known::<Tags>("tags").unwrap_or_default(),
-        ));
+        let mut tags = names::converted_tags(&self.cx.known::<Tags>("tags").unwrap_or_default());
+        // Azure ignores the case of keys: an owner that the target names takes this one's place.
+        if !tags.keys().any(|key| key.eq_ignore_ascii_case("Owner")) {
+            tags.insert("Owner".to_owned(), "ptd".to_owned());
+        }
         PropertyValue::Map(
             tags.into_iter()
                 .map(|(key, value)| (key, value.into()))

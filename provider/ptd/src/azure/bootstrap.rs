@@ -18,7 +18,7 @@ use super::role_assignment::RoleAssignment;
 use super::state_storage::StateStorage;
 use super::vault_secret::VaultSecret;
 use crate::Ptd;
-use crate::checks::check_with;
+use crate::checks::{check_tags, check_with};
 use crate::target::naming;
 
 /// The role Key Vault Administrator.
@@ -156,7 +156,12 @@ impl Component for Bootstrap {
 
     fn check(checking: &mut Checking<'_>, provider: Option<&Ptd>) {
         if let Some(tags) = checking.known::<Tags>("tags") {
-            checking.set("tags", names::converted_tags(&tags));
+            let converted = names::converted_tags(&tags);
+            // Of two keys that become one, only one would be left to look at.
+            if converted.len() < tags.len() {
+                check_tags(checking, names::clashes);
+            }
+            checking.set("tags", converted);
         }
         check_common(checking);
         check_location(checking, provider);

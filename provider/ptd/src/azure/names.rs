@@ -173,7 +173,33 @@ pub fn tags(tags: &Tags) -> Vec<(Option<String>, String)> {
             );
         }
     }
+    problems.extend(clashes(tags));
     problems
+}
+
+/// What is wrong with tags whose keys are yet to be converted.
+#[must_use]
+pub fn unconverted_tags(own: &Tags) -> Vec<(Option<String>, String)> {
+    let converted = converted_tags(own);
+    let mut problems = tags(&converted);
+    // What the conversion has made one is no longer seen in its result.
+    if converted.len() < own.len() {
+        problems.extend(clashes(own));
+    }
+    problems
+}
+
+/// Keys that are the same to Azure, which ignores the case of letters, or become the same once they are converted.
+#[must_use]
+pub fn clashes(tags: &Tags) -> Vec<(Option<String>, String)> {
+    let mut seen = BTreeMap::new();
+    tags.keys()
+        .filter_map(|key| {
+            let other = seen.insert(tag_key(key).to_lowercase(), key)?;
+            let problem = format!("the key is the same to Azure as {other:?}");
+            Some((Some(key.clone()), problem))
+        })
+        .collect()
 }
 
 /// A tag's key as Azure accepts it: with `:` in place of `/`.
@@ -244,5 +270,23 @@ mod tests {
             "the key is named"
         );
         assert_eq!(tags(&converted_tags(&own)), []);
+        assert_eq!(unconverted_tags(&own), []);
+    }
+
+    #[test]
+    fn keys_that_are_the_same_to_azure() {
+        let both = |one: &str, other: &str| {
+            [one, other]
+                .map(|key| (key.to_owned(), "x".to_owned()))
+                .into()
+        };
+        let told = tags(&both("Team", "team"));
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].0.as_deref(), Some("team"));
+        assert!(told[0].1.contains("\"Team\""), "{told:?}");
+        assert_eq!(tags(&both("team", "teams")), []);
+        for (one, other) in [("a/b", "a:b"), ("a/b", "A:b"), ("A/b", "a/B")] {
+            assert_eq!(unconverted_tags(&both(one, other)).len(), 1, "{one}");
+        }
     }
 }
