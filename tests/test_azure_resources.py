@@ -170,6 +170,19 @@ def test_a_vault_is_purged_where_that_is_wanted(cloud: Azure, azure: AzureDouble
         cloud.delete("KeyVault", id, outputs, allowDelete=True, purge=True)
 
 
+def test_a_vault_moves_under_another_name_or_purged(cloud: Azure) -> None:
+    token, old = urn("ptd:azure:KeyVault"), cloud.args("KeyVault")
+
+    def problems(old: dict, **change: object) -> dict[str, str]:
+        return {f.property: f.reason for f in cloud.provider.check(token, old | change, old).failures}
+
+    told = problems(old, location="westeurope", purge=True)
+    assert list(told) == ["location"] and "set purge" in told["location"] and "another name" in told["location"]
+    assert problems(old, location="westeurope", name="kv-other") == {}
+    assert problems(old | {"purge": True}, location="westeurope") == {}
+    assert problems(old, location=old["location"].upper()) == {}
+
+
 def test_the_name_of_an_account_that_was_deleted_here_is_waited_for(cloud: Azure, azure: AzureDouble) -> None:
     azure.make_group("rg")
     id, outputs = cloud.create("StateStorage")
@@ -380,6 +393,23 @@ def test_a_container_that_no_list_shows_is_looked_into(cloud: Azure, azure: Azur
     with pytest.raises(grpc.RpcError, match="the answer is no list"):
         cloud.delete("StateStorage", id, outputs, allowDelete=True)
     assert ACCOUNT.lower() in azure.resources()
+
+
+def test_a_container_that_is_missing_is_told_and_made_again(cloud: Azure, azure: AzureDouble) -> None:
+    azure.make_group("rg")
+    id, outputs = cloud.create("StateStorage")
+    azure.remove(CONTAINER)
+    with pytest.raises(grpc.RpcError) as failed:
+        cloud.read("StateStorage", id, outputs)
+    (kept,) = details(failed.value)
+    assert kept.id == id and "is missing; the next update makes it" in " ".join(kept.reasons)
+    mark, args = azure.mark(), values.decode(kept.inputs)
+    cloud.provider.update(urn("ptd:azure:StateStorage"), id, values.decode(kept.properties), args, args)
+    assert [path.lower() for _, path in azure.writes(mark)] == [CONTAINER.lower()]
+    assert cloud.read("StateStorage", id, outputs).id == id
+    # An import has nothing to keep.
+    azure.remove(CONTAINER)
+    assert cloud.provider.read(urn("ptd:azure:StateStorage"), id).id == ""
 
 
 def test_an_account_without_its_container_goes(cloud: Azure, azure: AzureDouble) -> None:

@@ -442,6 +442,34 @@ async fn session_of(cx: &Context<Ptd>, args: &KeyVaultArgs) -> Result<AzureSessi
     .await
 }
 
+/// To move a vault is to delete it and to make it anew. The deleted one keeps the name, in any region, unless it is purged.
+fn check_move(checking: &mut Checking<'_>) {
+    let (Some(from), Some(to)) = (
+        checking.old::<String>("location"),
+        checking.known::<String>("location"),
+    ) else {
+        return;
+    };
+    let (from, to) = (region(&from), region(&to));
+    let renamed = match (
+        checking.old::<String>("name"),
+        checking.known::<String>("name"),
+    ) {
+        (Some(old), Some(new)) => !old.eq_ignore_ascii_case(&new),
+        // An unknown name may well be another one.
+        _ => true,
+    };
+    if from != to && !renamed && checking.old::<bool>("purge") != Some(true) {
+        checking.refuse(
+            "location",
+            format!(
+                "cannot change from {from} to {to} with the same name, which the deleted vault keeps for its retention: set purge to true \
+                 and run `pulumi up` first, or use another name"
+            ),
+        );
+    }
+}
+
 impl Resource for KeyVault {
     type Provider = Ptd;
     type Args = KeyVaultArgs;
@@ -453,6 +481,7 @@ impl Resource for KeyVault {
         check_common(checking);
         check_with(checking, "name", names::key_vault);
         check_location(checking, provider);
+        check_move(checking);
         if let Some(days) = checking.known::<i64>("softDeleteRetentionDays")
             && !(7..=90).contains(&days)
         {

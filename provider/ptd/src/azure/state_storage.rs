@@ -534,14 +534,15 @@ impl Resource for StateStorage {
         prior: Option<Prior<Self>>,
     ) -> Result<Option<Observed<Self>>, Error> {
         let place = place_of(id)?;
+        let import = prior.is_none();
         let args = prior.and_then(|p| p.args);
         let tenant = args.as_ref().and_then(|a| a.tenant_id.clone());
         let session = open(cx, place.account.subscription_id(), tenant.as_deref()).await?;
         let Some(live) = session.arm.get(cx, &place.account, API).await? else {
             return Ok(None);
         };
-        if session.arm.get(cx, &place.container, API).await?.is_none() {
-            // Creating adopts the account and makes the container.
+        let missing = session.arm.get(cx, &place.container, API).await?.is_none();
+        if missing && import {
             return Ok(None);
         }
         let now = settings(&live);
@@ -588,10 +589,16 @@ impl Resource for StateStorage {
             subscription_id: old.and_then(|a| a.subscription_id.clone()),
             tenant_id: tenant,
         };
-        Ok(Some(Observed::new(
-            observed,
-            state(&session, &place, &live),
-        )))
+        let mut found = Observed::new(observed, state(&session, &place, &live));
+        // The account is there, and its name taken: it stays in the state.
+        found.problems.extend(missing.then(|| {
+            format!(
+                "container {} of {} is missing; the next update makes it",
+                place.container.name(),
+                what(place.account.name())
+            )
+        }));
+        Ok(Some(found))
     }
 
     async fn update(
