@@ -116,7 +116,7 @@ export class AgentPool extends pulumi.CustomResource {
      */
     declare public /*out*/ readonly nodeImageVersion: pulumi.Output<string | undefined>;
     /**
-     * The nodes' labels. Default: none.
+     * The nodes' labels; values of at most 63 letters, digits, `-`, `_` and `.`. Default: none.
      */
     declare public readonly nodeLabels: pulumi.Output<{[key: string]: string} | undefined>;
     /**
@@ -321,7 +321,7 @@ export interface AgentPoolArgs {
      */
     name: pulumi.Input<string>;
     /**
-     * The nodes' labels. Default: none.
+     * The nodes' labels; values of at most 63 letters, digits, `-`, `_` and `.`. Default: none.
      */
     nodeLabels?: pulumi.Input<{[key: string]: pulumi.Input<string>} | undefined>;
     /**

@@ -97,7 +97,8 @@ export class AksCluster extends pulumi.CustomResource {
      */
     declare public readonly dnsPrefix: pulumi.Output<string | undefined>;
     /**
-     * The address of the cluster's DNS, within `serviceCidr`. Default `10.0.0.10`. A change replaces the cluster.
+     * The address of the cluster's DNS, within `serviceCidr`; needed where the default is not within it. Default `10.0.0.10`. A change
+     * replaces the cluster.
      */
     declare public readonly dnsServiceIp: pulumi.Output<string | undefined>;
     /**
@@ -446,7 +447,8 @@ export interface AksClusterArgs {
      */
     dnsPrefix?: pulumi.Input<string | undefined>;
     /**
-     * The address of the cluster's DNS, within `serviceCidr`. Default `10.0.0.10`. A change replaces the cluster.
+     * The address of the cluster's DNS, within `serviceCidr`; needed where the default is not within it. Default `10.0.0.10`. A change
+     * replaces the cluster.
      */
     dnsServiceIp?: pulumi.Input<string | undefined>;
     /**

@@ -69,7 +69,8 @@ export class KeyVault extends pulumi.CustomResource {
      */
     declare public readonly enabledForDeployment: pulumi.Output<boolean>;
     /**
-     * The region, such as `eastus2`. Default: the provider's `azure.location`. A change replaces the vault.
+     * The region, such as `eastus2`. Default: the provider's `azure.location`. A change replaces the vault, under the same name only where
+     * `purge` is in the state.
      */
     declare public readonly location: pulumi.Output<string | undefined>;
     /**
@@ -217,7 +218,8 @@ export interface KeyVaultArgs {
      */
     enabledForDeployment?: pulumi.Input<boolean | undefined>;
     /**
-     * The region, such as `eastus2`. Default: the provider's `azure.location`. A change replaces the vault.
+     * The region, such as `eastus2`. Default: the provider's `azure.location`. A change replaces the vault, under the same name only where
+     * `purge` is in the state.
      */
     location?: pulumi.Input<string | undefined>;
     /**

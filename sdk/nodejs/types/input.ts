@@ -627,7 +627,7 @@ export namespace azure {
          */
         minCount?: pulumi.Input<number | undefined>;
         /**
-         * The nodes' labels.
+         * The nodes' labels; values of at most 63 letters, digits, `-`, `_` and `.`.
          */
         nodeLabels?: pulumi.Input<{[key: string]: pulumi.Input<string>} | undefined>;
         /**

@@ -2024,7 +2024,7 @@ export namespace azure {
          */
         minCount?: number;
         /**
-         * The nodes' labels.
+         * The nodes' labels; values of at most 63 letters, digits, `-`, `_` and `.`.
          */
         nodeLabels?: {[key: string]: string};
         /**

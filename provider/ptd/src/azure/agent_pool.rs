@@ -89,7 +89,7 @@ pub struct AgentPoolArgs {
     pub subnet_id: Option<String>,
     /// The nodes' taints, `key=value:Effect`. Default: none.
     pub node_taints: Option<Vec<String>>,
-    /// The nodes' labels. Default: none.
+    /// The nodes' labels; values of at most 63 letters, digits, `-`, `_` and `.`. Default: none.
     pub node_labels: Option<Tags>,
     /// How many nodes more there are during an upgrade, as a number or a percentage. Default `10%`.
     pub max_surge: Option<String>,

@@ -102,7 +102,8 @@ pub struct AksClusterArgs {
     /// The address range of services. Default `10.0.0.0/16`. A change replaces the cluster.
     #[schemars(extend("replace" = true))]
     pub service_cidr: Option<String>,
-    /// The address of the cluster's DNS, within `serviceCidr`. Default `10.0.0.10`. A change replaces the cluster.
+    /// The address of the cluster's DNS, within `serviceCidr`; needed where the default is not within it. Default `10.0.0.10`. A change
+    /// replaces the cluster.
     #[schemars(extend("replace" = true))]
     pub dns_service_ip: Option<String>,
     /// Whether unused images are removed from nodes. Default `true`.
@@ -165,7 +166,7 @@ pub struct AksSystemPool {
     pub max_pods: Option<i64>,
     /// The nodes' taints, `key=value:Effect`. Default `CriticalAddonsOnly=true:NoSchedule`.
     pub node_taints: Option<Vec<String>>,
-    /// The nodes' labels.
+    /// The nodes' labels; values of at most 63 letters, digits, `-`, `_` and `.`.
     pub node_labels: Option<Tags>,
     /// How many nodes more there are during an upgrade, as a number or a percentage. Default `10%`.
     pub max_surge: Option<String>,

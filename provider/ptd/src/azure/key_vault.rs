@@ -58,7 +58,8 @@ pub struct KeyVaultArgs {
     /// The resource group. A change replaces the vault.
     #[schemars(extend("replace" = true))]
     pub resource_group_name: String,
-    /// The region, such as `eastus2`. Default: the provider's `azure.location`. A change replaces the vault.
+    /// The region, such as `eastus2`. Default: the provider's `azure.location`. A change replaces the vault, under the same name only where
+    /// `purge` is in the state.
     #[schemars(extend("replace" = true))]
     pub location: Option<String>,
     /// The tier: `standard`, or `premium` with keys in hardware. Default `standard`.

@@ -62,7 +62,7 @@ type AgentPool struct {
 	Name pulumi.StringOutput `pulumi:"name"`
 	// The image of the nodes.
 	NodeImageVersion pulumi.StringPtrOutput `pulumi:"nodeImageVersion"`
-	// The nodes' labels. Default: none.
+	// The nodes' labels; values of at most 63 letters, digits, `-`, `_` and `.`. Default: none.
 	NodeLabels pulumi.StringMapOutput `pulumi:"nodeLabels"`
 	// The nodes' taints, `key=value:Effect`. Default: none.
 	NodeTaints pulumi.StringArrayOutput `pulumi:"nodeTaints"`
@@ -187,7 +187,7 @@ type agentPoolArgs struct {
 	Mode *string `pulumi:"mode"`
 	// The pool's name: a lower-case letter and up to 11 lower-case letters and digits; not `agentpool`. A change replaces the pool.
 	Name string `pulumi:"name"`
-	// The nodes' labels. Default: none.
+	// The nodes' labels; values of at most 63 letters, digits, `-`, `_` and `.`. Default: none.
 	NodeLabels map[string]string `pulumi:"nodeLabels"`
 	// The nodes' taints, `key=value:Effect`. Default: none.
 	NodeTaints []string `pulumi:"nodeTaints"`
@@ -244,7 +244,7 @@ type AgentPoolArgs struct {
 	Mode pulumi.StringPtrInput
 	// The pool's name: a lower-case letter and up to 11 lower-case letters and digits; not `agentpool`. A change replaces the pool.
 	Name pulumi.StringInput
-	// The nodes' labels. Default: none.
+	// The nodes' labels; values of at most 63 letters, digits, `-`, `_` and `.`. Default: none.
 	NodeLabels pulumi.StringMapInput
 	// The nodes' taints, `key=value:Effect`. Default: none.
 	NodeTaints pulumi.StringArrayInput
@@ -440,7 +440,7 @@ func (o AgentPoolOutput) NodeImageVersion() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *AgentPool) pulumi.StringPtrOutput { return v.NodeImageVersion }).(pulumi.StringPtrOutput)
 }
 
-// The nodes' labels. Default: none.
+// The nodes' labels; values of at most 63 letters, digits, `-`, `_` and `.`. Default: none.
 func (o AgentPoolOutput) NodeLabels() pulumi.StringMapOutput {
 	return o.ApplyT(func(v *AgentPool) pulumi.StringMapOutput { return v.NodeLabels }).(pulumi.StringMapOutput)
 }

@@ -53,7 +53,8 @@ type AksCluster struct {
 	DiskCsiDriver pulumi.BoolPtrOutput `pulumi:"diskCsiDriver"`
 	// The beginning of the API server's host name: 1 to 54 letters, digits and `-`. Default `<name>-dns`. A change replaces the cluster.
 	DnsPrefix pulumi.StringPtrOutput `pulumi:"dnsPrefix"`
-	// The address of the cluster's DNS, within `serviceCidr`. Default `10.0.0.10`. A change replaces the cluster.
+	// The address of the cluster's DNS, within `serviceCidr`; needed where the default is not within it. Default `10.0.0.10`. A change
+	// replaces the cluster.
 	DnsServiceIp pulumi.StringPtrOutput `pulumi:"dnsServiceIp"`
 	// Whether pods can have Azure file shares. Default `true`.
 	FileCsiDriver pulumi.BoolPtrOutput `pulumi:"fileCsiDriver"`
@@ -238,7 +239,8 @@ type aksClusterArgs struct {
 	DiskCsiDriver *bool `pulumi:"diskCsiDriver"`
 	// The beginning of the API server's host name: 1 to 54 letters, digits and `-`. Default `<name>-dns`. A change replaces the cluster.
 	DnsPrefix *string `pulumi:"dnsPrefix"`
-	// The address of the cluster's DNS, within `serviceCidr`. Default `10.0.0.10`. A change replaces the cluster.
+	// The address of the cluster's DNS, within `serviceCidr`; needed where the default is not within it. Default `10.0.0.10`. A change
+	// replaces the cluster.
 	DnsServiceIp *string `pulumi:"dnsServiceIp"`
 	// Whether pods can have Azure file shares. Default `true`.
 	FileCsiDriver *bool `pulumi:"fileCsiDriver"`
@@ -326,7 +328,8 @@ type AksClusterArgs struct {
 	DiskCsiDriver pulumi.BoolPtrInput
 	// The beginning of the API server's host name: 1 to 54 letters, digits and `-`. Default `<name>-dns`. A change replaces the cluster.
 	DnsPrefix pulumi.StringPtrInput
-	// The address of the cluster's DNS, within `serviceCidr`. Default `10.0.0.10`. A change replaces the cluster.
+	// The address of the cluster's DNS, within `serviceCidr`; needed where the default is not within it. Default `10.0.0.10`. A change
+	// replaces the cluster.
 	DnsServiceIp pulumi.StringPtrInput
 	// Whether pods can have Azure file shares. Default `true`.
 	FileCsiDriver pulumi.BoolPtrInput
@@ -540,7 +543,8 @@ func (o AksClusterOutput) DnsPrefix() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *AksCluster) pulumi.StringPtrOutput { return v.DnsPrefix }).(pulumi.StringPtrOutput)
 }
 
-// The address of the cluster's DNS, within `serviceCidr`. Default `10.0.0.10`. A change replaces the cluster.
+// The address of the cluster's DNS, within `serviceCidr`; needed where the default is not within it. Default `10.0.0.10`. A change
+// replaces the cluster.
 func (o AksClusterOutput) DnsServiceIp() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *AksCluster) pulumi.StringPtrOutput { return v.DnsServiceIp }).(pulumi.StringPtrOutput)
 }

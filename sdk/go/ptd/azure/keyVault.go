@@ -37,7 +37,8 @@ type KeyVault struct {
 	EnableRbacAuthorization pulumi.BoolOutput `pulumi:"enableRbacAuthorization"`
 	// Whether virtual machines may fetch certificates from it. Default `true`.
 	EnabledForDeployment pulumi.BoolOutput `pulumi:"enabledForDeployment"`
-	// The region, such as `eastus2`. Default: the provider's `azure.location`. A change replaces the vault.
+	// The region, such as `eastus2`. Default: the provider's `azure.location`. A change replaces the vault, under the same name only where
+	// `purge` is in the state.
 	Location pulumi.StringPtrOutput `pulumi:"location"`
 	// The vault's name, unique in all of Azure: 3 to 24 letters, digits and hyphens, beginning with a letter, not ending in a hyphen and
 	// without two in a row. A change replaces the vault.
@@ -154,7 +155,8 @@ type keyVaultArgs struct {
 	EnableRbacAuthorization *bool `pulumi:"enableRbacAuthorization"`
 	// Whether virtual machines may fetch certificates from it. Default `true`.
 	EnabledForDeployment *bool `pulumi:"enabledForDeployment"`
-	// The region, such as `eastus2`. Default: the provider's `azure.location`. A change replaces the vault.
+	// The region, such as `eastus2`. Default: the provider's `azure.location`. A change replaces the vault, under the same name only where
+	// `purge` is in the state.
 	Location *string `pulumi:"location"`
 	// The vault's name, unique in all of Azure: 3 to 24 letters, digits and hyphens, beginning with a letter, not ending in a hyphen and
 	// without two in a row. A change replaces the vault.
@@ -191,7 +193,8 @@ type KeyVaultArgs struct {
 	EnableRbacAuthorization pulumi.BoolPtrInput
 	// Whether virtual machines may fetch certificates from it. Default `true`.
 	EnabledForDeployment pulumi.BoolPtrInput
-	// The region, such as `eastus2`. Default: the provider's `azure.location`. A change replaces the vault.
+	// The region, such as `eastus2`. Default: the provider's `azure.location`. A change replaces the vault, under the same name only where
+	// `purge` is in the state.
 	Location pulumi.StringPtrInput
 	// The vault's name, unique in all of Azure: 3 to 24 letters, digits and hyphens, beginning with a letter, not ending in a hyphen and
 	// without two in a row. A change replaces the vault.
@@ -330,7 +333,8 @@ func (o KeyVaultOutput) EnabledForDeployment() pulumi.BoolOutput {
 	return o.ApplyT(func(v *KeyVault) pulumi.BoolOutput { return v.EnabledForDeployment }).(pulumi.BoolOutput)
 }
 
-// The region, such as `eastus2`. Default: the provider's `azure.location`. A change replaces the vault.
+// The region, such as `eastus2`. Default: the provider's `azure.location`. A change replaces the vault, under the same name only where
+// `purge` is in the state.
 func (o KeyVaultOutput) Location() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *KeyVault) pulumi.StringPtrOutput { return v.Location }).(pulumi.StringPtrOutput)
 }

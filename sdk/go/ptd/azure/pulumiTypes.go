@@ -219,7 +219,7 @@ type AksSystemPool struct {
 	MaxSurge *string `pulumi:"maxSurge"`
 	// The least number of nodes, at least 1. Default 2.
 	MinCount *int `pulumi:"minCount"`
-	// The nodes' labels.
+	// The nodes' labels; values of at most 63 letters, digits, `-`, `_` and `.`.
 	NodeLabels map[string]string `pulumi:"nodeLabels"`
 	// The nodes' taints, `key=value:Effect`. Default `CriticalAddonsOnly=true:NoSchedule`.
 	NodeTaints []string `pulumi:"nodeTaints"`
@@ -259,7 +259,7 @@ type AksSystemPoolArgs struct {
 	MaxSurge pulumi.StringPtrInput `pulumi:"maxSurge"`
 	// The least number of nodes, at least 1. Default 2.
 	MinCount pulumi.IntPtrInput `pulumi:"minCount"`
-	// The nodes' labels.
+	// The nodes' labels; values of at most 63 letters, digits, `-`, `_` and `.`.
 	NodeLabels pulumi.StringMapInput `pulumi:"nodeLabels"`
 	// The nodes' taints, `key=value:Effect`. Default `CriticalAddonsOnly=true:NoSchedule`.
 	NodeTaints pulumi.StringArrayInput `pulumi:"nodeTaints"`
@@ -334,7 +334,7 @@ func (o AksSystemPoolOutput) MinCount() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v AksSystemPool) *int { return v.MinCount }).(pulumi.IntPtrOutput)
 }
 
-// The nodes' labels.
+// The nodes' labels; values of at most 63 letters, digits, `-`, `_` and `.`.
 func (o AksSystemPoolOutput) NodeLabels() pulumi.StringMapOutput {
 	return o.ApplyT(func(v AksSystemPool) map[string]string { return v.NodeLabels }).(pulumi.StringMapOutput)
 }

@@ -63,7 +63,7 @@ class AksSystemPoolArgsDict(TypedDict):
     """
     node_labels: NotRequired[pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]]
     """
-    The nodes' labels.
+    The nodes' labels; values of at most 63 letters, digits, `-`, `_` and `.`.
     """
     node_taints: NotRequired[pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]]
     """
@@ -105,7 +105,7 @@ class AksSystemPoolArgs:
         :param pulumi.Input[_builtins.int] max_pods: How many pods a node may run, 10 to 250. Default 110.
         :param pulumi.Input[_builtins.str] max_surge: How many nodes more there are during an upgrade, as a number or a percentage. Default `10%`.
         :param pulumi.Input[_builtins.int] min_count: The least number of nodes, at least 1. Default 2.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] node_labels: The nodes' labels.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] node_labels: The nodes' labels; values of at most 63 letters, digits, `-`, `_` and `.`.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] node_taints: The nodes' taints, `key=value:Effect`. Default `CriticalAddonsOnly=true:NoSchedule`.
         :param pulumi.Input[_builtins.int] os_disk_size_gb: The root disk in GB, 30 to 2048; 0 leaves it to Azure. Default 128.
         :param pulumi.Input[_builtins.str] subnet_id: The subnet's ARM id. Default: a network that Azure makes.
@@ -234,7 +234,7 @@ class AksSystemPoolArgs:
     @pulumi.getter(name="nodeLabels")
     def node_labels(self) -> pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]:
         """
-        The nodes' labels.
+        The nodes' labels; values of at most 63 letters, digits, `-`, `_` and `.`.
         """
         return pulumi.get(self, "node_labels")
 

@@ -64,7 +64,7 @@ class AgentPoolArgs:
         :param pulumi.Input[_builtins.str] max_surge: How many nodes more there are during an upgrade, as a number or a percentage. Default `10%`.
         :param pulumi.Input[_builtins.int] min_count: The least number of nodes, 0 to 1000. Required while `autoScaling` is on; not sent otherwise.
         :param pulumi.Input[_builtins.str] mode: What runs on it: `User`, or `System` for the cluster's own services. Default `User`.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] node_labels: The nodes' labels. Default: none.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] node_labels: The nodes' labels; values of at most 63 letters, digits, `-`, `_` and `.`. Default: none.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] node_taints: The nodes' taints, `key=value:Effect`. Default: none.
         :param pulumi.Input[_builtins.int] os_disk_size_gb: The root disk in GB, 30 to 2048; 0 leaves it to Azure. Default 256. A change replaces the pool.
         :param pulumi.Input[_builtins.str] os_disk_type: `Managed` or `Ephemeral`. Default `Managed`. A change replaces the pool.
@@ -303,7 +303,7 @@ class AgentPoolArgs:
     @pulumi.getter(name="nodeLabels")
     def node_labels(self) -> pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]:
         """
-        The nodes' labels. Default: none.
+        The nodes' labels; values of at most 63 letters, digits, `-`, `_` and `.`. Default: none.
         """
         return pulumi.get(self, "node_labels")
 
@@ -498,7 +498,7 @@ class AgentPool(pulumi.CustomResource):
         :param pulumi.Input[_builtins.int] min_count: The least number of nodes, 0 to 1000. Required while `autoScaling` is on; not sent otherwise.
         :param pulumi.Input[_builtins.str] mode: What runs on it: `User`, or `System` for the cluster's own services. Default `User`.
         :param pulumi.Input[_builtins.str] name: The pool's name: a lower-case letter and up to 11 lower-case letters and digits; not `agentpool`. A change replaces the pool.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] node_labels: The nodes' labels. Default: none.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] node_labels: The nodes' labels; values of at most 63 letters, digits, `-`, `_` and `.`. Default: none.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] node_taints: The nodes' taints, `key=value:Effect`. Default: none.
         :param pulumi.Input[_builtins.int] os_disk_size_gb: The root disk in GB, 30 to 2048; 0 leaves it to Azure. Default 256. A change replaces the pool.
         :param pulumi.Input[_builtins.str] os_disk_type: `Managed` or `Ephemeral`. Default `Managed`. A change replaces the pool.
@@ -813,7 +813,7 @@ class AgentPool(pulumi.CustomResource):
     @pulumi.getter(name="nodeLabels")
     def node_labels(self) -> pulumi.Output[Optional[Mapping[str, _builtins.str]]]:
         """
-        The nodes' labels. Default: none.
+        The nodes' labels; values of at most 63 letters, digits, `-`, `_` and `.`. Default: none.
         """
         return pulumi.get(self, "node_labels")
 

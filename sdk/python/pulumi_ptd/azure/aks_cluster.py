@@ -76,7 +76,8 @@ class AksClusterArgs:
         :param pulumi.Input[_builtins.bool] disable_local_accounts: Whether accounts of the cluster's own are off, so that only Entra gives access. Default `true`.
         :param pulumi.Input[_builtins.bool] disk_csi_driver: Whether pods can have Azure disks. Default `true`.
         :param pulumi.Input[_builtins.str] dns_prefix: The beginning of the API server's host name: 1 to 54 letters, digits and `-`. Default `<name>-dns`. A change replaces the cluster.
-        :param pulumi.Input[_builtins.str] dns_service_ip: The address of the cluster's DNS, within `serviceCidr`. Default `10.0.0.10`. A change replaces the cluster.
+        :param pulumi.Input[_builtins.str] dns_service_ip: The address of the cluster's DNS, within `serviceCidr`; needed where the default is not within it. Default `10.0.0.10`. A change
+               replaces the cluster.
         :param pulumi.Input[_builtins.bool] file_csi_driver: Whether pods can have Azure file shares. Default `true`.
         :param pulumi.Input[_builtins.bool] force_upgrade: Whether upgrades go ahead against disruption budgets and the use of removed interfaces. Default `false`.
         :param pulumi.Input[_builtins.str] force_upgrade_until: Until when that holds, as `2035-01-01T00:00:00Z`, which is the default.
@@ -327,7 +328,8 @@ class AksClusterArgs:
     @pulumi.getter(name="dnsServiceIp")
     def dns_service_ip(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The address of the cluster's DNS, within `serviceCidr`. Default `10.0.0.10`. A change replaces the cluster.
+        The address of the cluster's DNS, within `serviceCidr`; needed where the default is not within it. Default `10.0.0.10`. A change
+        replaces the cluster.
         """
         return pulumi.get(self, "dns_service_ip")
 
@@ -726,7 +728,8 @@ class AksCluster(pulumi.CustomResource):
         :param pulumi.Input[_builtins.bool] disable_local_accounts: Whether accounts of the cluster's own are off, so that only Entra gives access. Default `true`.
         :param pulumi.Input[_builtins.bool] disk_csi_driver: Whether pods can have Azure disks. Default `true`.
         :param pulumi.Input[_builtins.str] dns_prefix: The beginning of the API server's host name: 1 to 54 letters, digits and `-`. Default `<name>-dns`. A change replaces the cluster.
-        :param pulumi.Input[_builtins.str] dns_service_ip: The address of the cluster's DNS, within `serviceCidr`. Default `10.0.0.10`. A change replaces the cluster.
+        :param pulumi.Input[_builtins.str] dns_service_ip: The address of the cluster's DNS, within `serviceCidr`; needed where the default is not within it. Default `10.0.0.10`. A change
+               replaces the cluster.
         :param pulumi.Input[_builtins.bool] file_csi_driver: Whether pods can have Azure file shares. Default `true`.
         :param pulumi.Input[_builtins.bool] force_upgrade: Whether upgrades go ahead against disruption budgets and the use of removed interfaces. Default `false`.
         :param pulumi.Input[_builtins.str] force_upgrade_until: Until when that holds, as `2035-01-01T00:00:00Z`, which is the default.
@@ -1091,7 +1094,8 @@ class AksCluster(pulumi.CustomResource):
     @pulumi.getter(name="dnsServiceIp")
     def dns_service_ip(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The address of the cluster's DNS, within `serviceCidr`. Default `10.0.0.10`. A change replaces the cluster.
+        The address of the cluster's DNS, within `serviceCidr`; needed where the default is not within it. Default `10.0.0.10`. A change
+        replaces the cluster.
         """
         return pulumi.get(self, "dns_service_ip")
 

@@ -47,7 +47,8 @@ class KeyVaultArgs:
         :param pulumi.Input[_builtins.bool] allow_delete: Whether the vault may be deleted. It counts once an update has put it into the state. Default `false`.
         :param pulumi.Input[_builtins.bool] enable_rbac_authorization: Whether access is by role assignments, and not by the vault's own access policies. Default `true`.
         :param pulumi.Input[_builtins.bool] enabled_for_deployment: Whether virtual machines may fetch certificates from it. Default `true`.
-        :param pulumi.Input[_builtins.str] location: The region, such as `eastus2`. Default: the provider's `azure.location`. A change replaces the vault.
+        :param pulumi.Input[_builtins.str] location: The region, such as `eastus2`. Default: the provider's `azure.location`. A change replaces the vault, under the same name only where
+               `purge` is in the state.
         :param pulumi.Input[_builtins.bool] public_network_access: Whether the vault can be reached from public networks. Default `true`.
         :param pulumi.Input[_builtins.bool] purge: Whether a deleted vault is purged at once, with all that is in it. Default `false`.
         :param pulumi.Input[_builtins.bool] purge_protection: Whether nobody can purge the deleted vault before its time. It cannot be turned off again. Default: as it is, for a new vault off.
@@ -182,7 +183,8 @@ class KeyVaultArgs:
     @pulumi.getter
     def location(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The region, such as `eastus2`. Default: the provider's `azure.location`. A change replaces the vault.
+        The region, such as `eastus2`. Default: the provider's `azure.location`. A change replaces the vault, under the same name only where
+        `purge` is in the state.
         """
         return pulumi.get(self, "location")
 
@@ -342,7 +344,8 @@ class KeyVault(pulumi.CustomResource):
         :param pulumi.Input[_builtins.bool] allow_delete: Whether the vault may be deleted. It counts once an update has put it into the state. Default `false`.
         :param pulumi.Input[_builtins.bool] enable_rbac_authorization: Whether access is by role assignments, and not by the vault's own access policies. Default `true`.
         :param pulumi.Input[_builtins.bool] enabled_for_deployment: Whether virtual machines may fetch certificates from it. Default `true`.
-        :param pulumi.Input[_builtins.str] location: The region, such as `eastus2`. Default: the provider's `azure.location`. A change replaces the vault.
+        :param pulumi.Input[_builtins.str] location: The region, such as `eastus2`. Default: the provider's `azure.location`. A change replaces the vault, under the same name only where
+               `purge` is in the state.
         :param pulumi.Input[_builtins.str] name: The vault's name, unique in all of Azure: 3 to 24 letters, digits and hyphens, beginning with a letter, not ending in a hyphen and
                without two in a row. A change replaces the vault.
         :param pulumi.Input[_builtins.bool] public_network_access: Whether the vault can be reached from public networks. Default `true`.
@@ -546,7 +549,8 @@ class KeyVault(pulumi.CustomResource):
     @pulumi.getter
     def location(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The region, such as `eastus2`. Default: the provider's `azure.location`. A change replaces the vault.
+        The region, such as `eastus2`. Default: the provider's `azure.location`. A change replaces the vault, under the same name only where
+        `purge` is in the state.
         """
         return pulumi.get(self, "location")
 

@@ -290,7 +290,7 @@ class AksSystemPool(dict):
         :param _builtins.int max_pods: How many pods a node may run, 10 to 250. Default 110.
         :param _builtins.str max_surge: How many nodes more there are during an upgrade, as a number or a percentage. Default `10%`.
         :param _builtins.int min_count: The least number of nodes, at least 1. Default 2.
-        :param Mapping[str, _builtins.str] node_labels: The nodes' labels.
+        :param Mapping[str, _builtins.str] node_labels: The nodes' labels; values of at most 63 letters, digits, `-`, `_` and `.`.
         :param Sequence[_builtins.str] node_taints: The nodes' taints, `key=value:Effect`. Default `CriticalAddonsOnly=true:NoSchedule`.
         :param _builtins.int os_disk_size_gb: The root disk in GB, 30 to 2048; 0 leaves it to Azure. Default 128.
         :param _builtins.str subnet_id: The subnet's ARM id. Default: a network that Azure makes.
@@ -387,7 +387,7 @@ class AksSystemPool(dict):
     @pulumi.getter(name="nodeLabels")
     def node_labels(self) -> Optional[Mapping[str, _builtins.str]]:
         """
-        The nodes' labels.
+        The nodes' labels; values of at most 63 letters, digits, `-`, `_` and `.`.
         """
         return pulumi.get(self, "node_labels")
 

@@ -264,14 +264,14 @@ public class AgentPool extends com.pulumi.resources.CustomResource {
         return Codegen.optional(this.nodeImageVersion);
     }
     /**
-     * The nodes&#39; labels. Default: none.
+     * The nodes&#39; labels; values of at most 63 letters, digits, `-`, `_` and `.`. Default: none.
      * 
      */
     @Export(name="nodeLabels", refs={Map.class,String.class}, tree="[0,1,1]")
     private Output</* @Nullable */ Map<String,String>> nodeLabels;
 
     /**
-     * @return The nodes&#39; labels. Default: none.
+     * @return The nodes&#39; labels; values of at most 63 letters, digits, `-`, `_` and `.`. Default: none.
      * 
      */
     public Output<Optional<Map<String,String>>> nodeLabels() {

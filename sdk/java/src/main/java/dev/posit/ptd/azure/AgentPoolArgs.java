@@ -219,14 +219,14 @@ public final class AgentPoolArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The nodes&#39; labels. Default: none.
+     * The nodes&#39; labels; values of at most 63 letters, digits, `-`, `_` and `.`. Default: none.
      * 
      */
     @Import(name="nodeLabels")
     private @Nullable Output<Map<String,String>> nodeLabels;
 
     /**
-     * @return The nodes&#39; labels. Default: none.
+     * @return The nodes&#39; labels; values of at most 63 letters, digits, `-`, `_` and `.`. Default: none.
      * 
      */
     public Optional<Output<Map<String,String>>> nodeLabels() {
@@ -736,7 +736,7 @@ public final class AgentPoolArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param nodeLabels The nodes&#39; labels. Default: none.
+         * @param nodeLabels The nodes&#39; labels; values of at most 63 letters, digits, `-`, `_` and `.`. Default: none.
          * 
          * @return builder
          * 
@@ -747,7 +747,7 @@ public final class AgentPoolArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param nodeLabels The nodes&#39; labels. Default: none.
+         * @param nodeLabels The nodes&#39; labels; values of at most 63 letters, digits, `-`, `_` and `.`. Default: none.
          * 
          * @return builder
          * 

@@ -197,14 +197,16 @@ public class AksCluster extends com.pulumi.resources.CustomResource {
         return Codegen.optional(this.dnsPrefix);
     }
     /**
-     * The address of the cluster&#39;s DNS, within `serviceCidr`. Default `10.0.0.10`. A change replaces the cluster.
+     * The address of the cluster&#39;s DNS, within `serviceCidr`; needed where the default is not within it. Default `10.0.0.10`. A change
+     * replaces the cluster.
      * 
      */
     @Export(name="dnsServiceIp", refs={String.class}, tree="[0]")
     private Output</* @Nullable */ String> dnsServiceIp;
 
     /**
-     * @return The address of the cluster&#39;s DNS, within `serviceCidr`. Default `10.0.0.10`. A change replaces the cluster.
+     * @return The address of the cluster&#39;s DNS, within `serviceCidr`; needed where the default is not within it. Default `10.0.0.10`. A change
+     * replaces the cluster.
      * 
      */
     public Output<Optional<String>> dnsServiceIp() {

@@ -129,14 +129,16 @@ public final class AksClusterArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The address of the cluster&#39;s DNS, within `serviceCidr`. Default `10.0.0.10`. A change replaces the cluster.
+     * The address of the cluster&#39;s DNS, within `serviceCidr`; needed where the default is not within it. Default `10.0.0.10`. A change
+     * replaces the cluster.
      * 
      */
     @Import(name="dnsServiceIp")
     private @Nullable Output<String> dnsServiceIp;
 
     /**
-     * @return The address of the cluster&#39;s DNS, within `serviceCidr`. Default `10.0.0.10`. A change replaces the cluster.
+     * @return The address of the cluster&#39;s DNS, within `serviceCidr`; needed where the default is not within it. Default `10.0.0.10`. A change
+     * replaces the cluster.
      * 
      */
     public Optional<Output<String>> dnsServiceIp() {
@@ -818,7 +820,8 @@ public final class AksClusterArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param dnsServiceIp The address of the cluster&#39;s DNS, within `serviceCidr`. Default `10.0.0.10`. A change replaces the cluster.
+         * @param dnsServiceIp The address of the cluster&#39;s DNS, within `serviceCidr`; needed where the default is not within it. Default `10.0.0.10`. A change
+         * replaces the cluster.
          * 
          * @return builder
          * 
@@ -829,7 +832,8 @@ public final class AksClusterArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param dnsServiceIp The address of the cluster&#39;s DNS, within `serviceCidr`. Default `10.0.0.10`. A change replaces the cluster.
+         * @param dnsServiceIp The address of the cluster&#39;s DNS, within `serviceCidr`; needed where the default is not within it. Default `10.0.0.10`. A change
+         * replaces the cluster.
          * 
          * @return builder
          * 

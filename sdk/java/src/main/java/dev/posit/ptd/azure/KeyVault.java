@@ -107,14 +107,16 @@ public class KeyVault extends com.pulumi.resources.CustomResource {
         return this.enabledForDeployment;
     }
     /**
-     * The region, such as `eastus2`. Default: the provider&#39;s `azure.location`. A change replaces the vault.
+     * The region, such as `eastus2`. Default: the provider&#39;s `azure.location`. A change replaces the vault, under the same name only where
+     * `purge` is in the state.
      * 
      */
     @Export(name="location", refs={String.class}, tree="[0]")
     private Output</* @Nullable */ String> location;
 
     /**
-     * @return The region, such as `eastus2`. Default: the provider&#39;s `azure.location`. A change replaces the vault.
+     * @return The region, such as `eastus2`. Default: the provider&#39;s `azure.location`. A change replaces the vault, under the same name only where
+     * `purge` is in the state.
      * 
      */
     public Output<Optional<String>> location() {

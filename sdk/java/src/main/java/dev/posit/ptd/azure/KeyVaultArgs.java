@@ -83,14 +83,16 @@ public final class KeyVaultArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The region, such as `eastus2`. Default: the provider&#39;s `azure.location`. A change replaces the vault.
+     * The region, such as `eastus2`. Default: the provider&#39;s `azure.location`. A change replaces the vault, under the same name only where
+     * `purge` is in the state.
      * 
      */
     @Import(name="location")
     private @Nullable Output<String> location;
 
     /**
-     * @return The region, such as `eastus2`. Default: the provider&#39;s `azure.location`. A change replaces the vault.
+     * @return The region, such as `eastus2`. Default: the provider&#39;s `azure.location`. A change replaces the vault, under the same name only where
+     * `purge` is in the state.
      * 
      */
     public Optional<Output<String>> location() {
@@ -388,7 +390,8 @@ public final class KeyVaultArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param location The region, such as `eastus2`. Default: the provider&#39;s `azure.location`. A change replaces the vault.
+         * @param location The region, such as `eastus2`. Default: the provider&#39;s `azure.location`. A change replaces the vault, under the same name only where
+         * `purge` is in the state.
          * 
          * @return builder
          * 
@@ -399,7 +402,8 @@ public final class KeyVaultArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param location The region, such as `eastus2`. Default: the provider&#39;s `azure.location`. A change replaces the vault.
+         * @param location The region, such as `eastus2`. Default: the provider&#39;s `azure.location`. A change replaces the vault, under the same name only where
+         * `purge` is in the state.
          * 
          * @return builder
          * 

@@ -131,14 +131,14 @@ public final class AksSystemPoolArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The nodes&#39; labels.
+     * The nodes&#39; labels; values of at most 63 letters, digits, `-`, `_` and `.`.
      * 
      */
     @Import(name="nodeLabels")
     private @Nullable Output<Map<String,String>> nodeLabels;
 
     /**
-     * @return The nodes&#39; labels.
+     * @return The nodes&#39; labels; values of at most 63 letters, digits, `-`, `_` and `.`.
      * 
      */
     public Optional<Output<Map<String,String>>> nodeLabels() {
@@ -398,7 +398,7 @@ public final class AksSystemPoolArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param nodeLabels The nodes&#39; labels.
+         * @param nodeLabels The nodes&#39; labels; values of at most 63 letters, digits, `-`, `_` and `.`.
          * 
          * @return builder
          * 
@@ -409,7 +409,7 @@ public final class AksSystemPoolArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param nodeLabels The nodes&#39; labels.
+         * @param nodeLabels The nodes&#39; labels; values of at most 63 letters, digits, `-`, `_` and `.`.
          * 
          * @return builder
          * 

@@ -52,7 +52,7 @@ public final class AksSystemPool {
      */
     private @Nullable Integer minCount;
     /**
-     * @return The nodes&#39; labels.
+     * @return The nodes&#39; labels; values of at most 63 letters, digits, `-`, `_` and `.`.
      * 
      */
     private @Nullable Map<String,String> nodeLabels;
@@ -128,7 +128,7 @@ public final class AksSystemPool {
         return Optional.ofNullable(this.minCount);
     }
     /**
-     * @return The nodes&#39; labels.
+     * @return The nodes&#39; labels; values of at most 63 letters, digits, `-`, `_` and `.`.
      * 
      */
     public Map<String,String> nodeLabels() {
