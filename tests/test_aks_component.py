@@ -89,6 +89,16 @@ def test_a_target_that_cannot_work(provider: ProviderProcess, callbacks, change:
     assert [name for name in callbacks.monitor.names() if name != "aks"] == []
 
 
+def test_keys_of_tags_are_the_same_in_any_case(provider: ProviderProcess, callbacks) -> None:
+    callbacks.monitor.dry_run = True
+    provider.construct(callbacks, AKS, "aks", INPUTS | {"tags": {"owner": "us", "posit.team/x": "1"}})
+    assert callbacks.monitor.inputs("aks-main")["tags"] == {"owner": "us", "posit.team:x": "1"}
+    for kind, inputs in ((AKS, INPUTS), ("ptd:azure:Bootstrap", {"target": "acme01-staging", "location": LOCATION, "sites": []})):
+        with refused(grpc.StatusCode.INVALID_ARGUMENT) as error:
+            provider.construct(callbacks, kind, "other", inputs | {"tags": {"posit.team/x": "1", "Posit.team:x": "2"}})
+        assert "the same to Azure as" in error.value.details() + str(error.value.trailing_metadata()), kind
+
+
 def test_a_name_that_grows_too_long(provider: ProviderProcess, callbacks) -> None:
     with refused() as error:
         provider.construct(callbacks, AKS, "aks", INPUTS | {"target": "a" * 50})
