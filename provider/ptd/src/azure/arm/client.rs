@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::cloud::Cloud;
-use super::error::{ArmError, Refusal};
+use super::error::{ArmError, PROXY, Refusal};
 use super::hints::{asks_for_a_wait, retry_after};
 use super::id::ResourceId;
 use super::line::{First, Lines};
@@ -197,7 +197,7 @@ impl ArmClient {
                 }
                 .into()),
             },
-            Err(error) if error.is_gone() => Ok(None),
+            Err(error) if error.is_surely_gone() => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -225,7 +225,7 @@ impl ArmClient {
             };
             let answer = match self.read(run, &ask).await {
                 Ok(answer) => answer,
-                Err(error) if error.is_gone() && seen.is_empty() => return Ok(all),
+                Err(error) if error.is_surely_gone() && seen.is_empty() => return Ok(all),
                 Err(error) => return Err(error),
             };
             let unusable = |message: &str| {
@@ -234,9 +234,7 @@ impl ArmClient {
                     subject: path.to_owned(),
                     status: Some(answer.status),
                     message: message.to_owned(),
-                    hint: Some(
-                        "A proxy may have answered in Azure's place: run this again".to_owned(),
-                    ),
+                    hint: Some(PROXY.to_owned()),
                     ..Refusal::default()
                 })
             };
@@ -323,7 +321,7 @@ impl ArmClient {
                 .settle(job, Method::Delete, write, answer)
                 .await
                 .map(|_| ()),
-            Err(error) if error.is_gone() => Ok(()),
+            Err(error) if error.is_surely_gone() => Ok(()),
             Err(error) => Err(error),
         }
     }

@@ -50,7 +50,12 @@ pub struct Refusal {
     pub hint: Option<String>,
     /// Whether the connection failed before any answer.
     pub unanswered: bool,
+    /// Whether the answer has no code and a body that is no JSON, as those of proxies are.
+    pub foreign: bool,
 }
+
+/// What to do where the answer cannot be Azure's.
+pub(super) const PROXY: &str = "A proxy may have answered in Azure's place: run this again";
 
 impl ArmError {
     /// The service's answer, where there is one.
@@ -86,6 +91,12 @@ impl ArmError {
         self.refusal().is_some_and(Refusal::is_gone)
     }
 
+    /// Whether the thing is not there as Azure itself says it: a page of a proxy's says nothing about it.
+    #[must_use]
+    pub fn is_surely_gone(&self) -> bool {
+        self.is_gone() && self.refusal().is_some_and(|refusal| !refusal.foreign)
+    }
+
     /// Replaces the next step that is shown.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
@@ -119,13 +130,16 @@ impl Refusal {
             correlation_id: header("x-ms-correlation-request-id"),
             ..Self::default()
         };
-        match serde_json::from_slice::<Value>(body) {
-            Ok(Value::Object(object)) => refusal.read_object(&Value::Object(object)),
+        let json = serde_json::from_slice::<Value>(body);
+        refusal.foreign = json.is_err() && !body.trim_ascii().is_empty();
+        match json {
+            Ok(object @ Value::Object(_)) => refusal.read_object(&object),
             _ => refusal.message = excerpt(status, body),
         }
         if refusal.code.is_none() {
             refusal.code = header("x-ms-error-code");
         }
+        refusal.foreign &= refusal.code.is_none();
         if refusal.message.is_empty() && refusal.code.is_none() {
             refusal.message = excerpt(status, body);
         }
@@ -385,6 +399,8 @@ impl Refusal {
             "Sign in again, or renew the service principal's secret"
         } else if self.status == Some(429) {
             "Run this again later"
+        } else if self.foreign && self.is_gone() {
+            PROXY
         } else {
             return None;
         };

@@ -288,6 +288,28 @@ async fn cases_28_to_30_and_35_only_a_missing_resource_is_absent() {
 }
 
 #[tokio::test]
+async fn case_59_a_page_of_a_proxy_removes_nothing() {
+    let page = |expects: &str, body: &str| Reply {
+        body: body.to_owned(),
+        ..reply(expects, 404, &Value::Null)
+    };
+    let html = "<html><h1>Not Found</h1></html>";
+    let error = look(&stage(vec![page("GET /c", html)]))
+        .await
+        .expect_err("a page");
+    assert!(error.to_string().contains("Not Found"), "{error}");
+    let kept = stage(vec![page("DELETE /c", html)]).delete().await;
+    kept.expect_err("a page");
+    // A code in the headers is Azure's; what is empty is no page.
+    let coded = page("GET /c", html).header("x-ms-error-code", "ResourceNotFound");
+    assert_eq!(look(&stage(vec![coded])).await.expect("an answer"), None);
+    for body in ["", " \n", "{}"] {
+        let found = look(&stage(vec![page("GET /c", body)])).await;
+        assert_eq!(found.expect("an answer"), None, "{body:?}");
+    }
+}
+
+#[tokio::test]
 async fn case_31_readers_may_lag_behind() {
     let stage = stage(vec![
         accepted(201),
