@@ -197,6 +197,9 @@ def test_49_the_autoscaler_owns_the_size(azure: AzureDouble, provider: ProviderP
     pool.update(POOL_INPUTS | {"maxCount": 6})
     sent = puts(azure, "agentPools/user")[-1]["body"]["properties"]
     assert (sent["count"], sent["minCount"], sent["maxCount"]) == (4, 1, 6)
+    for least, most, count in ((1, 3, 3), (5, 6, 5)):
+        pool.update(POOL_INPUTS | {"minCount": least, "maxCount": most})
+        assert puts(azure, "agentPools/user")[-1]["body"]["properties"]["count"] == count, "within the limits"
     fixed = {"name": "fixed", "autoScaling": False, "count": 2, "minCount": None, "maxCount": None}
     Thing(provider, POOL).create(POOL_INPUTS | fixed)
     sent = puts(azure, "agentPools/fixed")[-1]["body"]["properties"]

@@ -146,7 +146,7 @@ def pool(name: str, sent: dict, held: dict | None, cluster_version: str, strict_
                    target="agentPoolProfile.minCount")  # fmt: skip
     if sent.get("enableAutoScaling"):
         low, high = sent.get("minCount"), sent.get("maxCount")
-        if low is None or high is None or low > high or (held is None and not low <= sent["count"] <= high):
+        if low is None or high is None or low > high or not low <= sent["count"] <= high:
             raise Flat(400, "InvalidParameter", "count must be between minCount and maxCount.", target="agentPoolProfile.count")
     if any(label.startswith("kubernetes.azure.com/") for label in sent.get("nodeLabels") or {}):
         raise Flat(400, "InvalidParameter", "A node label has a reserved prefix.", target="agentPoolProfile.nodeLabels")
@@ -170,5 +170,6 @@ def pool(name: str, sent: dict, held: dict | None, cluster_version: str, strict_
         raise Flat(400, "OperationNotAllowed", f"Downgrading node pool version {held['currentOrchestratorVersion']} to {wanted} "
                    "is not allowed.")  # fmt: skip
     scaled = sent.get("enableAutoScaling") and held["enableAutoScaling"] and sent["count"] != held["count"]
-    if scaled and strict_autoscaling:
+    # New limits that leave the live size out ask for another one themselves.
+    if scaled and strict_autoscaling and sent["minCount"] <= held["count"] <= sent["maxCount"]:
         raise Flat(400, "InvalidParameter", "Cannot manually scale cluster autoscaler enabled node pool.", target="properties.count")

@@ -115,6 +115,13 @@ pub(super) fn pool_update(
             }
             put(&mut model, &[key], wanted);
         }
+        // A size beyond changed limits is refused; the autoscaler would bring it there as well.
+        let size = |key: &str| model.get(key).and_then(Value::as_i64);
+        if let (Some(count), Some(least), Some(most)) =
+            (size("count"), size("minCount"), size("maxCount"))
+        {
+            put(&mut model, &["count"], count.max(least).min(most).into());
+        }
     } else {
         // The service refuses limits where nothing scales.
         for key in ["minCount", "maxCount"] {
