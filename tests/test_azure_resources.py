@@ -109,6 +109,29 @@ def test_case_17_a_cancelled_operation_is_kept_and_followed_by_the_next_run(
     assert [path for method, path in azure.writes(mark) if path.endswith(("/kv-test", "/sttest"))] == []
 
 
+@pytest.mark.parametrize(("kind", "rule", "look"), [
+    ("KeyVault", "PUT vaults", "/vaults/kv-test[?]"), ("StateStorage", "PUT storageAccounts", "/asyncoperations/|/operations/"),
+])  # fmt: skip
+def test_what_is_still_being_made_is_deleted_after_that(cloud: Azure, azure: AzureDouble, kind: str, rule: str, look: str) -> None:
+    azure.make_group("rg")
+    azure.operation(rule, duration=10_000, polls=0)
+    args, token, mark = cloud.args(kind, allowDelete=True), urn(f"ptd:azure:{kind}"), azure.mark()
+    with ThreadPoolExecutor(1) as pool:
+        lost = pool.submit(cloud.provider.create, token, args)
+        azure.wait("GET", look, since=mark, count=2)
+        cloud.provider.cancel()
+        (kept,) = details(lost.exception())
+        cloud.provider, partial = cloud.start(), values.decode(kept.properties)
+        assert partial["pendingOperation"]["method"] == "PUT"
+        mark = azure.mark()
+        going = pool.submit(cloud.provider.delete, token, kept.id, partial, args)
+        azure.wait("GET", look, since=mark, count=2)
+        assert not going.done() and azure.writes(mark) == []
+        azure.advance(20_000)
+        going.result(60)
+    assert [method for method, _ in azure.writes(mark)] == ["DELETE"]
+
+
 def test_case_23_the_service_is_registered_with_the_subscription(cloud: Azure, azure: AzureDouble) -> None:
     azure.make_group("rg")
     refusal = {"error": {"code": "MissingSubscriptionRegistration", "message": "not registered"}}

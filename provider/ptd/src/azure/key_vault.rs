@@ -630,6 +630,7 @@ impl Resource for KeyVault {
     }
 
     async fn delete(cx: &Context<Ptd>, id: &str, old: Prior<Self>) -> Result<(), Error> {
+        let left = old.state.as_ref().and_then(|s| s.pending_operation.clone());
         let args = old.require_args()?;
         let id = parse_id(id, KIND, EXAMPLE)?;
         if !args.allow_delete {
@@ -639,10 +640,15 @@ impl Resource for KeyVault {
             ));
         }
         let session = open(cx, id.subscription_id(), args.tenant_id.as_deref()).await?;
+        let quiet = Job::quiet(cx);
+        session
+            .arm
+            .out_of_the_way(&quiet, &id, API, left.as_ref())
+            .await?;
         let live = session.arm.get(cx, &id, API).await?;
         session
             .arm
-            .delete(&Job::quiet(cx), &Write::new(&id, API, None))
+            .delete(&quiet, &Write::new(&id, API, None))
             .await?;
         if !args.purge {
             cx.info(format!(

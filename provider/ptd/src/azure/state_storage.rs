@@ -641,6 +641,7 @@ impl Resource for StateStorage {
     }
 
     async fn delete(cx: &Context<Ptd>, id: &str, old: Prior<Self>) -> Result<(), Error> {
+        let left = old.state.as_ref().and_then(|s| s.pending_operation.clone());
         let args = old.require_args()?;
         let place = place_of(id)?;
         if !args.allow_delete {
@@ -655,6 +656,11 @@ impl Resource for StateStorage {
             args.tenant_id.as_deref(),
         )
         .await?;
+        let quiet = Job::quiet(cx);
+        session
+            .arm
+            .out_of_the_way(&quiet, &place.account, API, left.as_ref())
+            .await?;
         let Some(live) = session.arm.get(cx, &place.account, API).await? else {
             return Ok(());
         };
@@ -692,7 +698,7 @@ impl Resource for StateStorage {
         }
         session
             .arm
-            .delete(&Job::quiet(cx), &Write::new(&place.account, API, None))
+            .delete(&quiet, &Write::new(&place.account, API, None))
             .await?;
         session.free(&place.account);
         Ok(())

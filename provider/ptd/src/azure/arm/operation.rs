@@ -400,6 +400,24 @@ impl ArmClient {
         self.ended(job, id, api, end).await
     }
 
+    /// Waits for an operation of an earlier run before the resource is deleted. How it ended does not matter to that; the end of this run
+    /// does.
+    pub async fn out_of_the_way(
+        &self,
+        job: &Job<'_>,
+        id: &ResourceId,
+        api: &str,
+        operation: Option<&PendingOperation>,
+    ) -> Result<(), ArmError> {
+        let Some(operation) = operation else {
+            return Ok(());
+        };
+        match self.resumed(job, id, api, operation).await {
+            Err(error @ ArmError::Ended(_)) => Err(error),
+            Ok(_) | Err(ArmError::Service(_)) => Ok(()),
+        }
+    }
+
     async fn ended(
         &self,
         job: &Job<'_>,
