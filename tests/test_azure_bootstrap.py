@@ -142,7 +142,8 @@ def test_a_killed_run_goes_on(make: Callable[..., Workspace], azure: AzureDouble
     run = ws.init().start("up", "--yes", "--skip-preview")
     azure.wait("PUT", "/vaults/")
     azure.wait("PUT", "/storageAccounts/")
-    # The CLI first: at the end of a plugin it writes its state, and what it is killed in the middle of it leaves empty.
+    # The CLI first, and at rest: at the end of a plugin it writes its state, and what it is killed in the middle of it leaves empty.
+    ws.quiet()
     run.kill()
     ws.kill_plugins()
     run.wait()

@@ -87,7 +87,7 @@ if not pulumi.runtime.is_dry_run():
     log.mkdir(exist_ok=True)
     began = time.monotonic()
     (log / "{step}.begun").touch()
-    deadline = began + 60
+    deadline = began + 180
     while {meets!r} and not (log / "{meets}.begun").exists():
         assert time.monotonic() < deadline, "{meets} did not begin while {step} ran"
         time.sleep(0.05)

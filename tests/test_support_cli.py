@@ -1,10 +1,14 @@
 """The CLI, the language hosts and the workspace helper, without a single resource of ours."""
 
 import signal
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from support import cli
 from support.cli import CommandFailed
+from support.protocol import until
 
 YAML = {"variables": {"x": "y"}, "outputs": {"value": "${x}", "hidden": {"fn::secret": "plain-secret"}}}
 
@@ -76,15 +80,42 @@ def test_dynamic_resources_step_through_their_life(workspace):
     assert list(workspace.destroy().steps.values()) == [["delete"]]
 
 
-def test_an_interrupted_program_ends_in_time(workspace):
-    workspace.python("import time, pulumi\npulumi.log.info('sleeping')\ntime.sleep(60)\n")
+def test_an_interrupted_program_ends_in_time(workspace, tmp_path):
+    workspace.python("import time, pulumi\npulumi.log.info('sleeping')\ntime.sleep(300)\n")
     workspace.init()
-    process = workspace.start("up", "--yes", "--skip-preview")
-    time.sleep(4)
+    told = tmp_path / "output"
+    process = workspace.start("up", "--yes", "--skip-preview", output=told)
+    until(lambda: "sleeping" in told.read_text() or process.poll() is not None, within=180)
     assert workspace.plugins("pulumi") == [process.pid]
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
-    assert process.returncode != 0
-    assert time.monotonic() - began < 12
+    assert process.wait(120) != 0, told.read_text()
+    # The program would sleep for minutes.
+    assert time.monotonic() - began < 40
+
+
+def test_a_backend_is_quiet_once_its_states_are_whole_and_rest(tmp_path):
+    state = tmp_path / ".pulumi/stacks/app/dev.json"
+    state.parent.mkdir(parents=True)
+    state.touch()
+    with pytest.raises(AssertionError):
+        cli.quiet(tmp_path, still=0.1, within=0.5)
+    state.write_text("{}")
+    with pytest.raises(AssertionError):
+        cli.quiet(tmp_path, lambda: False, still=0.1, within=0.5)
+    ends = threading.Event()
+
+    def write() -> None:
+        while not ends.wait(0.02):
+            with (tmp_path / ".pulumi/log").open("a") as log:
+                log.write("x")
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(write)
+        try:
+            with pytest.raises(AssertionError):
+                cli.quiet(tmp_path, still=0.5, within=2)
+        finally:
+            ends.set()
+    cli.quiet(tmp_path, still=0.1)

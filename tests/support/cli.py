@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -9,12 +10,14 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
 from . import vault
+from .protocol import until
 
 ROOT = Path(__file__).resolve().parents[2]
 STACK = "dev"
@@ -185,6 +188,35 @@ def plain(text: str) -> str:
     return re.sub(r"<\{%[^%]*%\}>|\x1b\[[0-9;]*m", "", text)
 
 
+def quiet(backend: Path, ready: Callable[[], object] = lambda: True, still: float = 1, within: float = 120) -> None:
+    """Waits until the states in a backend are whole and nothing in it has changed for a while.
+
+    A CLI that is killed in the middle of writing its state leaves an empty file.
+    """
+
+    def seen() -> dict[Path, tuple[int, int]]:
+        found = {}
+        for path in (backend / ".pulumi").rglob("*"):
+            # What is gone by now is a change.
+            with contextlib.suppress(FileNotFoundError):
+                about = path.stat()
+                found[path] = (about.st_mtime_ns, about.st_size)
+        return found
+
+    before, since = seen(), time.monotonic()
+
+    def rests() -> bool:
+        nonlocal before, since
+        time.sleep(0.05)
+        now = seen()
+        whole = ready() and all(size for path, (_, size) in now.items() if path.suffix == ".json")
+        if now != before or not whole:
+            before, since = now, time.monotonic()
+        return time.monotonic() - since >= still
+
+    until(rests, within)
+
+
 class Workspace:
     """One project and stack in a folder of its own.
 
@@ -230,18 +262,23 @@ class Workspace:
 
     # Commands.
 
-    def start(self, *args: str, env: dict[str, str] | None = None) -> subprocess.Popen:
-        """Starts `pulumi ARGS` in a process group of its own, to be watched, signalled or killed."""
-        return subprocess.Popen(
-            ["pulumi", *args, "--non-interactive", "--color", "never"],
-            cwd=self.folder,
-            env=self.env | (env or {}),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            process_group=0,
-        )
+    def start(self, *args: str, env: dict[str, str] | None = None, output: Path | None = None) -> subprocess.Popen:
+        """Starts `pulumi ARGS` in a process group of its own, to be watched, signalled or killed.
+
+        With `output`, it writes to that file and not to pipes, which somebody would have to read.
+        """
+        with contextlib.ExitStack() as files:
+            file = files.enter_context(output.open("w")) if output else None
+            return subprocess.Popen(
+                ["pulumi", *args, "--non-interactive", "--color", "never"],
+                cwd=self.folder,
+                env=self.env | (env or {}),
+                stdin=subprocess.DEVNULL,
+                stdout=file or subprocess.PIPE,
+                stderr=file or subprocess.PIPE,
+                text=True,
+                process_group=0,
+            )
 
     def run(self, *args: str, fails: bool | None = False, timeout: float = 300, env: dict[str, str] | None = None,
             event_log: bool = False) -> Result:
@@ -331,8 +368,15 @@ class Workspace:
         """`kill -9` to all of them; how many there were. For hooks: `proxy.after_write(3, lambda call: ws.kill_plugins())`."""
         found = self.plugins()
         for pid in found:
-            os.kill(pid, signal.SIGKILL)
+            # It may have ended by itself meanwhile.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         return len(found)
+
+    def quiet(self) -> None:
+        """Waits until there is a state and no command writes to it. For use before a CLI is killed."""
+        backend = Path(self.env["PULUMI_BACKEND_URL"].removeprefix("file://"))
+        quiet(backend, lambda: any((backend / ".pulumi/stacks").rglob(f"{STACK}.json")))
 
     # State.
 

@@ -62,13 +62,22 @@ class Backend:
     def kill_updates(self) -> None:
         """Kills the inner CLIs."""
         for pid in self.processes():
-            with contextlib.suppress(FileNotFoundError):
+            # It may have ended by itself meanwhile.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                 command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
                 if command[0].endswith(b"pulumi") and b"up" in command:
                     os.kill(pid, signal.SIGKILL)
 
-    def kill(self, victim: str, process: subprocess.Popen) -> None:
+    def quiet(self) -> None:
+        """Waits until no command writes to a state, inner or outer. For use before a CLI is killed."""
+        cli.quiet(self.backend)
+        self.outer.quiet()
+
+    def kill(self, victim: str, process: subprocess.Popen, at_once: bool = False) -> None:
         """Kills one kind of those at work for the outer run, and waits until none of them is left."""
+        if not at_once:
+            # With a provider and its supervisors, the inner CLIs end as well.
+            self.quiet()
         if victim == "provider":
             # Its supervisors are killed as well: they are processes of the same program.
             assert self.outer.kill_plugins() >= 2
@@ -79,7 +88,7 @@ class Backend:
         process.communicate(timeout=120)
         assert process.returncode != 0
         # They have a minute to end by themselves.
-        until(lambda: not self.processes(), within=90)
+        until(lambda: not self.processes(), within=120)
 
 
 class Pipeline(Backend):

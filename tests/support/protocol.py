@@ -27,7 +27,7 @@ def urn(kind: str, name: str = "r") -> str:
     return f"urn:pulumi:dev::app::{kind}::{name}"
 
 
-def until(condition: Callable[[], object], within: float = 20) -> object:
+def until(condition: Callable[[], object], within: float = 60) -> object:
     """Waits for what another process or thread is about to do."""
     end = time.monotonic() + within
     while not (result := condition()):
