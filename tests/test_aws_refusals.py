@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from support import aws_replies as replies
 from support.cli import Result, Workspace
-from support.moto import Moto, free_port
+from support.moto import Moto
+from support.network import closed_port
 from support.proxy import FaultProxy
 
 ACCOUNT = "123456789012"
@@ -144,10 +145,10 @@ def test_a_denied_write_names_the_permission_and_loses_nothing(workspace: Worksp
 
 
 def test_an_unreachable_endpoint(workspace: Workspace):
-    url = f"http://127.0.0.1:{free_port()}"
-    ws = workspace.yaml(explicit({"endpointUrl": url, "maxRetries": 1}))
-    for result in (ws.preview(fails=True), ws.up(fails=True)):
-        the_error(result, "sts:GetCallerIdentity", "Connection refused", "AWS_ENDPOINT_URL")
+    with closed_port() as port:
+        ws = workspace.yaml(explicit({"endpointUrl": f"http://127.0.0.1:{port}", "maxRetries": 1}))
+        for result in (ws.preview(fails=True), ws.up(fails=True)):
+            the_error(result, "sts:GetCallerIdentity", "Connection refused", "AWS_ENDPOINT_URL")
     ws.yaml(explicit({"endpointUrl": "http://nowhere.invalid"}))
     the_error(ws.up(fails=True), "the host name cannot be resolved")
 

@@ -37,27 +37,45 @@ class Moto:
         self.url = ""
 
     def start(self) -> Moto:
-        port = free_port()
+        # Its own port is to be known to it before it starts, and somebody else may take that meanwhile.
+        for _ in range(5):
+            if self._started(free_port()):
+                return self
+        raise RuntimeError(f"moto found no port:\n{self._log.read_text()[-2000:]}")
+
+    def _started(self, port: int) -> bool:
+        """Starts it there; not when that port is somebody else's."""
         self.url = f"http://127.0.0.1:{port}"
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-p", str(port)],
-            stdout=(log := self._log.open("ab")),
-            stderr=log,
-            env={k: v for k, v in os.environ.items() if not k.startswith("AWS_")} | self._env,
-        )
+        with self._log.open("ab") as log:
+            begin = log.tell()
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "moto.server", "-p", str(port)],
+                stdout=log,
+                stderr=log,
+                env={k: v for k, v in os.environ.items() if not k.startswith("AWS_")} | self._env,
+            )
         # Loading it takes seconds, and minutes where a build has all the processors.
         end = time.monotonic() + 300
         while True:
-            if self._process.poll() is not None:
-                raise RuntimeError(f"moto ended:\n{self._log.read_text()[-2000:]}")
+            ended = self._process.poll() is not None
+            told = self._log.read_bytes()[begin:].decode(errors="replace")
+            if ended and "in use" in told:
+                return False
+            if ended:
+                raise RuntimeError(f"moto ended:\n{told[-2000:]}")
             try:
-                self._request("GET", "data.json")
-                return self
+                # Before it says so itself, it may be another server that answers.
+                if f"Running on {self.url}" in told:
+                    self._request("GET", "data.json")
+                    return True
             except OSError as error:
-                if time.monotonic() > end:
-                    self.stop()
-                    raise RuntimeError("moto does not answer") from error
-                time.sleep(0.05)
+                problem: OSError | None = error
+            else:
+                problem = None
+            if time.monotonic() > end:
+                self.stop()
+                raise RuntimeError("moto does not answer") from problem
+            time.sleep(0.05)
 
     def stop(self) -> None:
         if self._process:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import datetime
 import ipaddress
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +74,14 @@ def make_certificates(folder: Path, region: str = "us-east-2") -> Certificates:
         )
     )
     return made
+
+
+@contextmanager
+def closed_port() -> Iterator[int]:
+    """A port on which nobody listens; nobody else gets it, either."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 class _Server:
