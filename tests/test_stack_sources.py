@@ -197,12 +197,12 @@ def test_git_ends_with_what_it_works_for(pipeline, other_git, command, end):
     pipeline.stack("web", directory=None, git={"url": f"file://{outer.folder}", "ref": "main", "path": "web"})
     pipeline.write().init()
     process = outer.start("up", "--yes", "--skip-preview")
-    until((records / "pid").exists, within=60)
+    until((records / "pid").exists, within=180)
     if end == "kill":
         assert outer.kill_plugins() >= 1
     else:
         os.kill(process.pid, signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=180)
     assert process.returncode != 0
 
     def lives(name: str) -> bool:
@@ -211,7 +211,7 @@ def test_git_ends_with_what_it_works_for(pipeline, other_git, command, end):
             return stat.read_text().rsplit(")")[-1].split()[0] != "Z"
         return False
 
-    until(lambda: not lives("pid") and not lives("child"), within=30)
+    until(lambda: not lives("pid") and not lives("child"), within=90)
 
 
 def test_a_program_inline(pipeline):
