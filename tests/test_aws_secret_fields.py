@@ -468,7 +468,7 @@ def test_a_cancelled_write_is_told_and_done_again(launch, secrets, shared: str, 
     began = time.monotonic()
     with pytest.raises(grpc.RpcError) as refused:
         owner.write(mine="x")
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 20
     assert "cancel" in refused.value.details().lower()
     proxy.reset()
     again = Owner(launch().ready(), "one")

@@ -198,8 +198,8 @@ def test_case_17_every_wait_ends_with_a_cancel(cloud: Azure, azure: AzureDouble,
     azure.wait(*look, answered=True)
     began = time.monotonic()
     cloud.provider.cancel()
-    failed = waiting.exception(20)
-    assert time.monotonic() - began < 5
+    failed = waiting.exception(60)
+    assert time.monotonic() - began < 20
     assert isinstance(failed, grpc.RpcError) and "cancel" in failed.details().lower(), failed
 
 

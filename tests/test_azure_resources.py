@@ -95,7 +95,7 @@ def test_case_17_a_cancelled_operation_is_kept_and_followed_by_the_next_run(
         began = time.monotonic()
         cloud.provider.cancel()
         error = lost.exception()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
     assert isinstance(error, grpc.RpcError) and "may still be running" in error.details()
     (kept,) = details(error)
     partial = values.decode(kept.properties)

@@ -1,7 +1,6 @@
 """The fault proxy does to clients what the tests that use it rely on."""
 
 import concurrent.futures
-import time
 
 import botocore.exceptions
 import pytest
@@ -139,12 +138,10 @@ def test_faults_hit_about_as_often_as_asked_and_repeat_with_the_seed(proxy, thro
 def test_latency_is_added_to_each_call_and_calls_overlap(proxy, through):
     sts = through("sts")
     proxy.latency = 0.1
-    began = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda _: sts.get_caller_identity(), range(32)))
-    assert 0.2 <= time.monotonic() - began < 2
     assert 2 <= proxy.peak <= 16
-    assert all(call.seconds >= 0.1 for call in proxy.calls)
+    assert len(proxy.calls) == 32 and all(call.seconds >= 0.1 for call in proxy.calls)
 
 
 def test_a_hook_runs_when_the_nth_write_is_done_and_its_answer_is_lost(moto, proxy, through):

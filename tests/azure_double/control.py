@@ -85,7 +85,7 @@ class Control:
         return {"log": self.double.log[since:], "violations": self.double.world.violations}
 
     def _await(self, method: str = ".*", path: str = ".*", count: int = 1, answered: bool = False, since: int = 0,
-               timeout: float = 30.0) -> dict:  # fmt: skip
+               timeout: float = 120.0) -> dict:  # fmt: skip
         """Returns when so many requests have arrived (or been answered)."""
 
         def matching() -> list[dict]:

@@ -67,7 +67,7 @@ class ProviderProcess:
 
         threading.Thread(target=run, daemon=True).start()
 
-    def _read_port(self, timeout: float = 20) -> int:
+    def _read_port(self, timeout: float = 60) -> int:
         line, end = b"", time.monotonic() + timeout
         while not line.endswith(b"\n"):
             ready, _, _ = select.select([self.process.stdout], [], [], max(0, end - time.monotonic()))
@@ -99,7 +99,7 @@ class ProviderProcess:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def stop(self, timeout: float = 10) -> int:
+    def stop(self, timeout: float = 20) -> int:
         """Ends it as the engine does: Cancel, close, SIGINT to the group; then kills. Returns the exit code."""
         if self.process.poll() is None:
             try:
@@ -112,7 +112,7 @@ class ProviderProcess:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             self.signal(signal.SIGKILL)
-            return self.process.wait(5)
+            return self.process.wait(30)
 
     def signal(self, number: int) -> None:
         try:
@@ -122,7 +122,7 @@ class ProviderProcess:
 
     def kill(self) -> None:
         self.signal(signal.SIGKILL)
-        self.process.wait(5)
+        self.process.wait(30)
 
     def close_stdin(self) -> None:
         """What a provider sees when the engine crashes."""

@@ -378,8 +378,9 @@ async fn what_takes_too_long_or_is_dropped_ends_too() {
     assert!(matches!(error, Error::Timeout { .. }), "{error}");
     assert!(start.elapsed() < Duration::from_secs(20));
 
-    let _ = fs::remove_file(place.path("home/pids"));
-    let _ = stack.cancel().await;
+    let place = Place::new("name: inner\nruntime: hang\n");
+    let mut stack = place.stack_with(hanging(&place), &place.backend()).await;
+    stack.create(None).await.unwrap();
     let run = Run::default();
     let found = tokio::select! {
         ended = stack.up(&run, |_| {}) => panic!("{ended:?}"),

@@ -332,7 +332,7 @@ async fn what_exists_is_told_when_cancelled_or_late() {
         }
         let error = soon(call).await.unwrap().unwrap_err();
         assert!(
-            begin.elapsed() < Duration::from_secs(5),
+            begin.elapsed() < Duration::from_secs(20),
             "{:?}",
             begin.elapsed()
         );
