@@ -135,7 +135,8 @@ pub(super) fn label_value(key: &str, value: &str) -> Rule {
         return Ok(());
     }
     Err(format!(
-        "the label {key:?} must have at most 63 letters, digits, -, _ and . as its value, the first and last a letter or digit, got {value:?}"
+        "the label {key:?} must have at most 63 letters, digits, -, _ and . as its value, the first and last a letter or digit, \
+         got {value:?}"
     ))
 }
 

@@ -532,6 +532,8 @@ impl std::error::Error for ArmError {}
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn read(status: u16, body: &str) -> Refusal {
@@ -617,7 +619,12 @@ mod tests {
         assert!(busy.is_busy());
         let cluster = read(
             409,
-            r#"{"code":"OperationNotAllowed","message":"Operation is not allowed because there's an in progress update managed cluster operation on the managed cluster started at 2026-01-01T00:00:00Z. Please wait for it to finish before starting a new operation. See https://aka.ms/aks-pending-operation for more details"}"#,
+            &json!({
+                "code": "OperationNotAllowed",
+                "message": "Operation is not allowed because there's an in progress update managed cluster operation on the managed \
+                            cluster started at 2026-01-01T00:00:00Z. See https://aka.ms/aks-pending-operation for more details",
+            })
+            .to_string(),
         );
         assert!(cluster.is_busy());
         let linked = read(
