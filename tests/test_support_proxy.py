@@ -1,10 +1,11 @@
 """The fault proxy does to clients what the tests that use it rely on."""
 
 import concurrent.futures
+import socket
 
 import botocore.exceptions
 import pytest
-from support import aws_replies
+from support import aws_replies, moto as emulator
 from support.aws_replies import Cut
 from support.proxy import Faults
 
@@ -155,6 +156,16 @@ def test_a_hook_runs_when_the_nth_write_is_done_and_its_answer_is_lost(moto, pro
     assert seen == ["Enabled"]
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
     assert seen == ["Enabled"]
+
+
+def test_an_emulator_whose_port_is_taken_takes_another(tmp_path, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        first = taken.getsockname()[1]
+        ports, free_port = iter([first]), emulator.free_port
+        monkeypatch.setattr(emulator, "free_port", lambda: next(ports, None) or free_port())
+        with emulator.Moto(tmp_path / "moto.log") as server:
+            assert server.url != f"http://127.0.0.1:{first}"
+            assert server.client("sts").get_caller_identity()["Account"] == emulator.ACCOUNT
 
 
 def test_accounts_are_apart_and_reset_empties_them(moto):
