@@ -36,6 +36,21 @@ def test_the_projects_own_settings_are_used_as_they_are_now(pipeline):
     assert (revealed(pipeline, "password"), revealed(pipeline, "greeting")) == ("none", "from the file")
 
 
+def test_secrets_that_a_project_keeps_can_be_read_by_a_stack_that_is_made_anew(pipeline):
+    inputs = pipeline.inner("web")
+    by_hand(pipeline, "stack", "init", "--no-select")
+    by_hand(pipeline, "config", "set", "--secret", "password", "kept-password")
+    remove = ("stack", "rm", "--yes", "--force", "--preserve-config")
+    by_hand(pipeline, *remove)
+    outer = pipeline.write().init()
+    assert "previewed without the secrets" in outer.up(skip_preview=False).text
+    assert revealed(pipeline, "password") == "kept-password"
+    by_hand(pipeline, *remove)
+    inputs["triggers"] = {"again": 1}
+    assert "is made anew" in pipeline.write().up().text
+    assert revealed(pipeline, "password") == "kept-password"
+
+
 @pytest.mark.parametrize("by", ["option", "taint"])
 def test_replacing_the_resource_leaves_the_stack_to_the_new_one(pipeline, by):
     pipeline.inner("web", onDelete="destroyAndRemove")

@@ -91,6 +91,29 @@ impl Settings {
         }
     }
 
+    /// Whether any value, or part of one, is encrypted.
+    #[must_use]
+    pub fn has_secrets(&self) -> bool {
+        self.config().any(|(_, value)| holds_secret(value))
+    }
+
+    /// Puts a text in the place of each encrypted value. Whether there was one.
+    pub fn blind(&mut self, text: &str) -> bool {
+        fn put(value: &mut Value, text: &str) {
+            match value {
+                _ if is_encrypted(value) => *value = text.into(),
+                Value::Object(fields) => fields.values_mut().for_each(|value| put(value, text)),
+                Value::Array(items) => items.iter_mut().for_each(|value| put(value, text)),
+                _ => {}
+            }
+        }
+        let found = self.has_secrets();
+        if let Some(config) = self.0.get_mut("config") {
+            put(config, text);
+        }
+        found
+    }
+
     /// The secrets provider, when it is not the backend's default.
     #[must_use]
     pub fn secrets_provider(&self) -> Option<&str> {
@@ -111,6 +134,21 @@ impl Settings {
             };
         }
     }
+}
+
+fn is_encrypted(value: &Value) -> bool {
+    value.as_object().is_some_and(|fields| {
+        fields.len() == 1 && fields.get("secure").is_some_and(Value::is_string)
+    })
+}
+
+fn holds_secret(value: &Value) -> bool {
+    is_encrypted(value)
+        || match value {
+            Value::Object(fields) => fields.values().any(holds_secret),
+            Value::Array(items) => items.iter().any(holds_secret),
+            _ => false,
+        }
 }
 
 impl fmt::Debug for Settings {
@@ -143,6 +181,17 @@ mod tests {
             Some(&"v1:abc:def".into())
         );
         assert_eq!(again.secrets_provider(), Some("awskms://alias/a?region=b"));
+        settings.set(
+            "app:deep",
+            serde_json::json!({"list": [{"secure": "v1:x:y"}]}),
+        );
+        let mut blind = settings.clone();
+        assert!(blind.has_secrets() && blind.blind("hidden") && !blind.has_secrets());
+        assert_eq!(blind.get("app:password"), Some(&"hidden".into()));
+        assert_eq!(
+            blind.get("app:deep"),
+            Some(&serde_json::json!({"list": ["hidden"]}))
+        );
         settings.retain(|key, _| key == "aws:region");
         assert_eq!(settings.config().count(), 1);
     }

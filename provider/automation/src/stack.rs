@@ -137,11 +137,18 @@ impl Stack {
         }
     }
 
-    /// Creates the stack, and with it how its secrets are encrypted; the configuration is kept.
+    /// Creates the stack, and with it how its secrets are encrypted: anew, or as the settings say where they hold secrets already. The
+    /// configuration is kept.
     pub async fn create(&mut self, secrets_provider: Option<&str>) -> Result<(), Error> {
         let config = self.settings.clone();
-        // Settings of an older stack of that name must not decide how this one encrypts.
-        write(&self.settings_file(), "{}").await?;
+        // Settings of an older stack of that name must not decide how this one encrypts, unless it has to read what they hold.
+        let mut seed = Settings::default();
+        let mut secrets_provider = secrets_provider;
+        if config.has_secrets() {
+            seed.encrypt_like(&config);
+            secrets_provider = secrets_provider.or(config.secrets_provider());
+        }
+        write(&self.settings_file(), &seed.to_text()).await?;
         let mut command = self.command("stack").args(["init", "--no-select"]);
         if let Some(provider) = secrets_provider {
             command = command.args(["--secrets-provider", provider]);

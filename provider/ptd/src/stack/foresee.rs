@@ -72,10 +72,20 @@ fn is_root(resource: &Value) -> bool {
     resource.get("type").and_then(Value::as_str) == Some("pulumi:pulumi:Stack")
 }
 
-/// The resources of an exported state, without the stack's own.
+/// The resources of an exported state, as the engine counts them: without the stack's own, default providers, and what is only read.
 pub(super) fn resources(state: &Value) -> Vec<&str> {
+    let text = |resource: &Value, key: &str| resource.get(key)?.as_str().map(str::to_owned);
+    let is_default = |resource: &Value| {
+        text(resource, "type").is_some_and(|kind| kind.starts_with("pulumi:providers:"))
+            && text(resource, "urn").is_some_and(|urn| {
+                urn.rsplit("::")
+                    .next()
+                    .is_some_and(|name| name.starts_with("default"))
+            })
+    };
+    let is_read = |resource: &Value| resource.get("external") == Some(&Value::Bool(true));
     all_resources(state)
-        .filter(|r| !is_root(r))
+        .filter(|r| !is_root(r) && !is_default(r) && !is_read(r))
         .filter_map(|r| r.get("urn")?.as_str())
         .collect()
 }

@@ -113,17 +113,8 @@ impl Inner {
             let kept = automation::Settings::parse(kept.expose()).map_err(fail)?;
             stack.settings_mut().encrypt_like(&kept);
             let project = stack.location().project().to_owned();
-            let given = |key: &str| {
-                let short = key
-                    .strip_prefix(&project)
-                    .and_then(|key| key.strip_prefix(':'));
-                let given = args.config.get(key);
-                given
-                    .or_else(|| args.config.get(short?))
-                    .is_some_and(|value| value.secret)
-            };
             for (key, value) in kept.config() {
-                if value.get("secure").is_some() && given(key) {
+                if value.get("secure").is_some() && is_given_secret(args, &project, key) {
                     stack.settings_mut().set(key, value.clone());
                 }
             }
@@ -174,6 +165,14 @@ impl Inner {
         match inner.operate(cx, Operation::Preview, args).await {
             Err(_) if inner.came.absent => Ok(Previewed::Absent),
             done => done.map(Previewed::Done),
+        }
+    }
+
+    /// For a preview of a stack that is not there: what the project's own settings hold as secrets, nobody can read here.
+    pub(super) async fn blind(&mut self, cx: &Context<Ptd>) {
+        if self.stack.settings_mut().blind("[secret]") {
+            cx.info("previewed without the secrets in the project's own settings, which only the stack itself can read")
+                .await;
         }
     }
 
@@ -422,6 +421,17 @@ impl Inner {
     pub(super) fn is_known(state: Option<&StackState>) -> bool {
         state.is_some_and(|state| state.settings.is_some())
     }
+}
+
+/// Whether the inputs give this part of the configuration, as a secret.
+fn is_given_secret(args: &StackArgs, project: &str, key: &str) -> bool {
+    let short = key
+        .strip_prefix(project)
+        .and_then(|key| key.strip_prefix(':'));
+    let given = args.config.get(key);
+    given
+        .or_else(|| args.config.get(short?))
+        .is_some_and(|value| value.secret)
 }
 
 /// Gives an interrupted inner update time to end, and what follows it too.

@@ -267,6 +267,7 @@ impl Stack {
             if !inner.prepared(cx, args).await? {
                 return Ok(());
             }
+            inner.blind(cx).await;
             inner.ensure(&there).await?;
             inner.configure(&there, None).await?;
             let done = inner.operate(cx, Operation::Preview, &there).await;

@@ -8,7 +8,7 @@ use pulumi_automation::{Holder, Lock, Operation, Outcome, Run};
 use pulumi_provider::{Context, Error};
 use tokio_util::sync::CancellationToken;
 
-use super::{Inner, slot};
+use super::{Inner, is_given_secret, slot};
 use crate::Ptd;
 use crate::stack::args::{StackArgs, StackViews};
 use crate::stack::failure::{class, ended, failed, refused};
@@ -199,11 +199,12 @@ impl Inner {
         Ok(true)
     }
 
-    /// Makes a stack that was removed by hand. What the old one encrypted, the new one cannot read.
+    /// Makes a stack that was removed by hand. What the old one encrypted of the inputs is encrypted anew.
     async fn make_anew(&mut self, cx: &Context<Ptd>, args: &StackArgs) -> Result<(), Error> {
+        let project = self.stack.location().project().to_owned();
         self.stack
             .settings_mut()
-            .retain(|_, value| value.get("secure").is_none());
+            .retain(|key, _| !is_given_secret(args, &project, key));
         self.ensure(args).await?;
         self.configure(args, None).await?;
         cx.warn(format!("stack {} was gone, and is made anew", args.stack))
