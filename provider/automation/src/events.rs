@@ -16,6 +16,17 @@ pub fn is_secret(value: &Value) -> bool {
     value.get(SIGNATURE).and_then(Value::as_str) == Some(SECRET)
 }
 
+/// Whether a value, or anything in it, is of a kind.
+#[must_use]
+pub fn holds(value: &Value, kind: fn(&Value) -> bool) -> bool {
+    kind(value)
+        || match value {
+            Value::Object(fields) => fields.values().any(|value| holds(value, kind)),
+            Value::Array(items) => items.iter().any(|value| holds(value, kind)),
+            _ => false,
+        }
+}
+
 /// What stands for a secret whose value is not told.
 #[must_use]
 pub fn secret_mark() -> Value {

@@ -42,7 +42,8 @@ mod tool;
 pub use cli::{Cli, Environment, MINIMUM_VERSION};
 pub use error::Error;
 pub use events::{
-    Diagnostic, Event, EventKind, Policy, Step, StepMetadata, Summary, is_secret, secret_mark,
+    Diagnostic, Event, EventKind, Policy, Step, StepMetadata, Summary, holds, is_secret,
+    secret_mark,
 };
 pub use lock::{Holder, Lock};
 pub use process::{Cancelled, Ended};

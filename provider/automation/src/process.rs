@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::cli::Environment;
+use crate::supervise::SIGNALLED;
 
 /// How much of what a process writes is kept: the end of it.
 const KEPT: usize = 4 << 20;
@@ -22,7 +23,7 @@ const LOOK: Duration = Duration::from_millis(5);
 const HELD: Duration = Duration::from_secs(5);
 
 /// With this code a supervisor tells that the program was killed.
-const KILLED: i32 = 128 + 9;
+const KILLED: i32 = SIGNALLED + Signal::KILL.as_raw();
 
 /// A process still to be started.
 pub(crate) struct Command {

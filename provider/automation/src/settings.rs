@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::Error;
+use crate::events::holds;
 
 /// Reads YAML, such as a project file.
 pub fn yaml(text: &str) -> Result<Value, Error> {
@@ -94,7 +95,7 @@ impl Settings {
     /// Whether any value, or part of one, is encrypted.
     #[must_use]
     pub fn has_secrets(&self) -> bool {
-        self.config().any(|(_, value)| holds_secret(value))
+        self.config().any(|(_, value)| holds(value, is_encrypted))
     }
 
     /// Puts a text in the place of each encrypted value. Whether there was one.
@@ -140,15 +141,6 @@ fn is_encrypted(value: &Value) -> bool {
     value.as_object().is_some_and(|fields| {
         fields.len() == 1 && fields.get("secure").is_some_and(Value::is_string)
     })
-}
-
-fn holds_secret(value: &Value) -> bool {
-    is_encrypted(value)
-        || match value {
-            Value::Object(fields) => fields.values().any(holds_secret),
-            Value::Array(items) => items.iter().any(holds_secret),
-            _ => false,
-        }
 }
 
 impl fmt::Debug for Settings {

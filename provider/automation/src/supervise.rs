@@ -13,7 +13,7 @@ use crate::process::{descendants, end};
 /// How often it is looked whether the driver still lives.
 const LOOK: Duration = Duration::from_millis(100);
 /// What is added to the number of a signal that ended the program.
-const SIGNALLED: i32 = 128;
+pub(crate) const SIGNALLED: i32 = 128;
 
 /// What a program does that [`Cli::supervised_by`](crate::Cli::supervised_by) names: `arguments` are those after the ones given
 /// there.

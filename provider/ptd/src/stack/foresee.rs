@@ -74,15 +74,13 @@ fn is_root(resource: &Value) -> bool {
 
 /// The resources of an exported state, as the engine counts them: without the stack's own, default providers, and what is only read.
 pub(super) fn resources(state: &Value) -> Vec<&str> {
-    let text = |resource: &Value, key: &str| resource.get(key)?.as_str().map(str::to_owned);
-    let is_default = |resource: &Value| {
-        text(resource, "type").is_some_and(|kind| kind.starts_with("pulumi:providers:"))
-            && text(resource, "urn").is_some_and(|urn| {
-                urn.rsplit("::")
-                    .next()
-                    .is_some_and(|name| name.starts_with("default"))
-            })
-    };
+    fn is_default(resource: &Value) -> bool {
+        let kind = resource.get("type").and_then(Value::as_str);
+        let urn = resource.get("urn").and_then(Value::as_str);
+        let name = urn.and_then(|urn| urn.rsplit("::").next());
+        kind.is_some_and(|kind| kind.starts_with("pulumi:providers:"))
+            && name.is_some_and(|name| name.starts_with("default"))
+    }
     let is_read = |resource: &Value| resource.get("external") == Some(&Value::Bool(true));
     all_resources(state)
         .filter(|r| !is_root(r) && !is_default(r) && !is_read(r))
@@ -92,20 +90,12 @@ pub(super) fn resources(state: &Value) -> Vec<&str> {
 
 /// The outputs in an exported state. A secret anywhere inside makes the whole output one, as events have it.
 pub(super) fn recorded_outputs(state: &Value) -> BTreeMap<String, Value> {
-    fn holds(value: &Value) -> bool {
-        is_secret(value)
-            || match value {
-                Value::Array(items) => items.iter().any(holds),
-                Value::Object(fields) => fields.values().any(holds),
-                _ => false,
-            }
-    }
     let root = all_resources(state).find(|r| is_root(r));
     let outputs = root
         .and_then(|root| root.get("outputs"))
         .and_then(Value::as_object);
     let each = outputs.into_iter().flatten().map(|(name, value)| {
-        let value = if holds(value) {
+        let value = if pulumi_automation::holds(value, is_secret) {
             pulumi_automation::secret_mark()
         } else {
             value.clone()
