@@ -27,10 +27,22 @@ pub fn holds(value: &Value, kind: fn(&Value) -> bool) -> bool {
         }
 }
 
+/// What the engine writes in place of a secret of the configuration, wherever its text occurs.
+const MASK: &str = "[secret]";
+
+/// Whether a value of an event is not what it is: texts that name a secret of the stack's configuration, be it by accident, are
+/// changed. Such values are to be read otherwise, as by [`crate::Stack::outputs`].
+#[must_use]
+pub fn is_masked(value: &Value) -> bool {
+    holds(value, |value| {
+        value.as_str().is_some_and(|text| text.contains(MASK))
+    })
+}
+
 /// What stands for a secret whose value is not told.
 #[must_use]
 pub fn secret_mark() -> Value {
-    serde_json::json!({ SIGNATURE: SECRET, "ciphertext": "[secret]" })
+    serde_json::json!({ SIGNATURE: SECRET, "ciphertext": MASK })
 }
 
 /// One event of a running operation.

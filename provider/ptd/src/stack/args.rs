@@ -345,6 +345,13 @@ impl StackArgs {
         }
     }
 
+    /// Whether what the program is given is the same, so that secret outputs can only be others if its resources or its files are.
+    pub(super) fn hands_on_the_same(&self, new: &Self) -> bool {
+        self.config == new.config
+            && self.triggers == new.triggers
+            && self.running().environment == new.running().environment
+    }
+
     /// Whether going from `self` to `new` runs the inner stack.
     #[must_use]
     pub fn runs(&self, new: &Self) -> bool {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
-use pulumi_automation::{Outcome, Update, is_secret};
+use pulumi_automation::{Outcome, Update, is_masked, is_secret};
 use pulumi_provider::{Marked, Prediction, PropertyMap, PropertyValue};
 use serde_json::Value;
 
@@ -38,11 +38,13 @@ fn marked(value: &Marked<Value>) -> PropertyValue {
 }
 
 /// The outputs after an update that was only previewed: those that the preview leaves as they are. What a secret one becomes is not
-/// told, so that they are known only when nothing changes at all. Of a program that was not run, nothing is known.
-pub(super) fn foreseen(state: &StackState, outcome: &Outcome) -> Option<Known> {
-    let quiet = !outcome.changes.has_changes();
+/// told, nor one that names a secret, so that they are known only when nothing changes at all: no resource, and, as `steady` says,
+/// nothing that the program may hand on. Of a program that was not run, nothing is known.
+pub(super) fn foreseen(state: &StackState, outcome: &Outcome, steady: bool) -> Option<Known> {
+    let quiet = steady && !state.pending && !outcome.changes.has_changes();
     let each = outcome.outputs.as_ref()?.iter().map(|(name, now)| {
         let same = |before: &&Marked<Value>| match (before.secret, is_secret(now)) {
+            (false, false) if is_masked(now) => quiet,
             (false, false) => before.value == *now,
             (before, now) => quiet && before && now,
         };
@@ -70,6 +72,12 @@ fn all_resources(state: &Value) -> impl Iterator<Item = &Value> {
 
 fn is_root(resource: &Value) -> bool {
     resource.get("type").and_then(Value::as_str) == Some("pulumi:pulumi:Stack")
+}
+
+/// Whether an exported state has anything that must be destroyed before the stack can be removed: default providers and what is
+/// only read count too.
+pub(super) fn holds_any(state: &Value) -> bool {
+    all_resources(state).any(|resource| !is_root(resource))
 }
 
 /// The resources of an exported state, as the engine counts them: without the stack's own, default providers, and what is only read.

@@ -2,13 +2,13 @@
 
 mod attempt;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use percent_encoding::percent_decode_str;
 use pulumi_automation as automation;
-use pulumi_automation::{Cli, Location, Operation, Outcome, is_secret};
+use pulumi_automation::{Cli, Location, Operation, Outcome, is_masked, is_secret};
 use pulumi_provider::{Context, Error, Marked};
 use serde_json::Value;
 
@@ -51,6 +51,8 @@ pub(super) struct Inner {
     /// Whether secret outputs may be left out when they cannot be read.
     pub(super) forgo_secrets: bool,
     program: Program,
+    /// Secrets of the configuration that are in the settings as the inputs of the last update had them.
+    carried: BTreeSet<String>,
     /// How many resources it had the last time.
     expected: u64,
     slot: Option<Slot>,
@@ -107,6 +109,7 @@ impl Inner {
             None => automation::Stack::without_project(cli, location).await,
         };
         let mut stack = opened.map_err(fail)?;
+        let mut carried = BTreeSet::new();
         if let Some(kept) = state.and_then(|s| s.settings.as_ref()) {
             // What the state of the resource says about encryption is right. Of the rest only what the inputs gave is of use, as it
             // is encrypted already; what the project's own file says may have changed since.
@@ -116,6 +119,10 @@ impl Inner {
             for (key, value) in kept.config() {
                 if value.get("secure").is_some() && is_given_secret(args, &project, key) {
                     stack.settings_mut().set(key, value.clone());
+                    // What a failed update was given is in the settings, but its inputs are not those of the last update.
+                    if state.is_some_and(|state| !state.pending) {
+                        carried.insert(key.to_owned());
+                    }
                 }
             }
         }
@@ -135,6 +142,7 @@ impl Inner {
             violated: false,
             forgo_secrets: false,
             program,
+            carried,
             expected,
             slot,
             _served: served,
@@ -253,6 +261,7 @@ impl Inner {
         self.stack
             .settings_mut()
             .retain(|key, value| value.get("secure").is_none() || !given(key));
+        self.carried.clear();
         Ok(())
     }
 
@@ -283,12 +292,7 @@ impl Inner {
                 continue;
             }
             let same = before.get(&key).is_some_and(|old| *old == value);
-            let kept = self
-                .stack
-                .settings()
-                .get(&key)
-                .is_some_and(|v| v.get("secure").is_some());
-            if same && kept {
+            if same && self.carried.contains(&key) {
                 continue;
             }
             let text = match &value.value {
@@ -369,13 +373,16 @@ impl Inner {
         !self.stack.location().is_self_managed()
     }
 
-    /// Asks for what the run itself did not tell: the values of secret outputs.
+    /// Asks for what the run itself did not tell: the values of secret outputs, and of those that name a secret.
     pub(super) async fn reveal(
         &self,
         args: &StackArgs,
         marked: &BTreeMap<String, Value>,
     ) -> Result<BTreeMap<String, Marked<Value>>, Error> {
-        let values = if marked.values().any(is_secret) {
+        let values = if marked
+            .values()
+            .any(|value| is_secret(value) || is_masked(value))
+        {
             self.stack.outputs().await
         } else {
             Ok(BTreeMap::new())
@@ -389,6 +396,7 @@ impl Inner {
             let value = match (&values, secret) {
                 (Some(values), true) => values.get(name).cloned().unwrap_or_default(),
                 (None, true) => return None,
+                (Some(values), false) if is_masked(value) => values.get(name)?.clone(),
                 (_, false) => value.clone(),
             };
             Some((name.clone(), Marked { secret, value }))

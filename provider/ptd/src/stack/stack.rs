@@ -207,7 +207,7 @@ impl Stack {
             OnDelete::Destroy | OnDelete::DestroyAndRemove => {}
         }
         cx.alive()?;
-        if !left.is_empty() {
+        if foresee::holds_any(&exported) {
             inner.adopt(&exported);
             inner.configure(args, Some(args)).await?;
             let whole = StackArgs {
@@ -447,7 +447,11 @@ impl Resource for Stack {
             }
         };
         if !guessed {
-            if let Some(known) = foresee::foreseen(state, &outcome) {
+            let steady = old
+                .args
+                .as_ref()
+                .is_some_and(|old| old.hands_on_the_same(&args));
+            if let Some(known) = foresee::foreseen(state, &outcome, steady) {
                 known.promise(prediction);
             }
             prediction.known("spec", Spec::of(&args));

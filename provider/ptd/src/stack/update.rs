@@ -82,6 +82,7 @@ impl StackUpdateState {
         StackState {
             outputs: self.outputs.clone(),
             settings: self.settings.clone(),
+            pending: self.pending,
             ..StackState::default()
         }
     }
@@ -208,7 +209,8 @@ impl Resource for StackUpdate {
             };
             match outcome {
                 Previewed::Done(outcome) => {
-                    if let Some(known) = foresee::foreseen(&before, &outcome) {
+                    let steady = was.triggers == args.triggers;
+                    if let Some(known) = foresee::foreseen(&before, &outcome, steady) {
                         known.promise(prediction);
                     }
                 }
