@@ -81,7 +81,7 @@ def test_a_secret_of_the_inputs_goes_over_the_projects_own_after_an_import(pipel
     pipeline.resources["web"]["options"] = {"import": f"{pipeline.url}#organization/web/dev"}
     pipeline.write().init().up()
     # The first update after an import takes the program, and runs nothing.
-    pipeline.write().up()
+    assert "a change of triggers applies them" in pipeline.write().up().text
     inputs["config"]["count"] = "1"
     done = pipeline.write().up()
     found = json.loads(pipeline.by_hand("web", "output", "--json", "--show-secrets"))

@@ -44,6 +44,18 @@ pub(super) fn check(checking: &mut Checking<'_>) {
     }
     if checking.is_ok() {
         digest(checking);
+        warn_of_taking(checking);
+    }
+}
+
+/// A stack that was imported, or only looked at, is not run for being given its program: nobody knows what it was run with.
+fn warn_of_taking(checking: &mut Checking<'_>) {
+    let taken = checking.old("observe") == Some(true) && checking.known("observe") != Some(true);
+    if taken {
+        checking.warn(
+            "takes its program and configuration as those that it was last run with, and runs nothing: where they are others, \
+             a change of triggers applies them",
+        );
     }
 }
 
