@@ -21,7 +21,7 @@ from support.moto import REGION, Moto  # noqa: E402
 from support.network import Certificates, make_certificates  # noqa: E402
 from support.provider import ProviderProcess  # noqa: E402
 from support.proxy import FaultProxy  # noqa: E402
-from support.services import kube_get, kubernetes, kubernetes_server, postgres, postgres_server  # noqa: E402, F401
+from support.services import kube_call, kube_get, kubernetes, kubernetes_server, postgres, postgres_server  # noqa: E402, F401
 from support.strict import strict  # noqa: E402
 from support.values import Secret  # noqa: E402
 from support.vault import Vault  # noqa: E402

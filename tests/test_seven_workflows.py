@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from support import cli
+from support.protocol import until
 
 EXAMPLE = cli.ROOT / "examples/seven-workflows"
 FIRST, LAST = ["foundation", "ingress", "observability"], ["data", "gitops", "mesh", "security"]
@@ -17,14 +18,12 @@ STACK = "ptd:index:Stack"
 
 
 class Platform(cli.Workspace):
-    """The example as one of its environments, with a copy of all that its programs are made of."""
+    """The example as one of its environments: a copy of its folder, with nothing beside it."""
 
     def __init__(self, root: Path, env: dict[str, str], environment: str) -> None:
-        super().__init__(root / "seven-workflows", env)
+        super().__init__(root / "alone", env)
         self.environment = environment
         shutil.copytree(EXAMPLE, self.folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-        common = "workload/programs/common"
-        shutil.copytree(EXAMPLE.parent / common, root / common, ignore=shutil.ignore_patterns("__pycache__"))
         self.backend = Path(env["PULUMI_BACKEND_URL"].removeprefix("file://"))
 
     def init(self, *args: str) -> Platform:
@@ -64,7 +63,7 @@ class Platform(cli.Workspace):
 @pytest.fixture
 def platform(cli_env, tmp_path, kubernetes):
     """`platform("staging")`: the environment, in the test's cluster."""
-    return lambda environment: Platform(tmp_path / "examples", cli_env | {"KUBECONFIG": str(kubernetes.kubeconfig)}, environment)
+    return lambda environment: Platform(tmp_path, cli_env | {"KUBECONFIG": str(kubernetes.kubeconfig)}, environment)
 
 
 @pytest.fixture
@@ -79,7 +78,46 @@ def light(platform):
     return ws.set(**{f"{name}__version": "light" for name in ALL})
 
 
-def test_in_order_then_side_by_side_and_back(platform, kube_get):
+def admitted(call, namespace: str, pod: dict) -> str:
+    """What the API server, which runs no pods, says of one: nothing when it would take it."""
+    from kubernetes.client import ApiException
+
+    body = {"metadata": {"name": "one", "labels": pod["metadata"].get("labels", {})}, "spec": pod["spec"]}
+    try:
+        call("POST", f"/api/v1/namespaces/{namespace}/pods", body, dryRun="All")
+    except ApiException as error:
+        return json.loads(error.body)["message"]
+    return ""
+
+
+def accepted_by_a_cluster(call) -> None:
+    """As a cluster with controllers would have it: the pods of all workflows, beside each other, in the plan's quotas."""
+    pods = {}
+    for kind in ("deployments", "statefulsets"):
+        for item in call("GET", f"/apis/apps/v1/{kind}")["items"]:
+            pods[item["metadata"]["namespace"]] = item["spec"]["template"]
+            surge = item["spec"].get("strategy", {}).get("rollingUpdate", {}).get("maxSurge", 0)
+            assert surge == 0, "the quota has no room for another pod beside the replicas"
+    assert sorted(pods) == sorted(f"staging-{name}" for name in ALL if name != "foundation")
+    assert [refused for namespace, pod in pods.items() if (refused := admitted(call, namespace, pod))] == []
+    privileged = {"metadata": {}, "spec": {"containers": [{"name": "one", "image": "none"}]}}
+    assert "violates PodSecurity" in admitted(call, "staging-data", privileged), "the level is enforced"
+
+    # The quota, which a controller would reckon with, is used up by the database. The backup still has its place.
+    path = "/api/v1/namespaces/staging-data/resourcequotas/plan"
+    quota = call("GET", path)
+    quota["status"] = {"hard": quota["spec"]["hard"], "used": quota["spec"]["hard"]}
+    call("PUT", f"{path}/status", quota)
+    until(lambda: "exceeded quota: plan" in admitted(call, "staging-data", pods["staging-data"]))
+    backup = call("GET", "/apis/batch/v1/namespaces/staging-data/cronjobs/backup")
+    backup = backup["spec"]["jobTemplate"]["spec"]["template"]
+    assert backup["spec"]["containers"][0]["resources"]["limits"] == {"cpu": "100m", "memory": "256M"}
+    assert admitted(call, "staging-data", backup) == ""
+    budgets = call("GET", "/apis/policy/v1/poddisruptionbudgets")["items"]
+    assert [one["metadata"]["name"] for one in budgets] == ["istiod"], "one for a single replica would keep nodes from being drained"
+
+
+def test_in_order_then_side_by_side_and_back(platform, kube_get, kube_call):
     """The real programs, as in staging but with copies of everything."""
     ws = platform("staging").set(availability="high", mesh__replicas=2)
     ws.up("--continue-on-error")
@@ -101,12 +139,21 @@ def test_in_order_then_side_by_side_and_back(platform, kube_get):
     assert kube_get("/api/v1/namespaces/staging-mesh/configmaps/istio")["data"]["mtls"] == "STRICT"
     backup = "/apis/batch/v1/namespaces/staging-data/cronjobs/backup"
     assert kube_get(backup)
+    accepted_by_a_cluster(kube_call)
+
+    # What stays as it was made is no drift, however the server writes it.
+    istio = kube_get("/api/v1/namespaces/staging-mesh/configmaps/istio")
+    kube_call("PUT", "/api/v1/namespaces/staging-mesh/configmaps/istio", istio | {"data": istio["data"] | {"mtls": "DISABLE"}})
+    ws.refresh()
+    assert {name: ws.resource(name)["outputs"]["drift"] for name in ALL} == {name: {"update": 1} if name == "mesh" else {} for name in ALL}
+    password = kube_get("/api/v1/namespaces/staging-data/secrets/postgres")["data"]["password"]
 
     # Back to the version before: one workflow runs.
     back = ws.set(data__version="v1").up()
     assert back.steps == {f"{STACK}::data": ["update"]}
     assert ws.runs() == {name: 2 if name == "data" else 1 for name in ALL}
     assert kube_get(backup) is None
+    assert kube_get("/api/v1/namespaces/staging-data/secrets/postgres")["data"]["password"] == password, "it is drawn once"
     assert ws.outputs()["versions"]["data"] == "v1"
     assert not ws.up().changes and sum(ws.runs().values()) == 8
 
@@ -116,6 +163,14 @@ def test_in_order_then_side_by_side_and_back(platform, kube_get):
     for before, after in [*((name, FIRST[-1]) for name in LAST), *zip(FIRST[:0:-1], FIRST[-2::-1])]:
         assert gone[before]["endTime"] <= gone[after]["startTime"], (before, after)
     assert kube_get("/api/v1/namespaces/staging-mesh") is None
+
+
+def test_a_change_in_what_the_workflows_share_runs_all_of_them(light):
+    light.up()
+    shared = light.folder / "workflows/shared/objects.py"
+    shared.write_text(shared.read_text() + "\n# Changed.\n")
+    assert light.up().steps == {f"{STACK}::{name}": ["update"] for name in ALL}
+    assert light.runs() == dict.fromkeys(ALL, 2)
 
 
 def test_a_plan_that_exceeds_the_cluster_runs_nothing(platform):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
-import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -65,22 +65,26 @@ def kubernetes(kubernetes_server: Kubernetes) -> Kubernetes:
 
 
 @pytest.fixture
-def kube_get(kubernetes: Kubernetes) -> Callable[[str], dict | None]:
-    """`kube_get("/api/v1/namespaces/x")`: the object as the API server has it, or None."""
+def kube_call(kubernetes: Kubernetes) -> Callable[..., dict | None]:
+    """`kube_call("POST", path, body, dryRun="All")`: what the API server answers, or None when there is no such thing."""
     import yaml
     from kubernetes import client, config
 
-    settings = client.Configuration()
-    config.load_kube_config_from_dict(yaml.safe_load(kubernetes.kubeconfig.read_text()), client_configuration=settings)
-    api = client.ApiClient(settings)
+    api = config.new_client_from_config_dict(yaml.safe_load(kubernetes.kubeconfig.read_text()))
 
-    def get(path: str) -> dict | None:
+    def call(method: str, path: str, body: dict | None = None, **query: str) -> dict | None:
         try:
-            options = {"auth_settings": ["BearerToken"], "_preload_content": False, "_return_http_data_only": True}
-            return json.loads(api.call_api(path, "GET", **options).data)
+            options = {"auth_settings": ["BearerToken"], "response_type": "object", "_return_http_data_only": True}
+            return api.call_api(path, method, query_params=list(query.items()), body=body, **options)
         except client.ApiException as error:
             if error.status == 404:
                 return None
             raise
 
-    return get
+    return call
+
+
+@pytest.fixture
+def kube_get(kube_call: Callable[..., dict | None]) -> Callable[[str], dict | None]:
+    """`kube_get("/api/v1/namespaces/x")`: the object as the API server has it, or None."""
+    return functools.partial(kube_call, "GET")

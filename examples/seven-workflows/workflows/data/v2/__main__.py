@@ -7,14 +7,19 @@ import pulumi
 sys.path.append("../..")
 from shared import Workflow  # noqa: E402
 
-me = Workflow()
-from common import dynamic  # noqa: E402
+IMAGE = "docker.io/library/postgres:16.4"
 
-password = dynamic.password("postgres")
-me.cluster.secret("postgres", me.namespace, {"password": password})
-host = me.run("postgres", "docker.io/library/postgres:16.4", 5432, kind="StatefulSet", more={"serviceName": "postgres"})
-backup = {"name": "backup", "image": "docker.io/library/postgres:16.4", "command": ["pg_dumpall", f"--host={host}"]}
-pod = {"spec": {"restartPolicy": "OnFailure", "containers": [backup]}}
-me.apply("CronJob", "backup", {"spec": {"schedule": "0 3 * * *", "jobTemplate": {"spec": {"template": pod}}}}, "batch/v1")
+me = Workflow()
+me.apply("Secret", "postgres", {"type": "Opaque"}, generate=("password",))
+access = {"env": me.secret_in("POSTGRES_PASSWORD", "postgres", "password")}
+host = me.run("postgres", IMAGE, 5432, kind="StatefulSet", container=access, user=999)
+copy = {
+    "command": ["pg_dumpall", f"--host={host}", "--username=postgres"],
+    "env": me.secret_in("PGPASSWORD", "postgres", "password"),
+}
+# The plan's quota does not count what has a deadline.
+pod = me.pod("backup", IMAGE, 0.1, 0.256, copy, 999, restartPolicy="OnFailure", activeDeadlineSeconds=3600)
+job = {"schedule": "0 3 * * *", "jobTemplate": {"spec": {"template": {"spec": pod}}}}
+me.apply("CronJob", "backup", {"spec": job}, "batch/v1")
 
 pulumi.export("url", f"postgresql://postgres@{host}:5432/postgres")

@@ -13,10 +13,10 @@ namespaces = {}
 for workflow, quota in sorted(quotas.items()):
     name = f"{me.environment}-{workflow}"
     # How pods may be is the API server's to enforce.
-    labels = {**me.cluster.labels, "pod-security.kubernetes.io/enforce": me.security}
-    made = me.cluster.apply("Namespace", name, {"metadata": {"name": name, "labels": labels}})
+    made = me.apply("Namespace", name, {}, namespace="", labels={"pod-security.kubernetes.io/enforce": me.security})
     hard = {"limits.cpu": f"{round(quota['cpu'] * 1000)}m", "limits.memory": f"{round(quota['memoryGb'] * 1000)}M"}
-    me.apply("ResourceQuota", "plan", {"spec": {"hard": hard}}, namespace=name, depends_on=[made])
+    # Of all that stays; jobs, which have a deadline, run in what the plan keeps free.
+    me.apply("ResourceQuota", "plan", {"spec": {"hard": hard, "scopes": ["NotTerminating"]}}, namespace=name, depends_on=[made])
     # Known once the namespace is there.
     namespaces[workflow] = made.manifest["metadata"]["name"]
 
