@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -171,6 +172,18 @@ def test_a_change_in_what_the_workflows_share_runs_all_of_them(light):
     shared.write_text(shared.read_text() + "\n# Changed.\n")
     assert light.up().steps == {f"{STACK}::{name}": ["update"] for name in ALL}
     assert light.runs() == dict.fromkeys(ALL, 2)
+
+
+def test_the_capacity_that_the_readme_shows(platform):
+    text = (EXAMPLE / "README.md").read_text()
+    [(environment, workflow, replicas, shown)] = re.findall(
+        r"stack select --create (\w+)\n.*'workflows\.(\w+)\.replicas' (\d+)\n\$ pulumi up\nerror: (.*)\n", text
+    )
+    ws = platform(environment).set(**{f"{workflow}__replicas": replicas})
+    refused = ws.up(fails=True).text
+    for part in filter(None, map(str.strip, shown.split("…"))):
+        assert part in refused
+    assert ws.inner == []
 
 
 def test_a_plan_that_exceeds_the_cluster_runs_nothing(platform):
