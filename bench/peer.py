@@ -9,7 +9,7 @@ from pathlib import Path
 
 from support import cli
 
-LOCAL_BINARIES = [cli.ROOT / ".tools/bin/terragrunt", cli.ROOT / ".tools/bin/tofu"]
+_BINARIES = [cli.ROOT / ".tools/bin/terragrunt", cli.ROOT / ".tools/bin/tofu"]
 _UNIT = """resource "terraform_data" "wait" {{
   provisioner "local-exec" {{
     command = "sleep {seconds}"
@@ -30,9 +30,14 @@ class Terragrunt:
             paths = ", ".join(f'"../{one}"' for one in after)
             (unit / "terragrunt.hcl").write_text(f"dependencies {{\n  paths = [{paths}]\n}}\n")
 
+    @staticmethod
+    def built() -> bool:
+        """Whether tools/peer.sh has built both; otherwise what was recorded stands in."""
+        return all(binary.exists() for binary in _BINARIES)
+
     def apply(self) -> float:
         """`run --all apply`, in seconds."""
-        terragrunt, tofu = LOCAL_BINARIES
+        terragrunt, tofu = _BINARIES
         env = cli.base_env() | {"TG_TF_PATH": str(tofu), "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"}
         env["PATH"] = os.pathsep.join([str(tofu.parent), env["PATH"]])
         began = time.perf_counter()

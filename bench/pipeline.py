@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import statistics
 import sys
 import threading
 import time
@@ -21,7 +22,7 @@ from pathlib import Path
 from support import cli
 from support.vault import PROVIDER, Vault
 
-from .peer import LOCAL_BINARIES, Terragrunt
+from .peer import Terragrunt
 from .setting import MB, Setting, summary, up
 from .setting import Run as Took
 from .table import Peer, Row
@@ -39,7 +40,7 @@ SECONDS = 2.0
 LONGER = 6.0
 RESOURCES = 500
 #: On the machine for which the targets were set.
-BARE = Peer("machine of the targets", 0.31)
+BARE, BARE_PYTHON, CALL = (Peer("machine of the targets", seconds) for seconds in (0.31, 0.65, 0.28))
 TERRAGRUNT, TERRAGRUNT_AGAIN = Peer("terragrunt run --all", 8.5), Peer("terragrunt run --all, no-op", 0.52)
 
 
@@ -57,13 +58,19 @@ def critical(graph: Graph, seconds: dict[str, float]) -> float:
 
 @dataclass
 class Hand:
-    """The same stacks, each by its own commands, one after the other: what a loop in a shell does."""
+    """The same stacks, each by its own commands, one after the other: what a loop in a shell does. In seconds by stack."""
 
-    seconds: dict[str, float]
+    #: `pulumi stack init`; nothing where the stack was there.
+    inits: dict[str, float]
+    ups: dict[str, float]
+
+    @property
+    def both(self) -> dict[str, float]:
+        return {step: self.inits[step] + self.ups[step] for step in self.ups}
 
     @property
     def loop(self) -> float:
-        return sum(self.seconds.values())
+        return sum(self.both.values())
 
 
 class Pipeline:
@@ -79,11 +86,15 @@ class Pipeline:
         self.inner = f"file://{self.folder}/inner"
         (self.folder / "inner").mkdir(parents=True)
         self.outer = cli.Workspace(self.folder / "outer", env, name)
-        by_hand = env | {"PULUMI_BACKEND_URL": f"file://{self.folder}/by-hand"}
-        (self.folder / "by-hand").mkdir()
-        self.hands = {step: cli.Workspace(self.folder / "hands" / step, by_hand, step) for step in graph}
+        self.alone, self.together = self.hands("alone", env), self.hands("together", env)
         self.write("first")
         self.outer.init()
+
+    def hands(self, name: str, env: dict[str, str]) -> dict[str, cli.Workspace]:
+        """The inner projects once more, for commands by hand, with a backend of their own."""
+        (backend := self.folder / name / "backend").mkdir(parents=True)
+        env = env | {"PULUMI_BACKEND_URL": f"file://{backend}"}
+        return {step: cli.Workspace(self.folder / name / step, env, step) for step in self.graph}
 
     def write(self, note: str) -> Pipeline:
         """Every inner program with this note: another one is a change of all."""
@@ -91,10 +102,10 @@ class Pipeline:
         for step, after in self.graph.items():
             wait = {"type": "wait:index:Wait", "properties": {"seconds": self.seconds, "note": note}}
             made = {f"r{at}": wait for at in range(self.resources)}
-            self.hands[step].yaml({"resources": made, "outputs": {"note": note}})
-            target = self.outer.folder / step / "Pulumi.yaml"
-            target.parent.mkdir(exist_ok=True)
-            shutil.copy(self.hands[step].folder / "Pulumi.yaml", target)
+            self.alone[step].yaml({"resources": made, "outputs": {"note": note}})
+            for folder in (self.together[step].folder, self.outer.folder / step):
+                folder.mkdir(exist_ok=True)
+                shutil.copy(self.alone[step].folder / "Pulumi.yaml", folder)
             properties: dict = {
                 "directory": step,
                 "stack": f"organization/{step}/dev",
@@ -115,15 +126,16 @@ class Pipeline:
 
     def by_hand(self, *args: str) -> Hand:
         """`pulumi up` in each project, after `pulumi stack init` where it is the first."""
-        seconds = {}
-        for step, workspace in self.hands.items():
+        inits, ups = {}, {}
+        for step, workspace in self.alone.items():
             began = time.perf_counter()
             workspace.init()
-            seconds[step] = time.perf_counter() - began + up(workspace, *args).seconds
-        return Hand(seconds)
+            inits[step] = time.perf_counter() - began
+            ups[step] = up(workspace, *args).seconds
+        return Hand(inits, ups)
 
     def by_hand_in_order(self) -> float:
-        """`pulumi up` in each project as soon as those before it are through: what a person with as many terminals does."""
+        """The same as soon as those before it are through: what a person with as many terminals does. In seconds for all."""
         began = time.perf_counter()
         runs: dict[str, Future] = {}
         with ThreadPoolExecutor(len(self.graph)) as pool:
@@ -131,7 +143,7 @@ class Pipeline:
             def run(step: str) -> None:
                 for before in self.graph[step]:
                     runs[before].result()
-                up(self.hands[step])
+                up(self.together[step].init())
 
             for step in self.graph:
                 runs[step] = pool.submit(run, step)
@@ -163,6 +175,12 @@ def rows(setting: Setting) -> Iterator[Row]:
         up(hashing)
         hashed = [up(hashing) for _ in range(setting.rounds)]
         yield Row("bare `pulumi up` with a passphrase", min(hashed).seconds, "s", note=summary(hashed))
+        python = setting.workspace("python", {}, vault.env).python("")
+        up(python)
+        hosted = [up(python) for _ in range(setting.rounds)]
+        yield Row("bare `pulumi up` of an empty Python project", min(hosted).seconds, "s", peer=BARE_PYTHON, note=summary(hosted))
+        calls = min(empty.run("stack", "output", "--json").seconds for _ in range(setting.rounds))
+        yield Row("a further CLI call", calls, "s", peer=CALL, note="`pulumi stack output`")
         yield from seven(setting, vault, min(bare).seconds)
         yield from overhead(setting, vault)
         yield from eight(setting, vault)
@@ -172,27 +190,47 @@ def rows(setting: Setting) -> Iterator[Row]:
 
 def seven(setting: Setting, vault: Vault, bare: float) -> Iterator[Row]:
     """The seven workflows, each of which waits two seconds."""
-    firsts, changes, repeats, hands_first, hands, orders = [], [], [], [], [], []
+    firsts, changes, repeats, hands_first, hands, orders_first, orders = ([] for _ in range(7))
+    peers_first, peers_again = [], []
     for number in range(setting.rounds):
         pipeline = Pipeline(setting, vault, f"seven{number}", SEVEN, SECONDS)
         firsts.append(pipeline.up())
         repeats.append(pipeline.no_op())
         hands_first.append(pipeline.by_hand())
+        orders_first.append(pipeline.by_hand_in_order())
         pipeline.write("second")
         changes.append(pipeline.up())
         hands.append(pipeline.by_hand())
-        pipeline.write("third")
         orders.append(pipeline.by_hand_in_order())
-    peer_first, peer_again = peers(setting)
+        if live := Terragrunt.built():
+            peer = Terragrunt(setting.folder / f"terragrunt{number}", SEVEN, SECONDS)
+            peers_first.append(peer.apply())
+            peers_again.append(peer.apply())
+    peer_first = Peer(TERRAGRUNT.name, min(peers_first), recorded=False) if live else TERRAGRUNT
+    peer_again = Peer(TERRAGRUNT_AGAIN.name, min(peers_again), recorded=False) if live else TERRAGRUNT_AGAIN
     first, change = min(firsts).seconds, min(changes).seconds
-    target = 4 * SECONDS + 4 * (bare + 0.6) + 0.5
-    yield Row("seven stacks of 2 s, first run", first, "s", round(target, 2), peer_first, f"critical path 8 s; {summary(firsts)}")
-    path_first, path = (min(critical(SEVEN, hand.seconds) for hand in every) for every in (hands_first, hands))
+    waits = critical(SEVEN, dict.fromkeys(SEVEN, SECONDS))
+    target = waits + 4 * (bare + 0.6) + 0.5
+    yield Row("seven stacks of 2 s, first run", first, "s", round(target, 2), peer_first, f"critical path {waits:.0f} s; {summary(firsts)}")
+    path_ups = min(critical(SEVEN, hand.ups) for hand in hands_first)
+    path_first, path = (min(critical(SEVEN, hand.both) for hand in every) for every in (hands_first, hands))
+    order_first, order = min(orders_first), min(orders)
+    spent = {
+        "four `up`s": path_ups - waits,
+        "four `stack init`s": path_first - path_ups,
+        "four at once": order_first - path_first,
+        "the outer run": bare,
+    }
+    spent["stacks as resources"] = first - waits - sum(spent.values())
+    note = ", ".join(f"{what} {seconds:.2f} s" for what, seconds in spent.items())
+    yield Row("first run, what is not the stacks' 2 s", first - waits, "s", note=note)
     note = f"{path_first:.2f} s by hand, with `stack init`"
     yield Row("first run : critical path by hand", first / path_first, "x", 1.10, note=note)
+    yield Row("first run : by hand, four at once", first / order_first, "x", note=f"{order_first:.2f} s by hand, with `stack init`")
     yield Row("seven stacks of 2 s, all changed", change, "s", note=summary(changes))
-    note = f"{path:.2f} s by hand, of stacks that have the machine for themselves; {min(orders):.2f} s where four run at once"
+    note = f"{path:.2f} s by hand, of stacks that have the machine for themselves"
     yield Row("all changed : critical path by hand", change / path, "x", 1.10, note=note)
+    yield Row("all changed : by hand, four at once", change / order, "x", note=f"{order:.2f} s by hand")
     loop = min(hand.loop for hand in hands)
     yield Row("all changed : sequential loop by hand", change / loop, "x", 0.65, note=f"{loop:.2f} s in the loop")
     yield Row("seven stacks, no-op", min(repeats).seconds, "s", 1.0, peer_again, summary(repeats))
@@ -202,41 +240,39 @@ def seven(setting: Setting, vault: Vault, bare: float) -> Iterator[Row]:
 def longer(setting: Setting, vault: Vault) -> Row:
     pipeline = Pipeline(setting, vault, "longer", SEVEN, LONGER)
     took = pipeline.up().seconds
-    path = critical(SEVEN, pipeline.by_hand().seconds)
+    path = critical(SEVEN, pipeline.by_hand().both)
     name = f"first run of stacks of {LONGER:.0f} s : critical path by hand"
     return Row(name, took / path, "x", 1.10, note=f"{took:.2f} s, {path:.2f} s by hand")
 
 
-def peers(setting: Setting) -> tuple[Peer, Peer]:
-    """Terragrunt on the same graph: live when tools/peer.sh built it, otherwise as recorded."""
-    if not all(binary.exists() for binary in LOCAL_BINARIES):
-        return TERRAGRUNT, TERRAGRUNT_AGAIN
-    peer = Terragrunt(setting.folder / "terragrunt", SEVEN, SECONDS)
-    first = peer.apply()
-    again = min(peer.apply() for _ in range(setting.rounds))
-    return Peer(TERRAGRUNT.name, first, recorded=False), Peer(TERRAGRUNT_AGAIN.name, again, recorded=False)
-
-
 def overhead(setting: Setting, vault: Vault) -> Iterator[Row]:
-    """What running a stack as a resource costs beyond the bare `pulumi up`: the differences of chains cancel what the outer run costs."""
+    """What running a stack as a resource costs beyond its bare `pulumi up`: the differences of chains cancel what the outer run costs.
+
+    A first run makes the stack as well, which is part of its overhead; by hand that is `pulumi stack init`.
+    """
     long, short = chain(4), chain(1)
     for secrets in (0, 1):
-        firsts, singles, changes, repeats, bare_first, bare_changed = ([] for _ in range(6))
+        firsts, singles, changes, repeats, inits, ups_first, ups_changed = ([] for _ in range(7))
         for number in range(setting.rounds):
             one = Pipeline(setting, vault, f"one{secrets}x{number}", short, secrets=secrets)
             singles.append(one.up().seconds)
             four = Pipeline(setting, vault, f"four{secrets}x{number}", long, secrets=secrets)
             firsts.append(four.up().seconds)
             repeats.append(four.no_op().seconds)
-            bare_first.append(four.by_hand().loop / len(long))
+            hand = four.by_hand()
+            inits.append(statistics.fmean(hand.inits.values()))
+            ups_first.append(statistics.fmean(hand.ups.values()))
             four.write("second")
             changes.append(four.up().seconds)
-            bare_changed.append(four.by_hand().loop / len(long))
+            ups_changed.append(statistics.fmean(four.by_hand().ups.values()))
         what = f"per stack{', 1 secret' if secrets else ''}"
-        cost = (min(firsts) - min(singles)) / (len(long) - len(short)) - min(bare_first)
-        yield Row(f"overhead {what}, first run", cost, "s", 0.8 + 0.3 * secrets, note=f"over a bare `up` of {min(bare_first):.2f} s")
-        cost = (min(changes) - min(repeats)) / len(long) - min(bare_changed)
-        yield Row(f"overhead {what}, exists", cost, "s", 0.4, note=f"over a bare `up` of {min(bare_changed):.2f} s")
+        bare, init = min(ups_first), min(inits)
+        cost = (min(firsts) - min(singles)) / (len(long) - len(short)) - bare
+        note = f"over a bare `up` of {bare:.2f} s; {cost - init:.2f} s over that and its `stack init` of {init:.2f} s"
+        yield Row(f"overhead {what}, first run", cost, "s", 0.8 + 0.3 * secrets, note=note)
+        bare = min(ups_changed)
+        cost = (min(changes) - min(repeats)) / len(long) - bare
+        yield Row(f"overhead {what}, exists", cost, "s", 0.4, note=f"over a bare `up` of {bare:.2f} s")
 
 
 def eight(setting: Setting, vault: Vault) -> Iterator[Row]:
