@@ -10,7 +10,7 @@ PYTHON ?= python3
 CARGO ?= cargo
 # What `make demo` runs; examples/aws-bootstrap-yaml, say.
 EXAMPLE ?= examples/aws-bootstrap
-# What `make demo-pipeline` runs, of examples/workload; one-program-yaml or control-room-program, say.
+# What `make demo-pipeline` runs, of examples/workload; one-program-yaml, two-programs or control-room-program, say.
 PIPELINE ?= one-program
 # Which tests, and how: make pytest PYTEST="tests/test_bootstrap.py -k import"
 PYTEST ?= -n 2 --dist worksteal tests

@@ -2,7 +2,7 @@
 # A whole workload by a real `pulumi up`, on the machines of tools/workload_env.py; everything inside .demo-pipeline, or the
 # folder that WORKLOAD_ENV names.
 #
-#   tools/demo_pipeline.sh up PROJECT    run a project of examples/workload, show outputs and how to look around
+#   tools/demo_pipeline.sh up PROJECT    run a project of examples/workload, or two-programs, show outputs and how to look around
 #   tools/demo_pipeline.sh down          destroy, stop the machines, remove the folder
 set -euo pipefail
 
@@ -28,29 +28,44 @@ install_plugin() {
 }
 
 settings() {
-    pulumi stack select --create "$stack" >/dev/null
+    [ "${PWD##*/}" != bootstrap ] || return 0
     printf '%s' "$WORKLOAD_DATABASE_SERVER" | pulumi config set --secret databaseServer
     pulumi config set --secret kubeconfig <"$WORKLOAD_KUBECONFIG"
     # Only the control room asks for it.
     [ "${PWD##*/}" != control-room-program ] || printf 'no such key' | pulumi config set --secret opsgenieApiKey
 }
 
+run() { # project, where its state lies and what encrypts it when that is not as with the others
+    export PULUMI_BACKEND_URL=${2:-$PULUMI_BACKEND_URL}
+    cd "$demo/workload/$1"
+    pulumi stack select --create "$stack" --secrets-provider "${3:-passphrase}" >/dev/null
+    settings
+    # For `down`, the last one first.
+    touch "$demo/projects"
+    { echo "$1 $PULUMI_BACKEND_URL"; grep -v "^$1 " "$demo/projects" || true; } >"$demo/projects.new"
+    mv "$demo/projects.new" "$demo/projects"
+    say "\$ pulumi up        (examples/workload/$1, AWS emulated at $AWS_ENDPOINT_URL)"
+    pulumi up --yes --skip-preview --suppress-progress
+}
+
 up() {
-    local project=$demo/workload/$1
     [ -d "examples/workload/$1" ] || { echo "examples/workload/$1 does not exist" >&2; exit 2; }
     "$python" tools/workload_env.py start
     environment
     install_plugin
     # A copy, so that it can be changed at will; kept when it is there.
     [ -d "$demo/workload" ] || cp -R examples/workload "$demo/workload"
-    cd "$project"
-    settings
-    # For `down`, the last one first.
-    touch "$demo/projects"
-    { echo "$1"; grep -vxF "$1" "$demo/projects" || true; } >"$demo/projects.new"
-    mv "$demo/projects.new" "$demo/projects"
-    say "\$ pulumi up        (examples/workload/$1, AWS emulated at $AWS_ENDPOINT_URL)"
-    pulumi up --yes --skip-preview --suppress-progress
+    local project=$1 inner
+    if [ "$1" = two-programs ]; then
+        # The first makes what holds and encrypts the second one's state.
+        project=two-programs/pipeline
+        run two-programs/bootstrap
+        run "$project" "$(pulumi stack output backendUrl)" "$(pulumi stack output secretsProviderUrl)"
+        inner=$PULUMI_BACKEND_URL
+    else
+        run "$project"
+        inner=$(pulumi stack output backendUrl)
+    fi
     say "\$ pulumi stack output"
     pulumi stack output
     local shown=.demo-pipeline
@@ -58,14 +73,14 @@ up() {
     say "Next"
     cat <<EOF
   Reach it all      eval "\$(tools/workload_env.py env)"
-  Go there          cd $shown/workload/$1
+  Go there          cd $shown/workload/$project; export PULUMI_BACKEND_URL="$PULUMI_BACKEND_URL"
   Look              pulumi stack --show-urns; pulumi stack output --show-secrets
   Look at AWS       python -c 'import boto3; print(boto3.client("eks").list_clusters()["clusters"])'
   Look at databases psql "\$WORKLOAD_DATABASE_SERVER" -c '\\l'
   Look at Kubernetes kubectl get namespaces,deployments -A
-  An inner stack    PULUMI_BACKEND_URL="\$(pulumi stack output backendUrl)" pulumi stack ls --all
+  An inner stack    PULUMI_BACKEND_URL="$inner" pulumi stack ls --all
   Run it again      pulumi up                nothing changes, and no inner update runs
-  Change something  edit ../programs/<step>/__main__.py, then
+  Change something  edit $shown/workload/programs/<step>/__main__.py, then
                     pulumi preview --diff    which steps would run, and why; writes nothing
                     pulumi up
   Tear down         make demo-pipeline-down  destroys, stops the machines, removes $shown
@@ -77,10 +92,10 @@ down() {
         echo "no pipeline demo is there"
         return
     fi
-    local project
+    local project backend
     if [ -s "$demo/projects" ] && environment; then
-        while read -r project; do
-            (cd "$demo/workload/$project" && pulumi destroy --yes --skip-preview --suppress-progress --stack "$stack") ||
+        while read -r project backend; do
+            (cd "$demo/workload/$project" && PULUMI_BACKEND_URL=$backend pulumi destroy --yes --skip-preview --suppress-progress --stack "$stack") ||
                 echo "destroy of $project did not succeed; the machines end now, and what is left ends with them" >&2
         done <"$demo/projects"
     fi
