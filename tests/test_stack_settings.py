@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 
 import pytest
+import yaml
 from support.inner import INNER
 
 
@@ -34,6 +36,22 @@ def test_the_projects_own_settings_are_used_as_they_are_now(pipeline):
     del inputs["config"]
     pipeline.write().up()
     assert (revealed(pipeline, "password"), revealed(pipeline, "greeting")) == ("none", "from the file")
+
+
+def test_settings_that_the_project_keeps_elsewhere_are_used(pipeline):
+    pipeline.inner("web")
+    project = pipeline.outer.folder / "web/Pulumi.yaml"
+    project.write_text(json.dumps(yaml.safe_load(project.read_text()) | {"stackConfigDir": "../stacks"}))
+    by_hand(pipeline, "stack", "init", "--no-select")
+    by_hand(pipeline, "config", "set", "greeting", "from elsewhere")
+    outer = pipeline.write().init()
+    outer.up()
+    assert revealed(pipeline, "greeting") == "from elsewhere"
+    by_hand(pipeline, "config", "set", "greeting", "changed")
+    assert "../stacks/Pulumi.dev.yaml" in outer.preview("--diff").text
+    outer.up()
+    assert revealed(pipeline, "greeting") == "changed"
+    assert not outer.up().changes
 
 
 def test_secrets_that_a_project_keeps_can_be_read_by_a_stack_that_is_made_anew(pipeline):

@@ -75,8 +75,8 @@ export class Stack extends pulumi.CustomResource {
     declare public /*out*/ readonly changes: pulumi.Output<{[key: string]: number} | undefined>;
     /**
      * The inner stack's configuration. A key without a namespace gets the project's name as one. Values are texts, numbers, booleans,
-     * lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what
-     * `Pulumi.<stack>.yaml` in the directory says; a key that is dropped here disappears.
+     * lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what the project's own
+     * `Pulumi.<stack>.yaml` says; a key that is dropped here disappears.
      */
     declare public readonly config: pulumi.Output<{[key: string]: any} | undefined>;
     /**
@@ -391,8 +391,8 @@ export interface StackArgs {
     cancelStaleLock?: pulumi.Input<boolean | undefined>;
     /**
      * The inner stack's configuration. A key without a namespace gets the project's name as one. Values are texts, numbers, booleans,
-     * lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what
-     * `Pulumi.<stack>.yaml` in the directory says; a key that is dropped here disappears.
+     * lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what the project's own
+     * `Pulumi.<stack>.yaml` says; a key that is dropped here disappears.
      */
     config?: pulumi.Input<{[key: string]: any} | undefined>;
     /**

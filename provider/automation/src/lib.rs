@@ -34,6 +34,7 @@ mod error;
 mod events;
 mod lock;
 mod process;
+mod project;
 mod settings;
 mod stack;
 mod supervise;
@@ -47,6 +48,7 @@ pub use events::{
 };
 pub use lock::{Holder, Lock};
 pub use process::{Cancelled, Ended};
+pub use project::{project_file, settings_file};
 pub use settings::{Settings, yaml};
 pub use stack::{Location, Operation, Outcome, Run, Stack, Update};
 pub use supervise::supervise;

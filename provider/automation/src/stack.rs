@@ -19,6 +19,7 @@ use crate::cli::{Cli, GRACE, ok};
 use crate::error::{Subject, classify};
 use crate::events::Event;
 use crate::process::{Cancelled, Command, Ended};
+use crate::project::committed;
 use crate::{Error, Settings};
 use operation::flags;
 use reader::Reader;
@@ -72,7 +73,8 @@ pub struct Stack {
 impl Stack {
     /// Prepares to run a stack. Nothing is asked of the backend, and nothing is created in it.
     ///
-    /// A settings file of the stack that is in the project's directory (`Pulumi.<stack>.yaml`) is where the settings begin.
+    /// The settings that the project has for the stack, where the CLI looks for them (`Pulumi.<stack>.yaml` in most projects), are
+    /// where the settings begin.
     pub async fn open(
         cli: Cli,
         location: Location,
@@ -80,13 +82,10 @@ impl Stack {
     ) -> Result<Self, Error> {
         let directory = directory.into();
         let mut stack = Self::without_project(cli, location).await?;
-        let committed = directory.join(format!("Pulumi.{}.yaml", stack.location.name()));
-        stack.settings = match tokio::fs::read_to_string(&committed).await {
-            Ok(text) => Settings::parse(&text)
-                .map_err(|e| Error::Invalid(format!("{}: {e}", committed.display())))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Settings::default(),
-            Err(error) => return Err(Error::io(format!("reading {}", committed.display()))(error)),
-        };
+        let (place, name) = (directory.clone(), stack.location.name().to_owned());
+        stack.settings = tokio::task::spawn_blocking(move || committed(&place, &name))
+            .await
+            .map_err(|e| Error::Invalid(format!("reading the project's settings: {e}")))??;
         stack.directory = directory;
         Ok(stack)
     }

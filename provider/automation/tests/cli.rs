@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use pulumi_automation::{Cli, Environment, Error, Location, Run, Stack, is_secret};
+use pulumi_automation::{Cli, Environment, Error, Location, Run, Stack, Tool, Until, is_secret};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -68,6 +68,19 @@ impl Place {
         Stack::open(cli, location, self.path("project"))
             .await
             .unwrap()
+    }
+
+    /// What the CLI says in the project's directory, as to a person.
+    async fn by_hand(&self, arguments: &[&str]) -> String {
+        let environment = self
+            .environment()
+            .with("PULUMI_BACKEND_URL", self.backend());
+        let tool = Tool::find("pulumi", environment).await.unwrap();
+        let all = arguments.iter().copied().chain(["--stack", STACK]);
+        let until = Until::default();
+        let ended = tool.run(&self.path("project"), all, &until).await.unwrap();
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        String::from_utf8(ended.stdout).unwrap()
     }
 
     /// All files of the backend, by relative path.
@@ -230,6 +243,49 @@ async fn settings_in_the_project_are_read_and_never_written() {
     stack.destroy(&Run::default(), |_| {}).await.unwrap();
     stack.remove().await.unwrap();
     assert_eq!(fs::read_to_string(file).unwrap(), text);
+}
+
+/// Wherever the CLI by hand finds them.
+#[tokio::test]
+async fn settings_are_found_where_the_cli_finds_them() {
+    let yaml = "name: inner\nruntime: yaml\n";
+    let json = json!({"name": "inner", "runtime": "yaml", "stackConfigDir": "stacks"});
+    for (file, text, settings) in [
+        ("Pulumi.yml", yaml.to_owned(), "Pulumi.dev.yml"),
+        ("Pulumi.json", json.to_string(), "stacks/Pulumi.dev.json"),
+        (
+            "Pulumi.yaml",
+            format!("{yaml}stackConfigDir: ../stacks\n"),
+            "../stacks/Pulumi.dev.yaml",
+        ),
+        (
+            "Pulumi.yaml",
+            format!("{yaml}config: /stacks\n"),
+            "stacks/Pulumi.dev.yaml",
+        ),
+    ] {
+        let place = Place::new("");
+        let project = place.path("project");
+        fs::remove_file(project.join("Pulumi.yaml")).unwrap();
+        fs::write(project.join(file), text).unwrap();
+        let program = "configuration: {size: {type: integer}}\noutputs: {size: '${size}'}\n";
+        fs::write(project.join("Main.yaml"), program).unwrap();
+        let settings = project.join(settings);
+        fs::create_dir_all(settings.parent().unwrap()).unwrap();
+        fs::write(&settings, r#"{"config": {"inner:size": 7}}"#).unwrap();
+        let mut stack = place.stack().await;
+        stack.create(None).await.unwrap();
+        let done = stack.up(&Run::default(), |_| {}).await.unwrap();
+        assert_eq!(done.outputs.unwrap()["size"], json!(7), "{settings:?}");
+        assert_eq!(place.by_hand(&["config", "get", "size"]).await, "7\n");
+        // A directory below belongs to the project too.
+        let below = project.join("below");
+        fs::create_dir(&below).unwrap();
+        let cli = Cli::find(place.environment()).await.unwrap();
+        let location = Location::new(&place.backend(), STACK).unwrap();
+        let stack = Stack::open(cli, location, below).await.unwrap();
+        assert_eq!(stack.settings().get("inner:size"), Some(&json!(7)));
+    }
 }
 
 #[tokio::test]

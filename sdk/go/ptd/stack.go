@@ -45,8 +45,8 @@ type Stack struct {
 	// How many resources the last inner update created, updated, replaced and so on, by operation.
 	Changes pulumi.Float64MapOutput `pulumi:"changes"`
 	// The inner stack's configuration. A key without a namespace gets the project's name as one. Values are texts, numbers, booleans,
-	// lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what
-	// `Pulumi.<stack>.yaml` in the directory says; a key that is dropped here disappears.
+	// lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what the project's own
+	// `Pulumi.<stack>.yaml` says; a key that is dropped here disappears.
 	Config pulumi.MapOutput `pulumi:"config"`
 	// Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
 	// Default `inherit`.
@@ -242,8 +242,8 @@ type stackArgs struct {
 	// `false`: the update fails and says who held the lock.
 	CancelStaleLock *bool `pulumi:"cancelStaleLock"`
 	// The inner stack's configuration. A key without a namespace gets the project's name as one. Values are texts, numbers, booleans,
-	// lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what
-	// `Pulumi.<stack>.yaml` in the directory says; a key that is dropped here disappears.
+	// lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what the project's own
+	// `Pulumi.<stack>.yaml` says; a key that is dropped here disappears.
 	Config map[string]interface{} `pulumi:"config"`
 	// Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
 	// Default `inherit`.
@@ -338,8 +338,8 @@ type StackArgs struct {
 	// `false`: the update fails and says who held the lock.
 	CancelStaleLock pulumi.BoolPtrInput
 	// The inner stack's configuration. A key without a namespace gets the project's name as one. Values are texts, numbers, booleans,
-	// lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what
-	// `Pulumi.<stack>.yaml` in the directory says; a key that is dropped here disappears.
+	// lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what the project's own
+	// `Pulumi.<stack>.yaml` says; a key that is dropped here disappears.
 	Config pulumi.MapInput
 	// Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
 	// Default `inherit`.
@@ -533,8 +533,8 @@ func (o StackOutput) Changes() pulumi.Float64MapOutput {
 }
 
 // The inner stack's configuration. A key without a namespace gets the project's name as one. Values are texts, numbers, booleans,
-// lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what
-// `Pulumi.<stack>.yaml` in the directory says; a key that is dropped here disappears.
+// lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what the project's own
+// `Pulumi.<stack>.yaml` says; a key that is dropped here disappears.
 func (o StackOutput) Config() pulumi.MapOutput {
 	return o.ApplyT(func(v *Stack) pulumi.MapOutput { return v.Config }).(pulumi.MapOutput)
 }

@@ -66,8 +66,8 @@ class StackArgs:
         :param pulumi.Input[_builtins.bool] cancel_stale_lock: Whether a lock of the inner stack is removed when its holder was a process of this host that is there no more. Default
                `false`: the update fails and says who held the lock.
         :param pulumi.Input[Mapping[str, Any]] config: The inner stack's configuration. A key without a namespace gets the project's name as one. Values are texts, numbers, booleans,
-               lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what
-               `Pulumi.<stack>.yaml` in the directory says; a key that is dropped here disappears.
+               lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what the project's own
+               `Pulumi.<stack>.yaml` says; a key that is dropped here disappears.
         :param pulumi.Input['StackCredentials'] credentials: Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
                Default `inherit`.
         :param pulumi.Input[_builtins.str] directory: The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory. A change of a file in it runs the
@@ -251,8 +251,8 @@ class StackArgs:
     def config(self) -> pulumi.Input[Optional[Mapping[str, Any]]]:
         """
         The inner stack's configuration. A key without a namespace gets the project's name as one. Values are texts, numbers, booleans,
-        lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what
-        `Pulumi.<stack>.yaml` in the directory says; a key that is dropped here disappears.
+        lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what the project's own
+        `Pulumi.<stack>.yaml` says; a key that is dropped here disappears.
         """
         return pulumi.get(self, "config")
 
@@ -698,8 +698,8 @@ class Stack(pulumi.CustomResource):
         :param pulumi.Input[_builtins.bool] cancel_stale_lock: Whether a lock of the inner stack is removed when its holder was a process of this host that is there no more. Default
                `false`: the update fails and says who held the lock.
         :param pulumi.Input[Mapping[str, Any]] config: The inner stack's configuration. A key without a namespace gets the project's name as one. Values are texts, numbers, booleans,
-               lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what
-               `Pulumi.<stack>.yaml` in the directory says; a key that is dropped here disappears.
+               lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what the project's own
+               `Pulumi.<stack>.yaml` says; a key that is dropped here disappears.
         :param pulumi.Input['StackCredentials'] credentials: Whose AWS credentials the inner run works with, its backend and its secrets provider included. A change of it alone runs nothing.
                Default `inherit`.
         :param pulumi.Input[_builtins.str] directory: The directory with the inner project (its `Pulumi.yaml`), relative to the program's directory. A change of a file in it runs the
@@ -1011,8 +1011,8 @@ class Stack(pulumi.CustomResource):
     def config(self) -> pulumi.Output[Optional[Mapping[str, Any]]]:
         """
         The inner stack's configuration. A key without a namespace gets the project's name as one. Values are texts, numbers, booleans,
-        lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what
-        `Pulumi.<stack>.yaml` in the directory says; a key that is dropped here disappears.
+        lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what the project's own
+        `Pulumi.<stack>.yaml` says; a key that is dropped here disappears.
         """
         return pulumi.get(self, "config")
 

@@ -231,8 +231,8 @@ pub struct StackArgs {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets_provider: Option<String>,
     /// The inner stack's configuration. A key without a namespace gets the project's name as one. Values are texts, numbers, booleans,
-    /// lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what
-    /// `Pulumi.<stack>.yaml` in the directory says; a key that is dropped here disappears.
+    /// lists or maps; secret ones are encrypted with the inner stack's secrets provider. It goes over what the project's own
+    /// `Pulumi.<stack>.yaml` says; a key that is dropped here disappears.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub config: BTreeMap<String, Marked<Value>>,
     /// Environment variables for the inner run, such as `PULUMI_CONFIG_PASSPHRASE`. A change of a variable runs the stack again, except

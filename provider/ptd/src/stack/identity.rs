@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use percent_encoding::percent_decode_str;
-
-use crate::target::project_file;
+use pulumi_automation::project_file;
 
 /// What makes a backend this one and no other: kind, bucket or directory, and prefix. Regions, profiles and the like only say how
 /// to reach it.

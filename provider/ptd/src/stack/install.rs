@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use pulumi_automation::{Error, Stack};
+use pulumi_automation::{Error, Stack, project_file};
 use pulumi_provider::Context;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use crate::Ptd;
-use crate::target::project_file;
 
 /// The files that say what a program needs.
 const MANIFESTS: [&str; 9] = [

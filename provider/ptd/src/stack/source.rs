@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use pulumi_automation::{project_file, settings_file};
 use pulumi_provider::{Checking, Context, Error, Path as PropertyPath, PropertyValue};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -17,7 +18,7 @@ use super::environment::of_git;
 use super::git;
 use super::install::{Made, is_lock_file};
 use crate::Ptd;
-use crate::target::{project_file, project_name};
+use crate::target::project_name;
 
 /// Directories that tools make from the others, and repositories' own.
 const IGNORED_DIRECTORIES: [&str; 8] = [
@@ -53,6 +54,15 @@ pub(super) fn digests(
         return Ok(());
     }
     let made = Made::of(root);
+    let settings = settings_file(root, stack);
+    let own = settings.to_string_lossy();
+    let key = |inner: &str| {
+        if prefix.is_empty() {
+            inner.to_owned()
+        } else {
+            format!("{prefix}/{inner}")
+        }
+    };
     let mut open = vec![Folder {
         path: root.to_owned(),
         below: String::new(),
@@ -75,19 +85,19 @@ pub(super) fn digests(
                 if !ignored && let Some(next) = folder.enter(path, format!("{inner}/"), link) {
                     open.push(next);
                 }
-            } else if kind.is_file() && counts(&inner, stack) {
+            } else if kind.is_file() && counts(&inner, &own, stack) {
                 if found.len() >= MAX_FILES {
                     let message = format!("{} holds more than {MAX_FILES} files", root.display());
                     return Err(io::Error::other(message));
                 }
-                let key = if prefix.is_empty() {
-                    inner
-                } else {
-                    format!("{prefix}/{inner}")
-                };
-                found.insert(key, digest(&path).map_err(fail(&path))?);
+                found.insert(key(&inner), digest(&path).map_err(fail(&path))?);
             }
         }
+    }
+    // It may be anywhere.
+    let path = root.join(&settings);
+    if path.is_file() && !found.contains_key(&key(&own)) {
+        found.insert(key(&own), digest(&path).map_err(fail(&path))?);
     }
     Ok(())
 }
@@ -123,11 +133,15 @@ impl Folder {
     }
 }
 
-/// Whether a file is part of the program as this stack runs it.
-fn counts(path: &str, stack: &str) -> bool {
-    let settings = path.strip_prefix("Pulumi.").and_then(|rest| {
-        rest.strip_suffix(".yaml")
-            .or_else(|| rest.strip_suffix(".yml"))
+/// Whether a file is part of the program as this stack, whose settings are `own`, runs it.
+fn counts(path: &str, own: &str, stack: &str) -> bool {
+    let split = |path| str::rsplit_once(path, '/').unwrap_or(("", path));
+    let (folder, name) = split(path);
+    let rest = name.strip_prefix("Pulumi.");
+    let settings = rest.filter(|_| folder == split(own).0).and_then(|rest| {
+        [".yaml", ".yml", ".json"]
+            .iter()
+            .find_map(|end| rest.strip_suffix(end))
     });
     let compiled = Path::new(path)
         .extension()
@@ -440,6 +454,37 @@ mod tests {
             .collect();
         assert_eq!(changed.len(), 1);
         assert!(digests(&root.path().join("nothing"), "", "dev", &mut found).is_err());
+    }
+
+    #[test]
+    fn settings_count_where_the_project_keeps_them() {
+        let root = tempfile::tempdir().unwrap();
+        let program = root.path().join("web");
+        for folder in ["web/stacks", "stacks"] {
+            std::fs::create_dir_all(root.path().join(folder)).unwrap();
+            for stack in ["dev", "prod"] {
+                let file = root
+                    .path()
+                    .join(folder)
+                    .join(format!("Pulumi.{stack}.json"));
+                std::fs::write(file, "{}").unwrap();
+            }
+        }
+        let found = |folder: &str, prefix: &str| {
+            let project = json!({"name": "web", "stackConfigDir": folder});
+            std::fs::write(program.join("Pulumi.json"), project.to_string()).unwrap();
+            let mut found = BTreeMap::new();
+            digests(&program, prefix, "dev", &mut found).unwrap();
+            found.into_keys().collect::<Vec<String>>()
+        };
+        assert_eq!(
+            found("stacks", ""),
+            ["Pulumi.json", "stacks/Pulumi.dev.json"]
+        );
+        let beside = ["../stacks/Pulumi.dev.json", "Pulumi.json"];
+        let inside = ["stacks/Pulumi.dev.json", "stacks/Pulumi.prod.json"];
+        assert_eq!(found("../stacks", ""), [&beside[..], &inside[..]].concat());
+        assert!(found("../stacks", "a").contains(&"a/../stacks/Pulumi.dev.json".to_owned()));
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub use kubernetes::{EksAccessEntries, NodeTaint, TeamOperatorToleration};
 pub use locate::{CONTROL_ROOMS, WORKLOADS};
 pub(crate) use problem::nearest;
 pub use problem::{LoadErrors, Problem};
-pub(crate) use project::{project_file, project_name};
+pub(crate) use project::project_name;
 pub use site::SiteTlsSecret;
 pub use steps::{CONTROL_ROOM_STEPS, TargetCustomStep, WORKLOAD_STEPS};
 pub(crate) use steps::{KUBERNETES, KUBERNETES_STEPS, inside};

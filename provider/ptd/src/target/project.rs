@@ -1,18 +1,11 @@
 //! Files of Pulumi projects.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use pulumi_automation::project_file;
 
 use super::locate::{Contents, read};
 use super::yaml::{Document, Kind};
-
-/// The project file of a directory.
-pub(crate) fn project_file(directory: &Path) -> Option<PathBuf> {
-    // JSON is YAML too.
-    ["Pulumi.yaml", "Pulumi.yml", "Pulumi.json"]
-        .map(|name| directory.join(name))
-        .into_iter()
-        .find(|path| path.exists())
-}
 
 /// The name that the project in `directory` gives itself. An error says what is wrong with which path.
 pub(crate) fn project_name(directory: &Path) -> Result<String, String> {

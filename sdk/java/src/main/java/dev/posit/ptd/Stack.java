@@ -115,8 +115,8 @@ public class Stack extends com.pulumi.resources.CustomResource {
     }
     /**
      * The inner stack&#39;s configuration. A key without a namespace gets the project&#39;s name as one. Values are texts, numbers, booleans,
-     * lists or maps; secret ones are encrypted with the inner stack&#39;s secrets provider. It goes over what
-     * `Pulumi.&lt;stack&gt;.yaml` in the directory says; a key that is dropped here disappears.
+     * lists or maps; secret ones are encrypted with the inner stack&#39;s secrets provider. It goes over what the project&#39;s own
+     * `Pulumi.&lt;stack&gt;.yaml` says; a key that is dropped here disappears.
      * 
      */
     @Export(name="config", refs={Map.class,String.class,Object.class}, tree="[0,1,2]")
@@ -124,8 +124,8 @@ public class Stack extends com.pulumi.resources.CustomResource {
 
     /**
      * @return The inner stack&#39;s configuration. A key without a namespace gets the project&#39;s name as one. Values are texts, numbers, booleans,
-     * lists or maps; secret ones are encrypted with the inner stack&#39;s secrets provider. It goes over what
-     * `Pulumi.&lt;stack&gt;.yaml` in the directory says; a key that is dropped here disappears.
+     * lists or maps; secret ones are encrypted with the inner stack&#39;s secrets provider. It goes over what the project&#39;s own
+     * `Pulumi.&lt;stack&gt;.yaml` says; a key that is dropped here disappears.
      * 
      */
     public Output<Optional<Map<String,Object>>> config() {

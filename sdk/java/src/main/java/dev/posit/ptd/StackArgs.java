@@ -86,8 +86,8 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
 
     /**
      * The inner stack&#39;s configuration. A key without a namespace gets the project&#39;s name as one. Values are texts, numbers, booleans,
-     * lists or maps; secret ones are encrypted with the inner stack&#39;s secrets provider. It goes over what
-     * `Pulumi.&lt;stack&gt;.yaml` in the directory says; a key that is dropped here disappears.
+     * lists or maps; secret ones are encrypted with the inner stack&#39;s secrets provider. It goes over what the project&#39;s own
+     * `Pulumi.&lt;stack&gt;.yaml` says; a key that is dropped here disappears.
      * 
      */
     @Import(name="config")
@@ -95,8 +95,8 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
 
     /**
      * @return The inner stack&#39;s configuration. A key without a namespace gets the project&#39;s name as one. Values are texts, numbers, booleans,
-     * lists or maps; secret ones are encrypted with the inner stack&#39;s secrets provider. It goes over what
-     * `Pulumi.&lt;stack&gt;.yaml` in the directory says; a key that is dropped here disappears.
+     * lists or maps; secret ones are encrypted with the inner stack&#39;s secrets provider. It goes over what the project&#39;s own
+     * `Pulumi.&lt;stack&gt;.yaml` says; a key that is dropped here disappears.
      * 
      */
     public Optional<Output<Map<String,Object>>> config() {
@@ -707,8 +707,8 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param config The inner stack&#39;s configuration. A key without a namespace gets the project&#39;s name as one. Values are texts, numbers, booleans,
-         * lists or maps; secret ones are encrypted with the inner stack&#39;s secrets provider. It goes over what
-         * `Pulumi.&lt;stack&gt;.yaml` in the directory says; a key that is dropped here disappears.
+         * lists or maps; secret ones are encrypted with the inner stack&#39;s secrets provider. It goes over what the project&#39;s own
+         * `Pulumi.&lt;stack&gt;.yaml` says; a key that is dropped here disappears.
          * 
          * @return builder
          * 
@@ -720,8 +720,8 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
 
         /**
          * @param config The inner stack&#39;s configuration. A key without a namespace gets the project&#39;s name as one. Values are texts, numbers, booleans,
-         * lists or maps; secret ones are encrypted with the inner stack&#39;s secrets provider. It goes over what
-         * `Pulumi.&lt;stack&gt;.yaml` in the directory says; a key that is dropped here disappears.
+         * lists or maps; secret ones are encrypted with the inner stack&#39;s secrets provider. It goes over what the project&#39;s own
+         * `Pulumi.&lt;stack&gt;.yaml` says; a key that is dropped here disappears.
          * 
          * @return builder
          * 
