@@ -7,9 +7,13 @@ use serde_json::{Map, Value};
 use crate::Error;
 use crate::events::holds;
 
-/// Reads YAML, such as a project file.
+/// Reads YAML, such as a project file, as the CLI does: `yes` and `on` are texts, and `0644` is octal.
 pub fn yaml(text: &str) -> Result<Value, Error> {
-    serde_saphyr::from_str(text).map_err(|e| Error::Invalid(e.to_string()))
+    let options = serde_saphyr::options! {
+        strict_booleans: true,
+        legacy_octal_numbers: true,
+    };
+    serde_saphyr::from_str_with_options(text, options).map_err(|e| Error::Invalid(e.to_string()))
 }
 
 /// The settings of a stack: its configuration, and how its secrets are encrypted.
@@ -24,7 +28,7 @@ impl Settings {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
-        match serde_saphyr::from_str(text) {
+        match yaml(text) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
             Ok(Value::Null) => Ok(Self::default()),
             Ok(_) => Err(Error::Invalid(
@@ -82,6 +86,19 @@ impl Settings {
         }
         if let Some(config) = config.as_object_mut() {
             config.insert(key.to_owned(), value.into());
+        }
+    }
+
+    /// Gives keys without a namespace the project's: to the CLI they are the same, and which of two it takes is chance.
+    pub(crate) fn complete_keys(&mut self, project: &str) {
+        if let Some(config) = self.0.get_mut("config").and_then(Value::as_object_mut) {
+            let (short, mut full): (Map<_, _>, Map<_, _>) = std::mem::take(config)
+                .into_iter()
+                .partition(|(key, _)| !key.contains(':'));
+            for (key, value) in short {
+                full.entry(format!("{project}:{key}")).or_insert(value);
+            }
+            *config = full;
         }
     }
 
@@ -186,6 +203,16 @@ mod tests {
         );
         settings.retain(|key, _| key == "aws:region");
         assert_eq!(settings.config().count(), 1);
+    }
+
+    #[test]
+    fn a_key_has_one_name() {
+        let mut settings =
+            Settings::parse("config: {size: 1, a:b: 2, name: x, 'p:name': y}").expect("settings");
+        settings.complete_keys("p");
+        settings.set("p:size", 3);
+        let all: Vec<_> = settings.config().map(|(k, v)| format!("{k} {v}")).collect();
+        assert_eq!(all, ["a:b 2", "p:name \"y\"", "p:size 3"]);
     }
 
     #[test]

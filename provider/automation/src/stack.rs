@@ -86,6 +86,7 @@ impl Stack {
         stack.settings = tokio::task::spawn_blocking(move || committed(&place, &name))
             .await
             .map_err(|e| Error::Invalid(format!("reading the project's settings: {e}")))??;
+        stack.settings.complete_keys(stack.location.project());
         stack.directory = directory;
         Ok(stack)
     }

@@ -6,8 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use pulumi_automation::{Cli, Environment, Error, Location, Run, Stack, Tool, Until, is_secret};
-use serde_json::json;
+use pulumi_automation::{
+    Cli, Environment, Error, Location, Run, Settings, Stack, Tool, Until, is_secret,
+};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const STACK: &str = "organization/inner/dev";
@@ -234,15 +236,38 @@ async fn nothing_is_written_by_looking() {
 async fn settings_in_the_project_are_read_and_never_written() {
     let place = Place::new(PROGRAM);
     let file = place.path("project/Pulumi.dev.yaml");
-    let text = "config:\n  inner:size: 7\n  inner:password: from-the-file\n";
+    let text = "config:\n  size: 7\n  inner:password: from-the-file\n";
     fs::write(&file, text).unwrap();
     let mut stack = place.stack().await;
     stack.create(None).await.unwrap();
     let done = stack.up(&Run::default(), |_| {}).await.unwrap();
     assert_eq!(done.outputs.unwrap()["size"], json!(7));
+    stack.settings_mut().set("inner:size", 8);
+    assert_eq!(stack.settings().config().count(), 2);
+    let done = stack.up(&Run::default(), |_| {}).await.unwrap();
+    assert_eq!(done.outputs.unwrap()["size"], json!(8));
     stack.destroy(&Run::default(), |_| {}).await.unwrap();
     stack.remove().await.unwrap();
     assert_eq!(fs::read_to_string(file).unwrap(), text);
+}
+
+/// Of all that YAML may mean by a value, the CLI has its own choice.
+#[tokio::test]
+async fn values_mean_what_they_mean_to_the_cli() {
+    let place = Place::new("name: inner\nruntime: yaml\n");
+    let mut stack = place.stack().await;
+    stack.create(None).await.unwrap();
+    let values = "[y, yes, True, Off, 'on', 0123, 012345678901, 089, 0o14, 0x1F, 1_000, 1.10, 1e3, 1.0, .5, +7, 0b11, !!str 5, 12:30, \
+                  12345678901234567890, 123456789012345678901234567890, ~, '', 'true', 0.1e-7, -0, 0.10e+2]";
+    let settings = format!("config:\n  all: {values}\n");
+    let ours = Settings::parse(&settings).unwrap().to_text();
+    let mut found = Vec::new();
+    for text in [settings, ours] {
+        fs::write(place.path("project/Pulumi.dev.yaml"), text).unwrap();
+        let told = place.by_hand(&["config", "get", "all"]).await;
+        found.push(serde_json::from_str::<Vec<Value>>(&told).unwrap());
+    }
+    assert_eq!(found[0], found[1]);
 }
 
 /// Wherever the CLI by hand finds them.
