@@ -207,3 +207,19 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 def pipeline(workspace: cli.Workspace, tmp_path: Path) -> inner.Pipeline:
     """An outer program, still empty, and a backend for inner stacks."""
     return inner.Pipeline(workspace, tmp_path)
+
+
+@pytest.fixture
+def other_cli(pipeline: inner.Pipeline, tmp_path: Path) -> Callable[[str], str]:
+    """Puts a shell script in the place of the CLI that runs inner stacks."""
+    real = shutil.which("pulumi", path=pipeline.outer.env["PATH"])
+    folder = tmp_path / "other-cli"
+    folder.mkdir()
+
+    def place(text: str) -> str:
+        file = folder / "pulumi"
+        file.write_text(f"#!/bin/sh\n{text}\nexec {real} \"$@\"\n")
+        file.chmod(0o755)
+        return f"{folder}{os.pathsep}{pipeline.outer.env['PATH']}"
+
+    return place

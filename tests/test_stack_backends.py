@@ -11,11 +11,12 @@ import time
 import pytest
 from support import aws_replies
 from support.aws_replies import Cut
-from support.inner import INNER
+from support.inner import INNER, PASSWORD
 from support.network import closed_port
 from support.protocol import until
 
 BUCKET = "inner-state"
+RETRY = {"attempts": 3, "delaySeconds": 0.5}
 WAITS = """
 import pathlib, pulumi, time
 here = pathlib.Path(__file__).parent
@@ -28,6 +29,20 @@ pulumi.export("greeting", "hello")
 
 def changed(greeting: str) -> dict:
     return INNER | {"outputs": {"greeting": greeting}}
+
+
+def once(folder, port: int, *commands: str) -> str:
+    """A shell script: by each of these commands, patterns of arguments, the backend cannot be reached when it is run first."""
+    lines = []
+    for number, command in enumerate(commands):
+        mark, fail = f"{folder}/failed-{number}", f"export AWS_ENDPOINT_URL=http://127.0.0.1:{port}"
+        lines.append(f'case "$*" in {command}*) [ -e {mark} ] || {{ touch {mark}; {fail}; }};; esac')
+    return "\n".join(lines)
+
+
+def tries(done) -> int:
+    """How often something was tried again."""
+    return sum("runs it again" in message for message in done.messages("warning"))
 
 
 @pytest.fixture
@@ -128,3 +143,48 @@ def test_one_that_is_lost_in_the_middle_of_an_update_leaves_a_lock_that_is_known
     done = outer.up()
     assert "removes the stale lock" in done.text
     assert outer.outputs() == {"greeting": "hello"} and bucket("locks") == []
+
+
+def test_what_comes_before_and_after_an_operation_is_tried_again_too(pipeline, bucket, nobody, other_cli, tmp_path):
+    commands = ["stack*init", "config*set", "stack*output", "stack*export", "stack*rm"]
+    given = pipeline.inner("web", config={"password": {"fn::secret": PASSWORD}}, onDelete="destroyAndRemove", retry=RETRY)
+    given["environment"] |= {"PATH": other_cli(once(tmp_path, nobody, *commands))}
+    outer = pipeline.write(password="${web.outputs.password}").init()
+    made = outer.up()
+    assert tries(made) == 3 and outer.outputs() == {"password": PASSWORD}
+    ended = outer.destroy()
+    assert tries(ended) == 2 and bucket("locks") == []
+    assert ".pulumi/stacks/web/dev.json" not in bucket()
+    assert len(list(tmp_path.glob("failed-*"))) == len(commands)
+
+
+def test_a_stack_that_is_made_although_the_answer_is_lost_is_taken(pipeline, bucket, proxy, other_cli, tmp_path):
+    inits = tmp_path / "inits"
+    given = pipeline.inner("web", config={"password": {"fn::secret": PASSWORD}}, retry=RETRY)
+    given["environment"] |= {"PATH": other_cli(f'case "$*" in stack*init*) echo >>{inits};; esac')}
+    outer = pipeline.write(password="${web.outputs.password}").init()
+    first = {"resource": "stacks/web", "where": lambda call: len(inits.read_text()) == 1}
+    proxy.rule(lambda call: Cut, "PutObject", service="s3", after=True, **first)
+    made = outer.up()
+    assert tries(made) == 1 and "takes over the existing stack" in made.text and len(inits.read_text()) == 2
+    assert outer.outputs() == {"password": PASSWORD} and bucket("locks") == []
+    assert not outer.up().changes
+
+
+def test_only_what_is_named_is_tried_again(pipeline, bucket, nobody, other_cli, tmp_path):
+    given = pipeline.inner("web", retry=RETRY | {"on": ["lock", "throttling"]})
+    given["environment"] |= {"PATH": other_cli(once(tmp_path, nobody, "stack*init"))}
+    failed = pipeline.write().init().up(fails=True)
+    assert "connection refused" in failed.text and tries(failed) == 0
+
+
+def test_who_waits_to_begin_again_is_in_nobodys_way(pipeline, nobody, bucket, other_cli, tmp_path):
+    begins = f'case "$*" in stack*web*init*) [ -e {tmp_path}/done ] || export AWS_ENDPOINT_URL=http://127.0.0.1:{nobody};; esac'
+    ends = f'case "$*" in stack*free*init*) touch {tmp_path}/done;; esac'
+    path = other_cli(f"{begins}\n{ends}")
+    for name in ("web", "free"):
+        pipeline.inner(name, retry=RETRY | {"attempts": 10})["environment"] |= {"PATH": path}
+    outer = pipeline.write(greeting="${web.outputs.greeting}").init()
+    outer.env["PTD_MAX_PARALLEL_STACKS"] = "1"
+    outer.up()
+    assert outer.outputs() == {"greeting": "hello"}

@@ -110,6 +110,22 @@ fi
     first.up()
 
 
+def test_freeing_a_stack_is_not_repeated_without_another_look(pipeline, other_cli, tmp_path):
+    """A removal of locks that worked although it seemed to fail, and somebody who has locked the stack since."""
+    given = pipeline.inner("web", cancelStaleLock=True, retry={"attempts": 3, "delaySeconds": 0.5})
+    outer = pipeline.write().init()
+    outer.up()
+    stale = lock(pipeline, "web", socket.gethostname(), dead())
+    pipeline.project("web", changed("new"))
+    held = lock(pipeline, "web", "elsewhere", os.getpid())
+    aside = held.rename(tmp_path / "aside")
+    lost = f"rm {stale}; mv {aside} {held}; echo 'error: could not list bucket: no answer' >&2; exit 1"
+    given["environment"] |= {"PATH": other_cli(f'[ "$1" = cancel ] && [ -e {aside} ] && {{ {lost}; }}')}
+    failed = pipeline.write().up(fails=True)
+    assert "no answer; runs it again" in failed.text and "somebody@elsewhere" in failed.text
+    assert held.exists() and not stale.exists()
+
+
 @pytest.mark.parametrize("holder", ["here", "elsewhere"])
 def test_a_lock_that_may_be_held_is_never_removed(pipeline, holder):
     inputs = pipeline.inner("web", cancelStaleLock=True)
@@ -259,22 +275,6 @@ def test_a_kill_at_any_step_loses_nothing(pipeline, victim):
     done = [[update["result"] for update in pipeline.updates(name)].count("succeeded") for name in names]
     assert done == [1, 1, 1, 1]
     assert not outer.up().changes
-
-
-@pytest.fixture
-def other_cli(pipeline, tmp_path):
-    """Puts a shell script in the place of the CLI that runs inner stacks."""
-    real = shutil.which("pulumi", path=pipeline.outer.env["PATH"])
-    folder = tmp_path / "other-cli"
-    folder.mkdir()
-
-    def place(text: str) -> str:
-        file = folder / "pulumi"
-        file.write_text(f"#!/bin/sh\n{text}\nexec {real} \"$@\"\n")
-        file.chmod(0o755)
-        return f"{folder}{os.pathsep}{pipeline.outer.env['PATH']}"
-
-    return place
 
 
 @pytest.mark.parametrize(

@@ -204,7 +204,7 @@ export class Stack extends pulumi.CustomResource {
      */
     declare public /*out*/ readonly resourceCount: pulumi.Output<number>;
     /**
-     * When an inner update that failed is run again. Default: never.
+     * When what failed of an inner run, the update or a command before or after it, is run again. Default: never.
      */
     declare public readonly retry: pulumi.Output<outputs.StackRetry | undefined>;
     /**
@@ -490,7 +490,7 @@ export interface StackArgs {
      */
     replaceOnIdentityChange?: pulumi.Input<boolean | undefined>;
     /**
-     * When an inner update that failed is run again. Default: never.
+     * When what failed of an inner run, the update or a command before or after it, is run again. Default: never.
      */
     retry?: pulumi.Input<inputs.StackRetryArgs | undefined>;
     /**

@@ -174,6 +174,8 @@ pub(crate) fn classify(command: &str, code: Option<i32>, stderr: &str, of: &Subj
     let stack = of.stack.to_owned();
     let backend = of.backend.to_owned();
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    // Of these, only the CLI itself speaks.
+    let of_program = command != "cancel" && !command.starts_with("stack ");
     if code == Some(STACK_NOT_FOUND) || says(&["no stack named"]) {
         Error::NoStack { stack, backend }
     } else if says(&["already exists"]) && command.starts_with("stack init") {
@@ -206,7 +208,8 @@ pub(crate) fn classify(command: &str, code: Option<i32>, stderr: &str, of: &Subj
         "read .pulumi/meta.yaml",
         "blob (key",
         "failed to load checkpoint",
-    ]) {
+    ]) || (!of_program && says(&["operation error S3:"]))
+    {
         Error::Backend { backend, message }
     } else if says(&[
         "no Pulumi.yaml project file found",
@@ -315,6 +318,9 @@ mod tests {
             kind("up", 255, "error: unexpected end of JSON input\n"),
             Error::HalfLocked { .. }
         ));
+        let lost = "error: 2 errors occurred:\n    1) operation error S3: DeleteObject, exceeded maximum number of attempts, 3\n    2) Unknown";
+        assert!(matches!(kind("cancel", 255, lost), Error::Backend { .. }));
+        assert!(matches!(kind("up", 255, lost), Error::Cli { .. }));
         let other = kind("up", 255, "\u{1b}[31merror: \u{1b}[0mwhatever");
         assert_eq!(
             other.to_string(),

@@ -148,6 +148,7 @@ impl Stack {
             seed.encrypt_like(&config);
             secrets_provider = secrets_provider.or(config.secrets_provider());
         }
+        self.written = None;
         write(&self.settings_file(), &seed.to_text()).await?;
         let mut command = self.command("stack").args(["init", "--no-select"]);
         if let Some(provider) = secrets_provider {
@@ -158,7 +159,6 @@ impl Stack {
         let made = self.read().await?;
         self.settings = config;
         self.settings.encrypt_like(&made);
-        self.written = None;
         Ok(())
     }
 
@@ -172,6 +172,8 @@ impl Stack {
     /// Sets a secret of the configuration. The value reaches the CLI by its standard input, and is kept encrypted.
     pub async fn set_secret(&mut self, key: &str, value: Zeroizing<String>) -> Result<(), Error> {
         self.flush().await?;
+        // What a command that fails has left in the file is not known.
+        self.written = None;
         let command = self
             .command("config")
             .args(["set", "--secret", "--raw", "--config-file"])

@@ -352,7 +352,7 @@ func (in *previewInputsPtr) ToPreviewInputsPtrOutputWithContext(ctx context.Cont
 	return pulumi.ToOutputWithContext(ctx, in).(PreviewInputsPtrOutput)
 }
 
-// A kind of failure after which an inner update is run again.
+// A kind of failure after which a command of an inner run is run again.
 type RetryOn string
 
 const (
@@ -360,7 +360,7 @@ const (
 	RetryOnLock = RetryOn("lock")
 	// The backend cannot be reached.
 	RetryOnBackend = RetryOn("backend")
-	// A service has asked for fewer requests.
+	// A service has asked for fewer requests: that of a resource, of the backend or of the secrets provider.
 	RetryOnThrottling = RetryOn("throttling")
 )
 

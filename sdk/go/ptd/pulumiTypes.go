@@ -7753,9 +7753,10 @@ func (o StackNamingPtrOutput) Target() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// When an inner update is run again. Errors of programs and of policies are never retried.
+// When a command of an inner run is run again: the update itself, and what the `pulumi` program does before and after it, such as
+// creating the stack, setting its secrets and reading its outputs. Errors of programs and of policies are never retried.
 type StackRetry struct {
-	// How often it is run at most, 2 to 10.
+	// How often each of them is run at most, 2 to 10.
 	Attempts int `pulumi:"attempts"`
 	// Seconds before the second run, doubled each time, at most 600. Default 5.
 	DelaySeconds *float64 `pulumi:"delaySeconds"`
@@ -7774,9 +7775,10 @@ type StackRetryInput interface {
 	ToStackRetryOutputWithContext(context.Context) StackRetryOutput
 }
 
-// When an inner update is run again. Errors of programs and of policies are never retried.
+// When a command of an inner run is run again: the update itself, and what the `pulumi` program does before and after it, such as
+// creating the stack, setting its secrets and reading its outputs. Errors of programs and of policies are never retried.
 type StackRetryArgs struct {
-	// How often it is run at most, 2 to 10.
+	// How often each of them is run at most, 2 to 10.
 	Attempts pulumi.IntInput `pulumi:"attempts"`
 	// Seconds before the second run, doubled each time, at most 600. Default 5.
 	DelaySeconds pulumi.Float64PtrInput `pulumi:"delaySeconds"`
@@ -7837,7 +7839,8 @@ func (i *stackRetryPtrType) ToStackRetryPtrOutputWithContext(ctx context.Context
 	return pulumi.ToOutputWithContext(ctx, i).(StackRetryPtrOutput)
 }
 
-// When an inner update is run again. Errors of programs and of policies are never retried.
+// When a command of an inner run is run again: the update itself, and what the `pulumi` program does before and after it, such as
+// creating the stack, setting its secrets and reading its outputs. Errors of programs and of policies are never retried.
 type StackRetryOutput struct{ *pulumi.OutputState }
 
 func (StackRetryOutput) ElementType() reflect.Type {
@@ -7862,7 +7865,7 @@ func (o StackRetryOutput) ToStackRetryPtrOutputWithContext(ctx context.Context) 
 	}).(StackRetryPtrOutput)
 }
 
-// How often it is run at most, 2 to 10.
+// How often each of them is run at most, 2 to 10.
 func (o StackRetryOutput) Attempts() pulumi.IntOutput {
 	return o.ApplyT(func(v StackRetry) int { return v.Attempts }).(pulumi.IntOutput)
 }
@@ -7901,7 +7904,7 @@ func (o StackRetryPtrOutput) Elem() StackRetryOutput {
 	}).(StackRetryOutput)
 }
 
-// How often it is run at most, 2 to 10.
+// How often each of them is run at most, 2 to 10.
 func (o StackRetryPtrOutput) Attempts() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v *StackRetry) *int {
 		if v == nil {

@@ -118,7 +118,7 @@ type Stack struct {
 	ReplaceOnIdentityChange pulumi.BoolOutput `pulumi:"replaceOnIdentityChange"`
 	// How many resources the inner stack has.
 	ResourceCount pulumi.Float64Output `pulumi:"resourceCount"`
-	// When an inner update that failed is run again. Default: never.
+	// When what failed of an inner run, the update or a command before or after it, is run again. Default: never.
 	Retry StackRetryPtrOutput `pulumi:"retry"`
 	// How the inner stack encrypts its secrets when it is created, such as `awskms://alias/posit-team-dedicated?region=us-east-2` or
 	// `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones. A change is refused until
@@ -299,7 +299,7 @@ type stackArgs struct {
 	// Whether another `stack` or `backendUrl` replaces the resource: the new stack is created, and what `onDelete` says happens to
 	// the old one. Default `false`: it is refused, and the commands that move a state are told.
 	ReplaceOnIdentityChange *bool `pulumi:"replaceOnIdentityChange"`
-	// When an inner update that failed is run again. Default: never.
+	// When what failed of an inner run, the update or a command before or after it, is run again. Default: never.
 	Retry *StackRetry `pulumi:"retry"`
 	// How the inner stack encrypts its secrets when it is created, such as `awskms://alias/posit-team-dedicated?region=us-east-2` or
 	// `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones. A change is refused until
@@ -395,7 +395,7 @@ type StackArgs struct {
 	// Whether another `stack` or `backendUrl` replaces the resource: the new stack is created, and what `onDelete` says happens to
 	// the old one. Default `false`: it is refused, and the commands that move a state are told.
 	ReplaceOnIdentityChange pulumi.BoolPtrInput
-	// When an inner update that failed is run again. Default: never.
+	// When what failed of an inner run, the update or a command before or after it, is run again. Default: never.
 	Retry StackRetryPtrInput
 	// How the inner stack encrypts its secrets when it is created, such as `awskms://alias/posit-team-dedicated?region=us-east-2` or
 	// `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones. A change is refused until
@@ -690,7 +690,7 @@ func (o StackOutput) ResourceCount() pulumi.Float64Output {
 	return o.ApplyT(func(v *Stack) pulumi.Float64Output { return v.ResourceCount }).(pulumi.Float64Output)
 }
 
-// When an inner update that failed is run again. Default: never.
+// When what failed of an inner run, the update or a command before or after it, is run again. Default: never.
 func (o StackOutput) Retry() StackRetryPtrOutput {
 	return o.ApplyT(func(v *Stack) StackRetryPtrOutput { return v.Retry }).(StackRetryPtrOutput)
 }

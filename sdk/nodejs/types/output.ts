@@ -1488,11 +1488,12 @@ export interface StackNaming {
 }
 
 /**
- * When an inner update is run again. Errors of programs and of policies are never retried.
+ * When a command of an inner run is run again: the update itself, and what the `pulumi` program does before and after it, such as
+ * creating the stack, setting its secrets and reading its outputs. Errors of programs and of policies are never retried.
  */
 export interface StackRetry {
     /**
-     * How often it is run at most, 2 to 10.
+     * How often each of them is run at most, 2 to 10.
      */
     attempts: number;
     /**

@@ -59,7 +59,7 @@ class PreviewInputs(_builtins.str, Enum):
 @pulumi.type_token("ptd:index:RetryOn")
 class RetryOn(_builtins.str, Enum):
     """
-    A kind of failure after which an inner update is run again.
+    A kind of failure after which a command of an inner run is run again.
     """
     LOCK = "lock"
     """
@@ -71,7 +71,7 @@ class RetryOn(_builtins.str, Enum):
     """
     THROTTLING = "throttling"
     """
-    A service has asked for fewer requests.
+    A service has asked for fewer requests: that of a resource, of the backend or of the secrets provider.
     """
 
 

@@ -1472,11 +1472,12 @@ class StackNamingArgs:
 
 class StackRetryArgsDict(TypedDict):
     """
-    When an inner update is run again. Errors of programs and of policies are never retried.
+    When a command of an inner run is run again: the update itself, and what the `pulumi` program does before and after it, such as
+    creating the stack, setting its secrets and reading its outputs. Errors of programs and of policies are never retried.
     """
     attempts: pulumi.Input[_builtins.int]
     """
-    How often it is run at most, 2 to 10.
+    How often each of them is run at most, 2 to 10.
     """
     delay_seconds: NotRequired[pulumi.Input[Optional[_builtins.float]]]
     """
@@ -1494,9 +1495,10 @@ class StackRetryArgs:
                  delay_seconds: pulumi.Input[Optional[_builtins.float]] = None,
                  on: pulumi.Input[Optional[Sequence[pulumi.Input['RetryOn']]]] = None):
         """
-        When an inner update is run again. Errors of programs and of policies are never retried.
+        When a command of an inner run is run again: the update itself, and what the `pulumi` program does before and after it, such as
+        creating the stack, setting its secrets and reading its outputs. Errors of programs and of policies are never retried.
 
-        :param pulumi.Input[_builtins.int] attempts: How often it is run at most, 2 to 10.
+        :param pulumi.Input[_builtins.int] attempts: How often each of them is run at most, 2 to 10.
         :param pulumi.Input[_builtins.float] delay_seconds: Seconds before the second run, doubled each time, at most 600. Default 5.
         :param pulumi.Input[Sequence[pulumi.Input['RetryOn']]] on: After which failures. Default: all that can be named.
         """
@@ -1510,7 +1512,7 @@ class StackRetryArgs:
     @pulumi.getter
     def attempts(self) -> pulumi.Input[_builtins.int]:
         """
-        How often it is run at most, 2 to 10.
+        How often each of them is run at most, 2 to 10.
         """
         return pulumi.get(self, "attempts")
 

@@ -4120,7 +4120,8 @@ class StackNaming(dict):
 @pulumi.output_type
 class StackRetry(dict):
     """
-    When an inner update is run again. Errors of programs and of policies are never retried.
+    When a command of an inner run is run again: the update itself, and what the `pulumi` program does before and after it, such as
+    creating the stack, setting its secrets and reading its outputs. Errors of programs and of policies are never retried.
     """
     @staticmethod
     def __key_warning(key: str):
@@ -4144,9 +4145,10 @@ class StackRetry(dict):
                  delay_seconds: Optional[_builtins.float] = None,
                  on: Optional[Sequence['RetryOn']] = None):
         """
-        When an inner update is run again. Errors of programs and of policies are never retried.
+        When a command of an inner run is run again: the update itself, and what the `pulumi` program does before and after it, such as
+        creating the stack, setting its secrets and reading its outputs. Errors of programs and of policies are never retried.
 
-        :param _builtins.int attempts: How often it is run at most, 2 to 10.
+        :param _builtins.int attempts: How often each of them is run at most, 2 to 10.
         :param _builtins.float delay_seconds: Seconds before the second run, doubled each time, at most 600. Default 5.
         :param Sequence['RetryOn'] on: After which failures. Default: all that can be named.
         """
@@ -4160,7 +4162,7 @@ class StackRetry(dict):
     @pulumi.getter
     def attempts(self) -> _builtins.int:
         """
-        How often it is run at most, 2 to 10.
+        How often each of them is run at most, 2 to 10.
         """
         return pulumi.get(self, "attempts")
 

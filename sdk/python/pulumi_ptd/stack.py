@@ -102,7 +102,7 @@ class StackArgs:
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] replace: These resources of the inner stack are replaced by each update, by URN.
         :param pulumi.Input[_builtins.bool] replace_on_identity_change: Whether another `stack` or `backendUrl` replaces the resource: the new stack is created, and what `onDelete` says happens to
                the old one. Default `false`: it is refused, and the commands that move a state are told.
-        :param pulumi.Input['StackRetryArgs'] retry: When an inner update that failed is run again. Default: never.
+        :param pulumi.Input['StackRetryArgs'] retry: When what failed of an inner run, the update or a command before or after it, is run again. Default: never.
         :param pulumi.Input[_builtins.str] secrets_provider: How the inner stack encrypts its secrets when it is created, such as `awskms://alias/posit-team-dedicated?region=us-east-2` or
                `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones. A change is refused until
                `pulumi stack change-secrets-provider` was run by hand, which takes the keys of both.
@@ -518,7 +518,7 @@ class StackArgs:
     @pulumi.getter
     def retry(self) -> pulumi.Input[Optional['StackRetryArgs']]:
         """
-        When an inner update that failed is run again. Default: never.
+        When what failed of an inner run, the update or a command before or after it, is run again. Default: never.
         """
         return pulumi.get(self, "retry")
 
@@ -734,7 +734,7 @@ class Stack(pulumi.CustomResource):
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] replace: These resources of the inner stack are replaced by each update, by URN.
         :param pulumi.Input[_builtins.bool] replace_on_identity_change: Whether another `stack` or `backendUrl` replaces the resource: the new stack is created, and what `onDelete` says happens to
                the old one. Default `false`: it is refused, and the commands that move a state are told.
-        :param pulumi.Input[Union['StackRetryArgs', 'StackRetryArgsDict']] retry: When an inner update that failed is run again. Default: never.
+        :param pulumi.Input[Union['StackRetryArgs', 'StackRetryArgsDict']] retry: When what failed of an inner run, the update or a command before or after it, is run again. Default: never.
         :param pulumi.Input[_builtins.str] secrets_provider: How the inner stack encrypts its secrets when it is created, such as `awskms://alias/posit-team-dedicated?region=us-east-2` or
                `passphrase`. Default: what the backend does by itself, which is `passphrase` for self-managed ones. A change is refused until
                `pulumi stack change-secrets-provider` was run by hand, which takes the keys of both.
@@ -1252,7 +1252,7 @@ class Stack(pulumi.CustomResource):
     @pulumi.getter
     def retry(self) -> pulumi.Output[Optional['outputs.StackRetry']]:
         """
-        When an inner update that failed is run again. Default: never.
+        When what failed of an inner run, the update or a command before or after it, is run again. Default: never.
         """
         return pulumi.get(self, "retry")
 

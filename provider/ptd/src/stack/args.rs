@@ -59,7 +59,7 @@ pub enum StackCredentials {
     Provider,
 }
 
-/// A kind of failure after which an inner update is run again.
+/// A kind of failure after which a command of an inner run is run again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum RetryOn {
@@ -67,15 +67,16 @@ pub enum RetryOn {
     Lock,
     /// The backend cannot be reached.
     Backend,
-    /// A service has asked for fewer requests.
+    /// A service has asked for fewer requests: that of a resource, of the backend or of the secrets provider.
     Throttling,
 }
 
-/// When an inner update is run again. Errors of programs and of policies are never retried.
+/// When a command of an inner run is run again: the update itself, and what the `pulumi` program does before and after it, such as
+/// creating the stack, setting its secrets and reading its outputs. Errors of programs and of policies are never retried.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StackRetry {
-    /// How often it is run at most, 2 to 10.
+    /// How often each of them is run at most, 2 to 10.
     #[schemars(range(min = 2, max = 10))]
     pub attempts: u32,
     /// Seconds before the second run, doubled each time, at most 600. Default 5.
@@ -290,7 +291,7 @@ pub struct StackArgs {
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 86400.0))]
     pub lock_timeout: f64,
-    /// When an inner update that failed is run again. Default: never.
+    /// When what failed of an inner run, the update or a command before or after it, is run again. Default: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<StackRetry>,
     /// Whether previews show the resources of the inner stack. Default `preview`.

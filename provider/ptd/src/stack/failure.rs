@@ -40,9 +40,25 @@ pub(super) fn ended(
     )
 }
 
-/// The kind of a failure that may be gone the next time.
-pub(super) fn class(error: &automation::Error) -> Option<RetryOn> {
-    const THROTTLED: [&str; 6] = [
+/// Whether a failure that may be gone the next time is of this kind.
+pub(super) fn is_of(error: &automation::Error, kind: RetryOn) -> bool {
+    use automation::Error::{Backend, Failed, Locked, Secrets};
+    match (kind, error) {
+        (RetryOn::Lock, Locked { .. }) | (RetryOn::Backend, Backend { .. }) => true,
+        (RetryOn::Throttling, Failed { outcome, .. }) => {
+            let mut errors = outcome.errors.iter();
+            errors.any(|error| is_of_resource(error) && is_throttling(error))
+        }
+        // Those of the state and of its key are services too.
+        (RetryOn::Throttling, Backend { message, .. } | Secrets { message, .. }) => {
+            is_throttling(message)
+        }
+        _ => false,
+    }
+}
+
+fn is_throttling(message: &str) -> bool {
+    const WORDS: [&str; 6] = [
         "Throttling",
         "ThrottledException",
         "TooManyRequests",
@@ -50,18 +66,7 @@ pub(super) fn class(error: &automation::Error) -> Option<RetryOn> {
         "SlowDown",
         "StatusCode: 429",
     ];
-    match error {
-        automation::Error::Locked { .. } => Some(RetryOn::Lock),
-        automation::Error::Backend { .. } => Some(RetryOn::Backend),
-        automation::Error::Failed { outcome, .. }
-            if outcome.errors.iter().any(|error| {
-                is_of_resource(error) && THROTTLED.iter().any(|word| error.contains(word))
-            }) =>
-        {
-            Some(RetryOn::Throttling)
-        }
-        _ => None,
-    }
+    WORDS.iter().any(|word| message.contains(word))
 }
 
 /// Whether an error is a resource's: those of the program itself are the stack's own.
@@ -148,12 +153,17 @@ mod tests {
     fn only_what_a_service_says_counts_as_throttled() {
         let resource = "urn:pulumi:s::p::aws:s3/bucket:Bucket::b: operation error S3: SlowDown";
         let program = "urn:pulumi:s::p::pulumi:pulumi:Stack::p-s: Exception: SlowDown";
-        assert_eq!(
-            class(&failure(&[program, resource])),
-            Some(RetryOn::Throttling)
-        );
-        assert_eq!(class(&failure(&[program])), None);
-        assert_eq!(class(&failure(&["SlowDown"])), None);
+        let is = |error| is_of(&error, RetryOn::Throttling);
+        assert!(is(failure(&[program, resource])));
+        assert!(!is(failure(&[program])) && !is(failure(&["SlowDown"])));
+        let of_key = |message: &str| automation::Error::Secrets {
+            stack: "organization/p/s".to_owned(),
+            message: message.to_owned(),
+        };
+        assert!(is(of_key(
+            "secrets manager: ThrottlingException: Rate exceeded"
+        )));
+        assert!(!is(of_key("incorrect passphrase")));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Running an inner stack for a resource.
 
+mod again;
 mod attempt;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,17 +12,19 @@ use pulumi_automation as automation;
 use pulumi_automation::{Cli, Location, Operation, Outcome, is_masked, is_secret};
 use pulumi_provider::{Context, Error, Marked};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::args::{StackArgs, StackCredentials, StackState};
 use super::credentials::Served;
 use super::environment::environment;
 use super::failure::refused;
 use super::report::{self, InnerRun};
-use super::run_folder::{self, RunFolder, Slot};
+use super::run_folder::{self, RunFolder};
 use super::source::Program;
 use super::stack::counts;
 use super::{aside, in_quotes};
 use crate::Ptd;
+use again::{Place, trying};
 use attempt::Came;
 
 /// What is left to do once an inner update had to be killed: freeing its lock, the report, the state.
@@ -55,7 +58,7 @@ pub(super) struct Inner {
     carried: BTreeSet<String>,
     /// How many resources it had the last time.
     expected: u64,
-    slot: Option<Slot>,
+    place: Place,
     _served: Option<Served>,
 }
 
@@ -85,7 +88,7 @@ impl Inner {
         state: Option<&StackState>,
         program: impl Future<Output = Result<Program, Error>>,
     ) -> Result<Self, Error> {
-        let slot = slot(cx).await?;
+        let place = Place::take(cx).await?;
         cx.alive()?;
         let program = program.await?;
         let fail = |e| refused(args, &e);
@@ -144,7 +147,7 @@ impl Inner {
             program,
             carried,
             expected,
-            slot,
+            place,
             _served: served,
         })
     }
@@ -162,14 +165,14 @@ impl Inner {
             return Ok(Previewed::Unprepared);
         }
         if state.is_none()
-            && let Some(exported) = inner.export(args).await?
+            && let Some(exported) = inner.export(cx, args).await?
         {
             inner.adopt(&exported);
         }
         if let Some(old) = old {
-            inner.follow_encryption(args, old).await?;
+            inner.follow_encryption(cx, args, old).await?;
         }
-        inner.configure(args, old).await?;
+        inner.configure(cx, args, old).await?;
         match inner.operate(cx, Operation::Preview, args).await {
             Err(_) if inner.came.absent => Ok(Previewed::Absent),
             done => done.map(Previewed::Done),
@@ -201,18 +204,22 @@ impl Inner {
     }
 
     /// Creates the stack, or takes the one that is there. Says which.
-    pub(super) async fn ensure(&mut self, args: &StackArgs) -> Result<bool, Error> {
-        let fail = |e| refused(args, &e);
-        match self.stack.create(args.secrets_provider.as_deref()).await {
-            Ok(()) => Ok(false),
-            // Only what exists can be locked.
-            Err(automation::Error::StackExists { .. } | automation::Error::Locked { .. }) => {
-                let state = self.stack.export().await.map_err(fail)?;
-                self.stack.adopt(&state);
-                Ok(true)
-            }
-            Err(error) => Err(fail(error)),
+    pub(super) async fn ensure(
+        &mut self,
+        cx: &Context<Ptd>,
+        args: &StackArgs,
+    ) -> Result<bool, Error> {
+        let found = trying!(
+            self.place,
+            cx,
+            args,
+            create_or_find(&mut self.stack, args.secrets_provider.as_deref())
+        );
+        let found = found.map_err(|e| refused(args, &e))?;
+        if let Some(state) = &found {
+            self.stack.adopt(state);
         }
+        Ok(found.is_some())
     }
 
     /// Takes over how the stack encrypts, as its exported state tells.
@@ -224,6 +231,7 @@ impl Inner {
     /// nothing here has the keys of both.
     pub(super) async fn follow_encryption(
         &mut self,
+        cx: &Context<Ptd>,
         args: &StackArgs,
         old: &StackArgs,
     ) -> Result<(), Error> {
@@ -231,7 +239,7 @@ impl Inner {
         if old.secrets_provider == args.secrets_provider {
             return Ok(());
         }
-        let Some(exported) = self.export(args).await? else {
+        let Some(exported) = self.export(cx, args).await? else {
             return Ok(());
         };
         self.adopt(&exported);
@@ -268,6 +276,7 @@ impl Inner {
     /// Brings the configuration to what the inputs say. Secrets that `old` had already are not encrypted again.
     pub(super) async fn configure(
         &mut self,
+        cx: &Context<Ptd>,
         args: &StackArgs,
         old: Option<&StackArgs>,
     ) -> Result<(), Error> {
@@ -295,11 +304,16 @@ impl Inner {
             if same && self.carried.contains(&key) {
                 continue;
             }
-            let text = match &value.value {
+            let text = Zeroizing::new(match &value.value {
                 Value::String(text) => text.clone(),
                 other => other.to_string(),
-            };
-            let done = self.stack.set_secret(&key, text.into()).await;
+            });
+            let done = trying!(
+                self.place,
+                cx,
+                args,
+                self.stack.set_secret(&key, text.clone())
+            );
             done.map_err(|e| refused(args, &e))?;
         }
         Ok(())
@@ -363,31 +377,39 @@ impl Inner {
         result
     }
 
-    /// The last entry of the stack's history. Without one there is merely no number and no time.
-    pub(super) async fn last_update(&self) -> Option<automation::Update> {
-        self.stack.history(1).await.ok()?.into_iter().next()
-    }
-
     /// Whether the backend numbers updates. Asking one that does not costs a process of the CLI, for nothing.
     pub(super) fn is_numbered(&self) -> bool {
         !self.stack.location().is_self_managed()
     }
 
-    /// Asks for what the run itself did not tell: the values of secret outputs, and of those that name a secret.
+    /// Asks for what the run itself did not tell: the values of secret outputs and of those that name a secret, and where it is `dated`
+    /// the last entry of the stack's history. Without that there is merely no number and no time.
     pub(super) async fn reveal(
-        &self,
+        &mut self,
+        cx: &Context<Ptd>,
         args: &StackArgs,
         marked: &BTreeMap<String, Value>,
-    ) -> Result<BTreeMap<String, Marked<Value>>, Error> {
-        let values = if marked
-            .values()
-            .any(|value| is_secret(value) || is_masked(value))
-        {
-            self.stack.outputs().await
-        } else {
-            Ok(BTreeMap::new())
+        dated: bool,
+    ) -> Result<(BTreeMap<String, Marked<Value>>, Option<automation::Update>), Error> {
+        let Self { stack, place, .. } = self;
+        let hidden = |value: &Value| is_secret(value) || is_masked(value);
+        let values = async {
+            if marked.values().any(hidden) {
+                Ok::<_, Error>(trying!(place, cx, args, stack.outputs()))
+            } else {
+                Ok(Ok(BTreeMap::new()))
+            }
         };
-        let values = match values {
+        let last = async {
+            let history = if dated {
+                stack.history(1).await
+            } else {
+                return None;
+            };
+            history.ok()?.into_iter().next()
+        };
+        let (values, last) = tokio::join!(values, last);
+        let values = match values? {
             Err(automation::Error::Secrets { .. }) if self.forgo_secrets => None,
             values => Some(values.map_err(|e| refused(args, &e))?),
         };
@@ -401,20 +423,30 @@ impl Inner {
             };
             Some((name.clone(), Marked { secret, value }))
         });
-        Ok(each.collect())
+        Ok((each.collect(), last))
     }
 
     /// The exported state; `None` when there is no such stack.
-    pub(super) async fn export(&self, args: &StackArgs) -> Result<Option<Value>, Error> {
-        match self.stack.export().await {
+    pub(super) async fn export(
+        &mut self,
+        cx: &Context<Ptd>,
+        args: &StackArgs,
+    ) -> Result<Option<Value>, Error> {
+        match trying!(self.place, cx, args, self.stack.export()) {
             Ok(state) => Ok(Some(state)),
             Err(automation::Error::NoStack { .. }) => Ok(None),
             Err(error) => Err(refused(args, &error)),
         }
     }
 
-    pub(super) async fn remove(&self, args: &StackArgs) -> Result<(), Error> {
-        match self.stack.remove().await {
+    /// Removes the empty stack.
+    pub(super) async fn remove(
+        &mut self,
+        cx: &Context<Ptd>,
+        args: &StackArgs,
+    ) -> Result<(), Error> {
+        match trying!(self.place, cx, args, self.stack.remove()) {
+            // Where an answer was lost, it is gone already.
             Ok(()) | Err(automation::Error::NoStack { .. }) => Ok(()),
             Err(error) => Err(refused(args, &error)),
         }
@@ -428,6 +460,24 @@ impl Inner {
     /// Whether the settings say already how the stack encrypts: it was run from here before.
     pub(super) fn is_known(state: Option<&StackState>) -> bool {
         state.is_some_and(|state| state.settings.is_some())
+    }
+}
+
+/// Creates a stack, or gives the state of the one that is there.
+async fn create_or_find(
+    stack: &mut automation::Stack,
+    secrets_provider: Option<&str>,
+) -> Result<Option<Value>, automation::Error> {
+    match stack.create(secrets_provider).await {
+        Ok(()) => Ok(None),
+        // Where an answer was lost, that may be what was just created.
+        Err(automation::Error::StackExists { .. }) => stack.export().await.map(Some),
+        // Locked is what exists, or what somebody else is creating.
+        Err(locked @ automation::Error::Locked { .. }) => match stack.export().await {
+            Err(automation::Error::NoStack { .. }) => Err(locked),
+            state => state.map(Some),
+        },
+        Err(error) => Err(error),
     }
 }
 
@@ -445,32 +495,6 @@ fn is_given_secret(args: &StackArgs, project: &str, key: &str) -> bool {
 /// Gives an interrupted inner update time to end, and what follows it too.
 pub(super) fn be_patient(cx: &Context<Ptd>) {
     cx.patience(cx.provider().config.stacks.grace() + AFTERWARDS);
-}
-
-/// A turn to run, when this process knows which run it is part of.
-async fn slot(cx: &Context<Ptd>) -> Result<Option<Slot>, Error> {
-    let engine = cx.engine_address();
-    let Ok(Some(folder)) = aside(move || Ok(engine.and_then(|engine| folder(&engine)))).await
-    else {
-        return Ok(None);
-    };
-    let limit = cx.provider().config.stacks.parallel();
-    let waiting = async || {
-        cx.status(format!(
-            "waiting for a slot: {limit} inner stacks are at work"
-        ))
-        .await;
-    };
-    tokio::select! {
-        slot = cx.untimed(folder.slot(limit, waiting)) => match slot {
-            Ok(slot) => Ok(Some(slot)),
-            Err(error) => {
-                tracing::warn!(%error, "no slots in this run");
-                Ok(None)
-            }
-        },
-        error = cx.ending() => Err(error),
-    }
 }
 
 /// What the processes of a run share. Without it each is on its own.

@@ -41,7 +41,7 @@ impl Stack {
         let outcome = inner.operate(cx, Operation::Up, args).await?;
         let state = StackState {
             spec: before.spec.clone(),
-            ..Self::known_after(inner, args, &outcome).await?
+            ..Self::known_after(cx, inner, args, &outcome).await?
         };
         cx.checkpoint(id, &state);
         Ok(state)
@@ -49,22 +49,16 @@ impl Stack {
 
     /// What is known after an update.
     pub(super) async fn known_after(
-        inner: &Inner,
+        cx: &Context<Ptd>,
+        inner: &mut Inner,
         args: &StackArgs,
         outcome: &Outcome,
     ) -> Result<StackState, Error> {
         let ended = SystemTime::now();
         let none = BTreeMap::new();
         let marked = outcome.outputs.as_ref().unwrap_or(&none);
-        let last = async {
-            if inner.is_numbered() {
-                inner.last_update().await
-            } else {
-                None
-            }
-        };
-        let (outputs, last) = tokio::join!(inner.reveal(args, marked), last);
-        let outputs = outputs?;
+        let dated = inner.is_numbered();
+        let (outputs, last) = inner.reveal(cx, args, marked, dated).await?;
         Ok(StackState {
             plain_outputs: foresee::plain(&outputs),
             outputs,
@@ -87,13 +81,12 @@ impl Stack {
         args: &StackArgs,
         before: StackState,
     ) -> Result<Option<StackState>, Error> {
-        let Some(exported) = inner.export(args).await? else {
+        let Some(exported) = inner.export(cx, args).await? else {
             return Ok(None);
         };
         inner.adopt(&exported);
         let marked = foresee::recorded_outputs(&exported);
-        let (outputs, last) = tokio::join!(inner.reveal(args, &marked), inner.last_update());
-        let outputs = outputs?;
+        let (outputs, last) = inner.reveal(cx, args, &marked, true).await?;
         let last_update_version = last.as_ref().and_then(foresee::version);
         let last_update_time = foresee::later(before.last_update_time.clone(), last);
         let hidden: Vec<&str> = marked
@@ -164,7 +157,7 @@ impl Stack {
         if let Err(error) = aside(mark).await {
             tracing::warn!(%error, "should this replace the stack's resource, that may end the stack");
         }
-        if inner.ensure(&args).await? {
+        if inner.ensure(cx, &args).await? {
             cx.info(format!("takes over the existing stack {}", args.stack))
                 .await;
         }
@@ -173,7 +166,7 @@ impl Stack {
             ..none
         };
         cx.checkpoint(&id, &begun);
-        inner.configure(&args, None).await?;
+        inner.configure(cx, &args, None).await?;
         let state = Self::up(cx, &mut inner, &args, &id, &begun).await?;
         Ok(Created { id, state })
     }
@@ -185,7 +178,7 @@ impl Stack {
         state: Option<&StackState>,
     ) -> Result<(), Error> {
         let mut inner = Inner::open_stored(cx, args, state).await?;
-        let Some(exported) = inner.export(args).await? else {
+        let Some(exported) = inner.export(cx, args).await? else {
             return Ok(());
         };
         let left = foresee::resources(&exported);
@@ -209,7 +202,7 @@ impl Stack {
         cx.alive()?;
         if foresee::holds_any(&exported) {
             inner.adopt(&exported);
-            inner.configure(args, Some(args)).await?;
+            inner.configure(cx, args, Some(args)).await?;
             let whole = StackArgs {
                 targets: Vec::new(),
                 excludes: Vec::new(),
@@ -218,7 +211,7 @@ impl Stack {
             inner.operate(cx, Operation::Destroy, &whole).await?;
         }
         if args.on_delete == OnDelete::DestroyAndRemove {
-            inner.remove(args).await?;
+            inner.remove(cx, args).await?;
         }
         Ok(())
     }
@@ -268,8 +261,8 @@ impl Stack {
                 return Ok(());
             }
             inner.blind(cx).await;
-            inner.ensure(&there).await?;
-            inner.configure(&there, None).await?;
+            inner.ensure(cx, &there).await?;
+            inner.configure(cx, &there, None).await?;
             let done = inner.operate(cx, Operation::Preview, &there).await;
             violated = inner.violated;
             done.map(drop)
@@ -491,7 +484,7 @@ impl Resource for Stack {
                 ..args.clone()
             };
             let look = async {
-                inner.configure(&args, Some(&args)).await?;
+                inner.configure(cx, &args, Some(&args)).await?;
                 inner.operate(cx, Operation::RefreshPreview, &quiet).await
             };
             match look.await {
@@ -538,11 +531,11 @@ impl Resource for Stack {
             let mut inner = Inner::open(cx, &args, old.state.as_ref()).await?;
             inner.require_program(&args)?;
             if !Inner::is_known(old.state.as_ref()) {
-                inner.ensure(&args).await?;
+                inner.ensure(cx, &args).await?;
             } else if let Some(was) = &old.args {
-                inner.follow_encryption(&args, was).await?;
+                inner.follow_encryption(cx, &args, was).await?;
             }
-            inner.configure(&args, old.args.as_ref()).await?;
+            inner.configure(cx, &args, old.args.as_ref()).await?;
             Self::up(cx, &mut inner, &args, id, &before).await
         };
         report::noted(cx, &args.stack, Operation::Up, Box::pin(work)).await

@@ -126,7 +126,7 @@ impl StackUpdate {
             };
             cx.checkpoint(id, &begun);
             if before.settings.is_none() {
-                let Some(exported) = inner.export(&stack).await? else {
+                let Some(exported) = inner.export(cx, &stack).await? else {
                     return Err(Error::refused(
                         format!(
                             "there is no stack {} in {} to run again",
@@ -137,13 +137,13 @@ impl StackUpdate {
                 };
                 inner.adopt(&exported);
             } else if let Some(was) = &old {
-                inner.follow_encryption(&stack, was).await?;
+                inner.follow_encryption(cx, &stack, was).await?;
             }
-            inner.configure(&stack, old.as_ref()).await?;
+            inner.configure(cx, &stack, old.as_ref()).await?;
             inner.install(cx, &stack).await?;
             cx.alive()?;
             let outcome = inner.operate(cx, Operation::Up, &stack).await?;
-            let state = Stack::known_after(&inner, &stack, &outcome).await?;
+            let state = Stack::known_after(cx, &mut inner, &stack, &outcome).await?;
             Ok(state.into())
         };
         report::noted(cx, &stack.stack, Operation::Up, Box::pin(work)).await

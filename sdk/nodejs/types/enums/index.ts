@@ -60,13 +60,13 @@ export const RetryOn = {
      */
     Backend: "backend",
     /**
-     * A service has asked for fewer requests.
+     * A service has asked for fewer requests: that of a resource, of the backend or of the secrets provider.
      */
     Throttling: "throttling",
 } as const;
 
 /**
- * A kind of failure after which an inner update is run again.
+ * A kind of failure after which a command of an inner run is run again.
  */
 export type RetryOn = (typeof RetryOn)[keyof typeof RetryOn];
 

@@ -8,10 +8,10 @@ use pulumi_automation::{Holder, Lock, Operation, Outcome, Run};
 use pulumi_provider::{Context, Error};
 use tokio_util::sync::CancellationToken;
 
-use super::{Inner, is_given_secret, slot};
+use super::{Inner, is_given_secret};
 use crate::Ptd;
 use crate::stack::args::{StackArgs, StackViews};
-use crate::stack::failure::{class, ended, failed, refused};
+use crate::stack::failure::{ended, failed, refused};
 use crate::stack::identity::identity;
 use crate::stack::progress::{Line, Progress, summary};
 use crate::stack::run_folder::{self, Slot};
@@ -74,7 +74,7 @@ impl Inner {
         args: &StackArgs,
     ) -> Result<Outcome, Error> {
         let mut waiting = Waiting::begin();
-        let mut attempt = 1;
+        let mut tries = 0;
         let mut made = false;
         let mut cleared = false;
         loop {
@@ -120,27 +120,14 @@ impl Inner {
                 }
             }
             if let automation::Error::Locked { locks, .. } = &error
-                && self.unlocked(cx, args, locks, &error, &mut waiting).await?
+                && self
+                    .unlocked(cx, args, locks, &error, &mut waiting, &mut tries)
+                    .await?
             {
                 continue;
             }
-            match &args.retry {
-                Some(retry)
-                    if attempt < retry.attempts
-                        && class(&error).is_some_and(|c| retry.on.contains(&c)) =>
-                {
-                    let delay =
-                        (retry.delay_seconds * 2_f64.powi(attempt.cast_signed() - 1)).min(600.0);
-                    attempt += 1;
-                    let text = format!(
-                        "{error}; runs it again in {delay:.0} s (attempt {attempt} of {})",
-                        retry.attempts
-                    );
-                    cx.warn(text).await;
-                    self.stand_aside(cx, cx.sleep(Duration::from_secs_f64(delay)))
-                        .await?;
-                }
-                _ => return Err(failed(&error)),
+            if !self.place.again(cx, args, &mut tries, &error).await? {
+                return Err(failed(&error));
             }
         }
     }
@@ -153,6 +140,7 @@ impl Inner {
         locks: &[Lock],
         error: &automation::Error,
         waiting: &mut Waiting,
+        tries: &mut u32,
     ) -> Result<bool, Error> {
         let stale = !locks.is_empty() && locks.iter().all(|lock| lock.holder() == Holder::Gone);
         let holders: Vec<String> = locks.iter().map(ToString::to_string).collect();
@@ -163,7 +151,8 @@ impl Inner {
             if waits {
                 cx.status(format!("waiting for the lock of {holders}"))
                     .await;
-                self.stand_aside(cx, cx.untimed(cx.sleep(TRY_AGAIN)))
+                self.place
+                    .stand_aside(cx, cx.untimed(cx.sleep(TRY_AGAIN)))
                     .await?;
             }
             return Ok(waits);
@@ -184,7 +173,8 @@ impl Inner {
                 })?;
             if waiting.turn.is_none() {
                 waiting.turns += 1;
-                self.stand_aside(cx, cx.untimed(cx.sleep(TRY_AGAIN)))
+                self.place
+                    .stand_aside(cx, cx.untimed(cx.sleep(TRY_AGAIN)))
                     .await?;
             }
             return Ok(true);
@@ -193,10 +183,16 @@ impl Inner {
             "removes the stale lock of {holders}: that process is there no more"
         ))
         .await;
-        self.stack.cancel().await.map_err(|e| refused(args, &e))?;
+        let freed = self.stack.cancel().await;
         waiting.cancels += 1;
         waiting.turn = None;
-        Ok(true)
+        match freed {
+            // It is not simply repeated: it may have freed the stack all the same, and others have a lock by then.
+            Err(error) if !self.place.again(cx, args, tries, &error).await? => {
+                Err(refused(args, &error))
+            }
+            _ => Ok(true),
+        }
     }
 
     /// Makes a stack that was removed by hand. What the old one encrypted of the inputs is encrypted anew.
@@ -205,24 +201,10 @@ impl Inner {
         self.stack
             .settings_mut()
             .retain(|key, _| !is_given_secret(args, &project, key));
-        self.ensure(args).await?;
-        self.configure(args, None).await?;
+        self.ensure(cx, args).await?;
+        self.configure(cx, args, None).await?;
         cx.warn(format!("stack {} was gone, and is made anew", args.stack))
             .await;
-        Ok(())
-    }
-
-    /// Waits without keeping others from their turn.
-    async fn stand_aside(
-        &mut self,
-        cx: &Context<Ptd>,
-        wait: impl Future<Output = Result<(), Error>>,
-    ) -> Result<(), Error> {
-        let had = self.slot.take().is_some();
-        wait.await?;
-        if had {
-            self.slot = slot(cx).await?;
-        }
         Ok(())
     }
 

@@ -542,14 +542,14 @@ public class Stack extends com.pulumi.resources.CustomResource {
         return this.resourceCount;
     }
     /**
-     * When an inner update that failed is run again. Default: never.
+     * When what failed of an inner run, the update or a command before or after it, is run again. Default: never.
      * 
      */
     @Export(name="retry", refs={StackRetry.class}, tree="[0]")
     private Output</* @Nullable */ StackRetry> retry;
 
     /**
-     * @return When an inner update that failed is run again. Default: never.
+     * @return When what failed of an inner run, the update or a command before or after it, is run again. Default: never.
      * 
      */
     public Output<Optional<StackRetry>> retry() {

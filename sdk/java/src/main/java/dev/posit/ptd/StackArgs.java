@@ -432,14 +432,14 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * When an inner update that failed is run again. Default: never.
+     * When what failed of an inner run, the update or a command before or after it, is run again. Default: never.
      * 
      */
     @Import(name="retry")
     private @Nullable Output<StackRetryArgs> retry;
 
     /**
-     * @return When an inner update that failed is run again. Default: never.
+     * @return When what failed of an inner run, the update or a command before or after it, is run again. Default: never.
      * 
      */
     public Optional<Output<StackRetryArgs>> retry() {
@@ -1220,7 +1220,7 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param retry When an inner update that failed is run again. Default: never.
+         * @param retry When what failed of an inner run, the update or a command before or after it, is run again. Default: never.
          * 
          * @return builder
          * 
@@ -1231,7 +1231,7 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param retry When an inner update that failed is run again. Default: never.
+         * @param retry When what failed of an inner run, the update or a command before or after it, is run again. Default: never.
          * 
          * @return builder
          * 

@@ -9,7 +9,7 @@ import java.util.Objects;
 import java.util.StringJoiner;
 
     /**
-     * A kind of failure after which an inner update is run again.
+     * A kind of failure after which a command of an inner run is run again.
      * 
      */
     @EnumType
@@ -25,7 +25,7 @@ import java.util.StringJoiner;
          */
         Backend("backend"),
         /**
-         * A service has asked for fewer requests.
+         * A service has asked for fewer requests: that of a resource, of the backend or of the secrets provider.
          * 
          */
         Throttling("throttling");

@@ -16,7 +16,8 @@ import javax.annotation.Nullable;
 
 
 /**
- * When an inner update is run again. Errors of programs and of policies are never retried.
+ * When a command of an inner run is run again: the update itself, and what the `pulumi` program does before and after it, such as
+ * creating the stack, setting its secrets and reading its outputs. Errors of programs and of policies are never retried.
  * 
  */
 public final class StackRetryArgs extends com.pulumi.resources.ResourceArgs {
@@ -24,14 +25,14 @@ public final class StackRetryArgs extends com.pulumi.resources.ResourceArgs {
     public static final StackRetryArgs Empty = new StackRetryArgs();
 
     /**
-     * How often it is run at most, 2 to 10.
+     * How often each of them is run at most, 2 to 10.
      * 
      */
     @Import(name="attempts", required=true)
     private Output<Integer> attempts;
 
     /**
-     * @return How often it is run at most, 2 to 10.
+     * @return How often each of them is run at most, 2 to 10.
      * 
      */
     public Output<Integer> attempts() {
@@ -95,7 +96,7 @@ public final class StackRetryArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param attempts How often it is run at most, 2 to 10.
+         * @param attempts How often each of them is run at most, 2 to 10.
          * 
          * @return builder
          * 
@@ -106,7 +107,7 @@ public final class StackRetryArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param attempts How often it is run at most, 2 to 10.
+         * @param attempts How often each of them is run at most, 2 to 10.
          * 
          * @return builder
          * 

@@ -16,7 +16,7 @@ import javax.annotation.Nullable;
 @CustomType
 public final class StackRetry {
     /**
-     * @return How often it is run at most, 2 to 10.
+     * @return How often each of them is run at most, 2 to 10.
      * 
      */
     private Integer attempts;
@@ -33,7 +33,7 @@ public final class StackRetry {
 
     private StackRetry() {}
     /**
-     * @return How often it is run at most, 2 to 10.
+     * @return How often each of them is run at most, 2 to 10.
      * 
      */
     public Integer attempts() {
