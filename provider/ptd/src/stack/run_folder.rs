@@ -103,10 +103,31 @@ pub(super) fn memory() -> io::Result<PathBuf> {
     base().map(|base| base.join("cli"))
 }
 
+/// What the files begin with that give a turn.
+const TURN: &str = "turn-";
+
 /// The right to remove stale locks of an inner stack, of whichever run; `None` while another process has it.
 pub(super) fn turn(stack: &str) -> io::Result<Option<Slot>> {
-    let file = open(&base()?.join(format!("turn-{}", hashed(stack))))?;
-    Ok(locked(&file)?.then_some(Slot { _file: file }))
+    turn_at(&base()?.join(format!("{TURN}{}", hashed(stack))))
+}
+
+fn turn_at(path: &Path) -> io::Result<Option<Slot>> {
+    loop {
+        let file = open(path)?;
+        if !locked(&file)? {
+            return Ok(None);
+        }
+        // One that was swept away meanwhile excludes nobody.
+        if is_at(&file, path)? {
+            return Ok(Some(Slot { _file: file }));
+        }
+    }
+}
+
+/// Whether a file that was opened is still the one of that name.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let (opened, there) = (file.metadata()?, std::fs::metadata(path));
+    Ok(there.is_ok_and(|there| (there.dev(), there.ino()) == (opened.dev(), opened.ino())))
 }
 
 impl RunFolder {
@@ -214,8 +235,17 @@ fn sweep(base: &Path) {
             .and_then(|m| m.modified())
             .ok()
             .and_then(|at| at.elapsed().ok());
-        if age.is_some_and(|age| age > OLD) {
-            let _ = std::fs::remove_dir_all(entry.path());
+        if age.is_none_or(|age| age <= OLD) {
+            continue;
+        }
+        let path = entry.path();
+        if entry.file_name().to_string_lossy().starts_with(TURN) {
+            // Only who has it may take it away: see `turn_at`.
+            if let Ok(Some(_turn)) = turn_at(&path) {
+                let _ = std::fs::remove_file(&path);
+            }
+        } else {
+            let _ = std::fs::remove_dir_all(&path);
         }
     }
 }
@@ -304,6 +334,30 @@ mod tests {
         for number in 0..3 {
             assert_eq!(told.recv().await, Some(number));
         }
+    }
+
+    #[test]
+    fn old_turns_are_swept_and_none_is_given_twice() {
+        let root = tempfile::tempdir().unwrap();
+        let place = |name: &str| root.path().join(name);
+        let old = std::time::SystemTime::now() - Duration::from_hours(8 * 24);
+        for name in ["turn-held", "turn-left", "turn-asked", "turn-new"] {
+            let file = open(&place(name)).unwrap();
+            if name != "turn-new" {
+                file.set_modified(old).unwrap();
+            }
+        }
+        let held = turn_at(&place("turn-held")).unwrap();
+        assert!(held.is_some());
+        // Somebody is about to take it: it is opened, and not yet locked.
+        let asked = open(&place("turn-asked")).unwrap();
+        sweep(root.path());
+        assert!(place("turn-held").exists() && place("turn-new").exists());
+        assert!(!place("turn-left").exists() && !place("turn-asked").exists());
+        assert!(locked(&asked).unwrap() && !is_at(&asked, &place("turn-asked")).unwrap());
+        assert!(turn_at(&place("turn-held")).unwrap().is_none());
+        let taken = turn_at(&place("turn-asked")).unwrap();
+        assert!(taken.is_some() && turn_at(&place("turn-asked")).unwrap().is_none());
     }
 
     #[test]
