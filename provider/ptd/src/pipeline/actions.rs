@@ -7,7 +7,8 @@ use pulumi_provider::{Child, ChildOptions, Error, PropertyMap, PropertyValue, Re
 use super::construct::Pipeline;
 use crate::aws::control_room::WorkloadControlRoom;
 use crate::aws::post_actions::{Persistent, WORKLOAD_FIELDS};
-use crate::target::{TargetCloud, TargetType};
+use crate::aws::secret_fields::SecretFields;
+use crate::target::{TargetCloud, TargetType, naming};
 
 /// Whether the pipeline keeps the workload secret up to date.
 fn wanted(pipeline: Pipeline<'_>) -> bool {
@@ -39,19 +40,10 @@ pub(crate) fn secret_fields(
 pub(crate) async fn after_persistent(
     pipeline: Pipeline<'_>,
     persistent: &Registered,
-    outputs: Option<&PropertyMap>,
     bootstrap: Option<&Registered>,
 ) -> Result<Vec<Registered>, Error> {
     let target = &pipeline.prepared.target;
-    let lacks = |outputs: &PropertyMap| {
-        WORKLOAD_FIELDS
-            .iter()
-            .any(|(_, output)| outputs.get(*output).is_none_or(PropertyValue::is_null))
-    };
-    if target.target_type != TargetType::Workload
-        || (pipeline.skips(super::standard::PERSISTENT) && outputs.is_some_and(lacks))
-    {
-        // A step that is skipped and never ran has nothing yet to put anywhere.
+    if target.target_type != TargetType::Workload {
         return Ok(Vec::new());
     }
     let all = persistent.output("outputs");
@@ -62,11 +54,47 @@ pub(crate) async fn after_persistent(
         stack: Some(&stack),
         preview: pipeline.cx.preview(),
     };
-    let mut children = Vec::new();
+    let skips = pipeline.skips(super::standard::PERSISTENT);
+    // A step that is skipped and never ran has nothing yet to put anywhere.
+    let never = skips
+        && persistent.known("pending") == Some(true)
+        && persistent.known::<String>("lastUpdateTime").is_none();
     // Both are made out before either is written.
-    if wanted(pipeline) {
-        let mut child = from
-            .workload_secret(pipeline.name("workload-secret-fields"))?
+    let mut lacks = Vec::new();
+    let fields = match wanted(pipeline)
+        .then(|| from.workload_secret(pipeline.name("workload-secret-fields")))
+    {
+        Some(Err(_)) if never => None,
+        Some(Err(error)) if skips => {
+            // The fields stay where they are without a resource.
+            lacks.push((error, "workloadSecret"));
+            None
+        }
+        fields => fields.transpose()?,
+    };
+    let room = control_room(pipeline);
+    let name = pipeline.name("mimir-auth");
+    let mut keep = Vec::new();
+    let entry = match room
+        .as_ref()
+        .map(|room| from.mimir_entry(name.clone(), &room.name))
+    {
+        Some(Err(_)) if never => None,
+        Some(Err(error)) if skips => {
+            // It would go with its resource. Where there is none, the engine ends the run with that resource's error.
+            lacks.push((error, "mimirAuth"));
+            keep.push("*".to_owned());
+            let none = PropertyValue::Map(PropertyMap::new());
+            Some(Child::of::<SecretFields>(name).input("fields", none))
+        }
+        entry => entry.transpose()?,
+    };
+    for (error, input) in lacks {
+        let stays = format!("What was filled before stays; {input}: false does without");
+        pipeline.cx.warn(format!("{error}. {stays}")).await;
+    }
+    let fields = async {
+        let mut child = fields?
             .input("region", target.region.clone())
             .input("accountId", target.account_id.clone())
             // The products go on reading the secret when the pipeline is taken down step by step.
@@ -75,25 +103,29 @@ pub(crate) async fn after_persistent(
         if let Some(bootstrap) = bootstrap {
             child = child.after(bootstrap);
         }
-        children.push(child);
-    }
-    if let Some(room) = control_room(pipeline) {
-        let entry = from.mimir_entry(pipeline.name("mimir-auth"), &room.name)?;
-        let options = ChildOptions {
-            provider: Some(room.provider(pipeline.cx).await?),
-            ..ChildOptions::default()
+        Some(pipeline.cx.register(child).await)
+    };
+    let entry = async {
+        let (room, child) = room.zip(entry)?;
+        let made = async {
+            let options = ChildOptions {
+                provider: Some(room.provider(pipeline.cx).await?),
+                ignore_changes: keep,
+                ..ChildOptions::default()
+            };
+            let child = child
+                .input("secret", naming::mimir_auth_secret(&room.name))
+                .typed("accountId", &room.account_id)
+                .input("region", room.region())
+                .options(options)
+                .after(persistent);
+            pipeline.cx.register(child).await
         };
-        let entry = entry
-            .typed("accountId", &room.account_id)
-            .input("region", room.region())
-            .options(options)
-            .after(persistent);
-        children.push(entry);
-    }
-    let made = children
-        .into_iter()
-        .map(|child| pipeline.cx.register(child));
-    futures::future::try_join_all(made).await
+        Some(made.await)
+    };
+    // Neither keeps the other from being written. A registration that is refused ends the run, so that the workload's own comes first.
+    let made = [fields.await, entry.await];
+    made.into_iter().flatten().collect()
 }
 
 /// Tells the reprise where what follows from its outputs belongs.

@@ -167,9 +167,7 @@ impl<'a> Pipeline<'a> {
         let mut children = vec![child];
         if step.name == PERSISTENT {
             let bootstrap = done.get(BOOTSTRAP).and_then(|done| done.child());
-            let action =
-                actions::after_persistent(self, &children[0], outputs.as_ref(), bootstrap).await?;
-            children.extend(action);
+            children.extend(actions::after_persistent(self, &children[0], bootstrap).await?);
         }
         Ok(Finished { children, outputs })
     }
