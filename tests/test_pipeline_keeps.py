@@ -123,3 +123,16 @@ def test_a_control_room_out_of_reach_does_not_keep_the_workloads_own_secret_from
     assert "21098765432" in failed.text
     fields = json.loads(client.get_secret_value(SecretId=f"{TARGET}.posit.team", VersionStage="AWSCURRENT")["SecretString"])
     assert fields["mimir-password"] == SECRET
+
+
+# The reprise goes.
+
+
+def test_without_the_reprise_the_control_room_keeps_the_entry(pipeline, room):
+    describe(pipeline, **SPEC, **CONTROL_ROOM)
+    outer = pipeline.write({}, persistentReprise=True).init()
+    outer.up()
+    pipeline.write({}).up()
+    assert room.entries() == ENTERED and not outer.up().changes
+    outer.destroy()
+    assert room.entries() == THEIRS

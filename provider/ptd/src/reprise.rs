@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::Ptd;
 use crate::aws::control_room::WorkloadControlRoom;
 use crate::aws::post_actions::{Persistent, check_target};
+use crate::pipeline::Workload;
 use crate::stack::StackUpdate;
 use crate::target::TargetCloud;
 
@@ -26,7 +27,7 @@ use crate::target::TargetCloud;
 /// (`SecretFields`), and `<name>-control-room`, a provider for the control room's account.
 ///
 /// Deleting the component leaves the stack and the fields of the workload's secret, and removes the workload's entry from the control
-/// room's.
+/// room's, which the reprise of a `Workload` leaves there.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PersistentRepriseArgs {
@@ -106,6 +107,16 @@ impl Component for PersistentReprise {
             ("changes".to_owned(), update.output("changes")),
         ]))
     }
+}
+
+/// Whether a resource belongs to a reprise inside a pipeline. The pipeline itself has the same fields: they outlive the reprise.
+pub(crate) fn shares(urn: &str) -> bool {
+    let kinds = urn.split("::").nth(2).unwrap_or_default();
+    kinds.contains(&format!(
+        "{}${}$",
+        Workload::TOKEN,
+        PersistentReprise::TOKEN
+    ))
 }
 
 /// Registers the fields in both secrets.

@@ -22,7 +22,7 @@ import (
 // (`SecretFields`), and `<name>-control-room`, a provider for the control room's account.
 //
 // Deleting the component leaves the stack and the fields of the workload's secret, and removes the workload's entry from the control
-// room's.
+// room's, which the reprise of a `Workload` leaves there.
 type PersistentReprise struct {
 	pulumi.ResourceState
 

@@ -237,7 +237,7 @@ class PersistentReprise(pulumi.ComponentResource):
         (`SecretFields`), and `<name>-control-room`, a provider for the control room's account.
 
         Deleting the component leaves the stack and the fields of the workload's secret, and removes the workload's entry from the control
-        room's.
+        room's, which the reprise of a `Workload` leaves there.
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
@@ -272,7 +272,7 @@ class PersistentReprise(pulumi.ComponentResource):
         (`SecretFields`), and `<name>-control-room`, a provider for the control room's account.
 
         Deleting the component leaves the stack and the fields of the workload's secret, and removes the workload's entry from the control
-        room's.
+        room's, which the reprise of a `Workload` leaves there.
 
         :param str resource_name: The name of the resource.
         :param PersistentRepriseArgs args: The arguments to use to populate this resource's properties.

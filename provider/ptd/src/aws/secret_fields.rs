@@ -337,7 +337,7 @@ impl Resource for SecretFields {
 
     async fn delete(cx: &Context<Ptd>, _id: &str, old: Prior<Self>) -> Result<(), Error> {
         let args = old.require_args()?;
-        if !args.remove_on_delete {
+        if !args.remove_on_delete || crate::reprise::shares(cx.urn()) {
             return Ok(());
         }
         let region = old

@@ -26,7 +26,7 @@ import javax.annotation.Nullable;
  * (`SecretFields`), and `&lt;name&gt;-control-room`, a provider for the control room&#39;s account.
  * 
  * Deleting the component leaves the stack and the fields of the workload&#39;s secret, and removes the workload&#39;s entry from the control
- * room&#39;s.
+ * room&#39;s, which the reprise of a `Workload` leaves there.
  * 
  */
 @ResourceType(type="ptd:index:PersistentReprise")
