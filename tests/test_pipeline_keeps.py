@@ -136,3 +136,23 @@ def test_without_the_reprise_the_control_room_keeps_the_entry(pipeline, room):
     assert room.entries() == ENTERED and not outer.up().changes
     outer.destroy()
     assert room.entries() == THEIRS
+
+
+# The control room moves to another account.
+
+
+def test_a_control_room_that_moves_takes_the_entry_along(pipeline, room, boto):
+    describe(pipeline, **SPEC, **CONTROL_ROOM)
+    outer = pipeline.write({}, persistentReprise=True).init()
+    outer.up()
+    new = Room(boto, ELSEWHERE).make()
+    describe(pipeline, **SPEC, **(CONTROL_ROOM | {"control_room_account_id": ELSEWHERE}))
+    planned = outer.preview()
+    assert planned.steps.keys() >= {ENTRY, "ptd:aws:SecretFields::acme-persistent_reprise-mimir-auth"}
+    moved = outer.up()
+    assert new.entries() == ENTERED and room.entries() == THEIRS
+    replaced = {name for name, steps in moved.steps.items() if "replace" in steps}
+    assert replaced == {ENTRY, "ptd:aws:SecretFields::acme-persistent_reprise-mimir-auth"}
+    assert not outer.up().changes
+    outer.destroy()
+    assert new.entries() == THEIRS

@@ -31,6 +31,12 @@ pub trait Provider: Sized + Send + Sync + 'static {
         let _ = checking;
     }
 
+    /// Refines the changes of the configuration of the provider with that URN. Resources of a provider that is replaced are replaced
+    /// with it: by default nothing replaces one.
+    fn diff(diff: &mut Diff, urn: &str) {
+        let _ = (diff, urn);
+    }
+
     /// Builds the provider. It must be quick and must not call anything remote.
     fn configure(config: Self::Config) -> Result<Self, Error>;
 }

@@ -19,7 +19,7 @@ pub mod stack;
 pub mod tags;
 pub mod target;
 
-use pulumi_provider::{Checking, Error, Package, Path, Provider};
+use pulumi_provider::{Checking, Diff, Error, Package, Path, Provider};
 use serde_json::json;
 
 use aws::clients::AwsClients;
@@ -47,6 +47,10 @@ impl Provider for Ptd {
         for problem in config.validate() {
             checking.fail(Path::parse(&problem.path), problem.problem);
         }
+    }
+
+    fn diff(diff: &mut Diff, urn: &str) {
+        aws::control_room::diff_provider(diff, urn);
     }
 
     fn configure(config: ProviderConfig) -> Result<Self, Error> {

@@ -97,10 +97,9 @@ impl<P: Provider> Server<P> {
         let news = structured(decode(request.news.as_ref(), &mut guard)?, spec);
         let olds = request.old_inputs.as_ref().or(request.olds.as_ref());
         let olds = structured(decode(olds, &mut guard)?, spec);
-        Ok(diff_response(
-            &Diff::between(&shared.package.types, spec, &olds, &news),
-            false,
-        ))
+        let mut diff = Diff::between(&shared.package.types, spec, &olds, &news);
+        P::diff(&mut diff, &request.urn);
+        Ok(diff_response(&diff, false))
     }
 
     pub(super) fn configure_(

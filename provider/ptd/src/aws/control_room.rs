@@ -1,7 +1,7 @@
 //! A workload's control room, which is in an account of its own: a component is given one provider of a package, so that it makes
 //! another one for what it does there.
 
-use pulumi_provider::{Checking, Construction, Error, Path, ResourceReference};
+use pulumi_provider::{Checking, Component, Construction, Diff, Error, Path, ResourceReference};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,10 +9,15 @@ use super::config::{AssumeRole, AwsConfig};
 use super::names;
 use crate::Ptd;
 use crate::config::ProviderConfig;
+use crate::pipeline::Workload;
+use crate::reprise::PersistentReprise;
 use crate::target::naming;
 
 /// Where a control room is when nobody says.
 const DEFAULT_REGION: &str = "us-east-2";
+
+/// How the names of the providers that reach control rooms end.
+const PROVIDER: &str = "-control-room";
 
 /// The role that administers a target, in the target's account.
 const ADMIN_ROLE: &str = "admin.posit.team";
@@ -84,7 +89,7 @@ impl WorkloadControlRoom {
         }
         let own = cx.provider().map(|ptd| ptd.config.clone());
         let config = self.config(own.unwrap_or_default());
-        let provider = cx.new_provider(format!("{}-control-room", cx.name()), &config);
+        let provider = cx.new_provider(format!("{}{PROVIDER}", cx.name()), &config);
         Ok(cx.register(provider).await?.reference())
     }
 
@@ -109,6 +114,20 @@ impl WorkloadControlRoom {
             },
             ..own
         }
+    }
+}
+
+/// A provider that a component made for a control room is replaced when the control room is in another account: the entry that it
+/// leaves there can only be removed with what reached it. To no other provider may that happen, as all of its resources would be replaced.
+pub(crate) fn diff_provider(diff: &mut Diff, urn: &str) {
+    let kinds = urn.split("::").nth(2).unwrap_or_default();
+    let mut kinds = kinds.rsplit('$').skip(1);
+    let ours = [Workload::TOKEN, PersistentReprise::TOKEN];
+    if urn.ends_with(PROVIDER)
+        && kinds.next().is_some_and(|kind| ours.contains(&kind))
+        && diff.touches("allowedAccountIds")
+    {
+        diff.replace(Path::root().key("allowedAccountIds"));
     }
 }
 
@@ -144,6 +163,28 @@ mod tests {
                 "maxRetries": 3,
             })
         );
+    }
+
+    #[test]
+    fn only_providers_of_control_rooms_are_replaced() {
+        let replaces = |kinds: &str, name: &str, property: &str| {
+            let mut diff = Diff::default();
+            diff.add(
+                Path::root().key(property).index(0),
+                pulumi_provider::Change::Update,
+            );
+            diff_provider(&mut diff, &format!("urn:pulumi:dev::app::{kinds}::{name}"));
+            diff.replaces()
+        };
+        let pipeline = "my:index:All$ptd:index:Workload$pulumi:providers:ptd";
+        let reprise = "ptd:index:PersistentReprise$pulumi:providers:ptd";
+        for kinds in [pipeline, reprise] {
+            assert!(replaces(kinds, "acme-control-room", "allowedAccountIds"));
+            assert!(!replaces(kinds, "acme-control-room", "region"));
+            assert!(!replaces(kinds, "mine", "allowedAccountIds"));
+        }
+        let own = "pulumi:providers:ptd";
+        assert!(!replaces(own, "acme-control-room", "allowedAccountIds"));
     }
 
     #[test]
