@@ -80,3 +80,27 @@ def test_a_workload_on_azure_from_nothing_to_nothing(outer: Workspace, azure: Az
     assert azure.writes(mark) == []
     outer.destroy()
     assert outer.resources() == [] and [path for path in azure.resources() if "/resourcegroups/" in path.lower()] == []
+
+
+def test_without_bootstrap_what_it_made_stays(outer: Workspace, azure: AzureDouble) -> None:
+    file = outer.folder / f"infra/__work__/{TARGET}/ptd.yaml"
+    document = yaml.safe_load(file.read_text())
+    spec = document["spec"]
+    spec["sites"]["two"] = {"spec": {"domain": "two.acme.example.com"}}
+    file.write_text(yaml.safe_dump(document))
+
+    def only(*steps: str) -> Workspace:
+        program = yaml.safe_load((outer.folder / "Pulumi.yaml").read_text())
+        program["resources"]["acme"]["properties"]["onlySteps"] = list(steps)
+        return outer.yaml({"resources": program["resources"]})
+
+    only("bootstrap", "persistent").init().up()
+    there = set(azure.resources())
+    del spec["sites"]["two"], spec["admin_group_id"]
+    spec["clusters"]["20250115"]["external_secrets_enabled"] = True
+    file.write_text(yaml.safe_dump(document))
+    mark = azure.mark()
+    for _ in range(2):
+        done = only("persistent").up()
+        assert not [name for name in done.steps if "bootstrap" in name], done
+        assert set(azure.resources()) == there and azure.writes(mark) == []

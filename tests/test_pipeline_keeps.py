@@ -156,3 +156,37 @@ def test_a_control_room_that_moves_takes_the_entry_along(pipeline, room, boto):
     assert not outer.up().changes
     outer.destroy()
     assert new.entries() == THEIRS
+
+
+# A run without bootstrap.
+
+SITES = {name: {"spec": {"domain": f"{name}.example.com"}} for name in ("main", "two")}
+
+
+def secrets(boto) -> set[str]:
+    """The secrets that do not wait for their deletion."""
+    found = boto("secretsmanager").list_secrets(IncludePlannedDeletion=True)["SecretList"]
+    return {secret["Name"] for secret in found if "DeletedDate" not in secret}
+
+
+@pytest.mark.parametrize("consent", [True, False])
+def test_without_bootstrap_what_it_made_stays(pipeline, boto, consent):
+    describe(pipeline, **(SPEC | {"sites": SITES}))
+    bootstrap = {"secrets": {"allowDelete": consent}, "tags": {"team": "one"}}
+    pipeline.write({}, bootstrap=bootstrap, onlySteps=["bootstrap", "persistent"]).init().up()
+    there = secrets(boto)
+    assert f"{TARGET}-two.posit.team" in there
+    describe(pipeline, **(SPEC | {"sites": {"main": SITES["main"], "three": SITES["two"]}}))
+    bootstrap["tags"] = {"team": "another"}
+    made = {f"{TARGET}-three.posit.team", f"{TARGET}-three.sessions.posit.team", f"{TARGET}-three-ssh-ppm-keys.posit.team"}
+    for left_out in ({"onlySteps": ["persistent"]}, {"targetResources": [EKS]}):
+        planned = pipeline.write({}, bootstrap=bootstrap, **left_out)
+        assert "delete" not in planned.preview().summary, left_out
+        done = planned.up(fails=None)
+        changed = {name for name, steps in done.steps.items() if "acme-bootstrap" in name and steps != ["create"]}
+        # What is missing is made; what is there is not even tagged anew.
+        assert not changed and secrets(boto) == there | made, left_out
+    # With it, the site that is gone goes, if that is allowed.
+    done = pipeline.write({}, bootstrap=bootstrap, onlySteps=["bootstrap"]).up(fails=not consent)
+    assert f"{TARGET}-two.posit.team" in done.text or consent
+    assert (secrets(boto) == {name for name in there | made if f"{TARGET}-two" not in name}) is consent

@@ -7,7 +7,7 @@ use pulumi_proto::pulumirpc::register_resource_request as wire_request;
 use pulumi_proto::pulumirpc::resource_monitor_client::ResourceMonitorClient;
 use pulumi_proto::pulumirpc::{
     ConstructRequest, LogSeverity, RegisterResourceOutputsRequest, RegisterResourceRequest,
-    RegisterResourceResponse, Result as Outcome, construct_request,
+    RegisterResourceResponse, ResourceInvokeRequest, Result as Outcome, construct_request,
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::RwLock;
@@ -41,6 +41,8 @@ pub struct Construction<P> {
     urn: String,
     request: Arc<ConstructRequest>,
     inputs: PropertyMap,
+    /// The outputs in the state, of a component that is to stay as it is.
+    recorded: PropertyMap,
     /// Read by each registration under way: the reply must wait for all of them.
     busy: Arc<RwLock<()>>,
 }
@@ -55,6 +57,7 @@ impl<P> Clone for Construction<P> {
             urn: self.urn.clone(),
             request: self.request.clone(),
             inputs: self.inputs.clone(),
+            recorded: self.recorded.clone(),
             busy: self.busy.clone(),
         }
     }
@@ -102,6 +105,7 @@ impl<P> Construction<P> {
             urn: String::new(),
             request: Arc::new(request),
             inputs,
+            recorded: PropertyMap::new(),
             busy: Arc::default(),
         };
         let response = this.send(this.component_request()).await?;
@@ -112,6 +116,9 @@ impl<P> Construction<P> {
             });
         }
         this.urn = response.urn;
+        if this.stays() {
+            this.recorded = this.look().await?;
+        }
         Ok(this)
     }
 
@@ -160,6 +167,38 @@ impl<P> Construction<P> {
     #[must_use]
     pub fn known<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         crate::de::from_value(self.inputs.get(name)?).ok()
+    }
+
+    /// An output of the last run, where the option `ignoreChanges` is `["*"]`: a component that is to stay as it is registers the children
+    /// that it has, although its inputs may say less. `None` where there is none of that type.
+    #[must_use]
+    pub fn kept<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        crate::de::from_value(self.recorded.get(name)?).ok()
+    }
+
+    fn stays(&self) -> bool {
+        self.request.ignore_changes.iter().any(|path| path == "*")
+    }
+
+    /// The component's outputs as the engine has them: those of the last run, since nothing about it changes.
+    async fn look(&self) -> Result<PropertyMap, Error> {
+        let urn = PropertyMap::from([("urn".to_owned(), self.urn.as_str().into())]);
+        let request = ResourceInvokeRequest {
+            tok: "pulumi:pulumi:getResource".to_owned(),
+            args: Some(crate::wire::encode(&urn)),
+            accept_resources: true,
+            ..ResourceInvokeRequest::default()
+        };
+        let mut monitor = self.monitor.clone();
+        let found = monitor.invoke(request).await;
+        let found = found.map_err(|status| self.monitor_error(&status))?;
+        let found = crate::wire::decode(found.into_inner().r#return.as_ref());
+        let mut found =
+            found.map_err(|error| Error::Bug(format!("outputs of {}: {error}", self.urn)))?;
+        match found.remove("state") {
+            Some(PropertyValue::Map(outputs)) => Ok(outputs),
+            _ => Ok(PropertyMap::new()),
+        }
     }
 
     /// An input that is a reference to a resource. `None` where it is absent or not known.

@@ -1,6 +1,6 @@
 //! `ptd:aws:Bootstrap`: everything a target needs before its first Pulumi stack.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 use pulumi_provider::{
@@ -9,6 +9,7 @@ use pulumi_provider::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::admin_policy::AdminPolicy;
 use super::encryption_key::EncryptionKey;
@@ -345,6 +346,19 @@ impl Plan<'_> {
         !self.cx.input("sites").has_unknown()
     }
 
+    /// The sites, in order; also those that are there, where they are to stay.
+    fn sites(&self, target: &str) -> BTreeSet<String> {
+        let kept = self.cx.kept::<BTreeMap<String, Value>>("secretArns");
+        let marked = naming::site_session_secret(target, "\n");
+        let kept = kept.into_iter().flatten().filter_map(|(secret, _)| {
+            let (before, after) = marked.split_once('\n')?;
+            let site = secret.strip_prefix(before)?.strip_suffix(after)?;
+            Some(site.to_owned())
+        });
+        let said = self.cx.known::<Vec<String>>("sites").unwrap_or_default();
+        said.into_iter().chain(kept).collect()
+    }
+
     fn name(&self, part: &str) -> String {
         format!("{}-{part}", self.cx.name())
     }
@@ -457,9 +471,7 @@ impl Plan<'_> {
             workload,
             None,
         )];
-        let mut sites = self.cx.known::<Vec<String>>("sites").unwrap_or_default();
-        sites.sort();
-        for site in sites {
+        for site in self.sites(target) {
             let secret = naming::site_secret(target, &site);
             // Databases in the field carry this name: the full name of the secret, dots and all.
             let user = format!("{}_keycloak", secret.replace('-', "_"));
@@ -494,7 +506,8 @@ impl Plan<'_> {
         (Option<Registration>, Vec<(String, Registration)>),
     ) {
         let policy = async {
-            if self.cx.known::<bool>("createAdminPolicy") == Some(true) {
+            let kept = self.cx.kept::<String>("adminPolicyArn").is_some();
+            if kept || self.cx.known::<bool>("createAdminPolicy") == Some(true) {
                 // Roles of other targets have it as their boundary: it stays.
                 let child =
                     Child::of::<AdminPolicy>(self.name("admin-policy")).options(ChildOptions {

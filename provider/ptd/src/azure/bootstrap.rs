@@ -1,6 +1,6 @@
 //! `ptd:azure:Bootstrap`: everything an Azure target needs before its first Pulumi stack.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 use pulumi_provider::{
@@ -8,6 +8,7 @@ use pulumi_provider::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::common::{SoftDeleted, check_common, check_location, yes};
 use super::encryption_key::EncryptionKey;
@@ -400,7 +401,11 @@ impl Plan<'_> {
         group: &Registered,
     ) -> Result<Option<Registered>, Error> {
         let admins = self.cx.input("adminGroupId");
-        if admins == PropertyValue::Null {
+        let kept = self
+            .cx
+            .kept::<BTreeMap<String, Value>>("roleAssignmentIds")
+            .is_some_and(|roles| !roles.is_empty());
+        if admins == PropertyValue::Null && !kept {
             return Ok(None);
         }
         let child = Child::of::<RoleAssignment>(self.name(part))
@@ -413,6 +418,24 @@ impl Plan<'_> {
         self.cx.register(child).await.map(Some)
     }
 
+    /// How the secrets are called, and the sites, in order; also those that are there, where they are to stay.
+    fn sites(&self, target: &str) -> (bool, BTreeSet<String>) {
+        let kept = self.cx.kept::<BTreeMap<String, Value>>("secretIds");
+        let kept = kept.unwrap_or_default();
+        let target = format!("{target}-");
+        let qualified = match kept.keys().next() {
+            Some(name) => name.starts_with(&target),
+            None => self.cx.known("externalSecrets").unwrap_or(false),
+        };
+        let field = format!("-{}", FIELDS[0].name());
+        let kept = kept.keys().filter_map(|name| {
+            let site = name.strip_suffix(&field)?;
+            Some(site.strip_prefix(&target).unwrap_or(site).to_owned())
+        });
+        let said = self.cx.known::<Vec<String>>("sites").unwrap_or_default();
+        (qualified, said.into_iter().chain(kept).collect())
+    }
+
     /// One secret for each site and field, by its name in the vault.
     async fn secrets(
         &self,
@@ -420,9 +443,7 @@ impl Plan<'_> {
         vault: &Registered,
         roles: &Roles,
     ) -> Result<BTreeMap<String, PropertyValue>, Error> {
-        let qualified = self.cx.known::<bool>("externalSecrets").unwrap_or(false);
-        let mut sites = self.cx.known::<Vec<String>>("sites").unwrap_or_default();
-        sites.sort();
+        let (qualified, sites) = self.sites(target);
         let mut children = Vec::new();
         for site in &sites {
             let prefix = naming::azure_site_secret_prefix(target, site, qualified);

@@ -183,12 +183,12 @@ impl<'a> Pipeline<'a> {
             TargetCloud::Aws => self.aws_bootstrap(),
             TargetCloud::Azure => self.azure_bootstrap(),
         };
-        // A step that is not selected keeps what it has, whatever its inputs became.
+        // A step that is left out keeps what it has, whatever its inputs became.
         child.options(ChildOptions {
-            ignore_changes: if step.selected {
-                Vec::new()
-            } else {
+            ignore_changes: if self.scope(step).0 {
                 vec!["*".to_owned()]
+            } else {
+                Vec::new()
             },
             ..ChildOptions::default()
         })
@@ -286,7 +286,9 @@ impl<'a> Pipeline<'a> {
             urns.iter().filter(concerns).cloned().collect()
         };
         let targets = own(&request.targets);
-        let beside = !request.targets.is_empty() && targets.is_empty();
+        // Bootstrap has no inner stack that any of them could be in.
+        let none = targets.is_empty() || step.name == BOOTSTRAP;
+        let beside = !request.targets.is_empty() && none;
         (!step.selected || beside, targets, own(&request.excludes))
     }
 
