@@ -151,7 +151,9 @@ export class Stack extends pulumi.CustomResource {
      */
     declare public readonly onDelete: pulumi.Output<enums.OnDelete>;
     /**
-     * The inner stack's outputs; secret ones stay secret.
+     * The inner stack's outputs; secret ones stay secret. A resource among them is its id, a component its URN. Assets and archives
+     * name files of `directory` by their paths from the outer program's directory; of files in a program that is fetched or made only
+     * the hash is left, as a text.
      */
     declare public /*out*/ readonly outputs: pulumi.Output<{[key: string]: any} | undefined>;
     /**

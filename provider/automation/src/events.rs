@@ -10,10 +10,41 @@ use serde_json::Value;
 const SIGNATURE: &str = "4dabf18193072939515e22adb298388d";
 const SECRET: &str = "1b47061264138c4ac30d75fd1eb44270";
 
+/// A value of an event or an exported state that stands for something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Special {
+    /// A secret.
+    Secret,
+    /// A file or text: `hash`, and `path`, `uri` or `text`, which events leave out (see [`Special::ELIDED`]).
+    Asset,
+    /// A collection of files: `hash`, and `path`, `uri` or `assets`.
+    Archive,
+    /// A resource: `urn`, and `id` unless it is a component; an empty one is not known yet.
+    Resource,
+}
+
+impl Special {
+    /// What events tell in place of the text of an asset.
+    pub const ELIDED: &str = "<contents elided>";
+
+    /// What a value stands for; `None` when it is what it is.
+    #[must_use]
+    pub fn of(value: &Value) -> Option<Self> {
+        match value.get(SIGNATURE)?.as_str()? {
+            SECRET => Some(Self::Secret),
+            "c44067f5952c0a294b673a41bacd8c17" => Some(Self::Asset),
+            "0def7320c3a5731c473e5ecbe6d01bc7" => Some(Self::Archive),
+            "5cf8f73096256a8f31e491e813e4eb8e" => Some(Self::Resource),
+            _ => None,
+        }
+    }
+}
+
 /// Whether a value of an event or an exported state is a secret.
 #[must_use]
 pub fn is_secret(value: &Value) -> bool {
-    value.get(SIGNATURE).and_then(Value::as_str) == Some(SECRET)
+    Special::of(value) == Some(Special::Secret)
 }
 
 /// Whether a value, or anything in it, is of a kind.

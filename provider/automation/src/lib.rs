@@ -43,8 +43,8 @@ mod tool;
 pub use cli::{Cli, Environment, MINIMUM_VERSION};
 pub use error::Error;
 pub use events::{
-    Diagnostic, Event, EventKind, Policy, Step, StepMetadata, Summary, holds, is_masked, is_secret,
-    secret_mark,
+    Diagnostic, Event, EventKind, Policy, Special, Step, StepMetadata, Summary, holds, is_masked,
+    is_secret, secret_mark,
 };
 pub use lock::{Holder, Lock};
 pub use process::{Cancelled, Ended};

@@ -236,7 +236,8 @@ fn optional<'a>(
 }
 
 /// The sentinel that stands for an unknown on the wire.
-pub(crate) fn sentinel(unknown: Unknown) -> &'static str {
+#[must_use]
+pub fn sentinel(unknown: Unknown) -> &'static str {
     UNKNOWNS
         .iter()
         .find(|(_, u)| *u == unknown)

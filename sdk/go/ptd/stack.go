@@ -89,7 +89,9 @@ type Stack struct {
 	// What happens to the inner stack when the resource is deleted. It is read from the state, so that it must have been applied by an
 	// earlier update. Default `refuse`.
 	OnDelete OnDeleteOutput `pulumi:"onDelete"`
-	// The inner stack's outputs; secret ones stay secret.
+	// The inner stack's outputs; secret ones stay secret. A resource among them is its id, a component its URN. Assets and archives
+	// name files of `directory` by their paths from the outer program's directory; of files in a program that is fetched or made only
+	// the hash is left, as a text.
 	Outputs pulumi.MapOutput `pulumi:"outputs"`
 	// How many resources of the inner stack are worked on at once, at least 1. Default: that of the `pulumi` program.
 	Parallel pulumi.IntPtrOutput `pulumi:"parallel"`
@@ -625,7 +627,9 @@ func (o StackOutput) OnDelete() OnDeleteOutput {
 	return o.ApplyT(func(v *Stack) OnDeleteOutput { return v.OnDelete }).(OnDeleteOutput)
 }
 
-// The inner stack's outputs; secret ones stay secret.
+// The inner stack's outputs; secret ones stay secret. A resource among them is its id, a component its URN. Assets and archives
+// name files of `directory` by their paths from the outer program's directory; of files in a program that is fetched or made only
+// the hash is left, as a text.
 func (o StackOutput) Outputs() pulumi.MapOutput {
 	return o.ApplyT(func(v *Stack) pulumi.MapOutput { return v.Outputs }).(pulumi.MapOutput)
 }

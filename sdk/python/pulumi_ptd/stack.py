@@ -1151,7 +1151,9 @@ class Stack(pulumi.CustomResource):
     @pulumi.getter
     def outputs(self) -> pulumi.Output[Optional[Mapping[str, Any]]]:
         """
-        The inner stack's outputs; secret ones stay secret.
+        The inner stack's outputs; secret ones stay secret. A resource among them is its id, a component its URN. Assets and archives
+        name files of `directory` by their paths from the outer program's directory; of files in a program that is fetched or made only
+        the hash is left, as a text.
         """
         return pulumi.get(self, "outputs")
 

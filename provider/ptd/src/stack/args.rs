@@ -400,7 +400,9 @@ impl StackArgs {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StackState {
-    /// The inner stack's outputs; secret ones stay secret.
+    /// The inner stack's outputs; secret ones stay secret. A resource among them is its id, a component its URN. Assets and archives
+    /// name files of `directory` by their paths from the outer program's directory; of files in a program that is fetched or made only
+    /// the hash is left, as a text.
     #[serde(default)]
     pub outputs: BTreeMap<String, Marked<Value>>,
     /// Those of the inner stack's outputs that are not secret. To programs in Python, TypeScript and Go a map that holds a secret is

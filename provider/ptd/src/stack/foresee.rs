@@ -9,6 +9,7 @@ use pulumi_provider::{Marked, Prediction, PropertyMap, PropertyValue};
 use serde_json::Value;
 
 use super::args::{StackArgs, StackState};
+use super::foreign::{hashed, without_references};
 
 /// Outputs that a preview knows, each with whether it is secret.
 pub(super) struct Known(BTreeMap<String, (bool, PropertyValue)>);
@@ -45,7 +46,7 @@ pub(super) fn foreseen(state: &StackState, outcome: &Outcome, steady: bool) -> O
     let each = outcome.outputs.as_ref()?.iter().map(|(name, now)| {
         let same = |before: &&Marked<Value>| match (before.secret, is_secret(now)) {
             (false, false) if is_masked(now) => quiet,
-            (false, false) => before.value == *now,
+            (false, false) => hashed(&before.value) == hashed(&without_references(now)),
             (before, now) => quiet && before && now,
         };
         let value = state.outputs.get(name).filter(same);

@@ -6,6 +6,7 @@ mod config;
 mod credentials;
 mod environment;
 mod failure;
+mod foreign;
 mod foresee;
 mod git;
 mod identity;

@@ -6,6 +6,8 @@ use pulumi_automation::{Event, EventKind, Operation, Outcome, StepMetadata, is_s
 use pulumi_provider::{PropertyMap, PropertyValue, View, ViewOperation, wire};
 use serde_json::Value;
 
+use super::foreign::without_references;
+
 /// How often progress is told at most.
 const TELL_EVERY: Duration = Duration::from_millis(500);
 /// Something to tell, with its weight.
@@ -154,7 +156,7 @@ fn view(step: &StepMetadata) -> Option<View> {
         name: name(&step.urn).to_owned(),
         operation,
         inputs: inputs
-            .map(|(name, value)| (name.clone(), property(value)))
+            .map(|(name, value)| (name.clone(), property(&without_references(value))))
             .collect(),
     })
 }

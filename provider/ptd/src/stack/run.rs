@@ -18,6 +18,7 @@ use super::args::{StackArgs, StackCredentials, StackState};
 use super::credentials::Served;
 use super::environment::environment;
 use super::failure::refused;
+use super::foreign::{is_elided, usable};
 use super::report::{self, InnerRun};
 use super::run_folder::{self, RunFolder};
 use super::source::Program;
@@ -382,8 +383,8 @@ impl Inner {
         !self.stack.location().is_self_managed()
     }
 
-    /// Asks for what the run itself did not tell: the values of secret outputs and of those that name a secret, and where it is `dated`
-    /// the last entry of the stack's history. Without that there is merely no number and no time.
+    /// Asks for what the run itself did not tell: the values of secret outputs and of those that name a secret, texts of assets, and
+    /// where it is `dated` the last entry of the stack's history. Without that there is merely no number and no time.
     pub(super) async fn reveal(
         &mut self,
         cx: &Context<Ptd>,
@@ -392,9 +393,8 @@ impl Inner {
         dated: bool,
     ) -> Result<(BTreeMap<String, Marked<Value>>, Option<automation::Update>), Error> {
         let Self { stack, place, .. } = self;
-        let hidden = |value: &Value| is_secret(value) || is_masked(value);
         let values = async {
-            if marked.values().any(hidden) {
+            if marked.values().any(is_untold) {
                 Ok::<_, Error>(trying!(place, cx, args, stack.outputs()))
             } else {
                 Ok(Ok(BTreeMap::new()))
@@ -415,12 +415,12 @@ impl Inner {
         };
         let each = marked.iter().filter_map(|(name, value)| {
             let secret = is_secret(value);
-            let value = match (&values, secret) {
-                (Some(values), true) => values.get(name).cloned().unwrap_or_default(),
+            let value = match (&values, is_untold(value)) {
+                (Some(values), true) => values.get(name).unwrap_or(&Value::Null),
                 (None, true) => return None,
-                (Some(values), false) if is_masked(value) => values.get(name)?.clone(),
-                (_, false) => value.clone(),
+                (_, false) => value,
             };
+            let value = usable(value, self.program.base.as_deref());
             Some((name.clone(), Marked { secret, value }))
         });
         Ok((each.collect(), last))
@@ -461,6 +461,11 @@ impl Inner {
     pub(super) fn is_known(state: Option<&StackState>) -> bool {
         state.is_some_and(|state| state.settings.is_some())
     }
+}
+
+/// Whether the events of a run do not tell an output.
+fn is_untold(value: &Value) -> bool {
+    is_secret(value) || is_masked(value) || is_elided(value)
 }
 
 /// Creates a stack, or gives the state of the one that is there.

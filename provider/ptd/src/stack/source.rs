@@ -159,6 +159,8 @@ fn digest(path: &Path) -> io::Result<String> {
 pub(super) struct Program {
     /// The project's directory; `None` when there is no program any more.
     pub(super) directory: Option<PathBuf>,
+    /// Where it runs, unless that is a directory that is thrown away.
+    pub(super) base: Option<PathBuf>,
     /// Variables that the program needs.
     pub(super) environment: Vec<(&'static str, PathBuf)>,
     made: Option<TempDir>,
@@ -206,6 +208,7 @@ impl Program {
             directory: directory
                 .map(PathBuf::from)
                 .filter(|place| project_file(place).is_some()),
+            base: directory.map(super::foreign::base),
             environment: Vec::new(),
             made: None,
         }
@@ -251,6 +254,7 @@ impl Program {
         };
         Ok(Self {
             directory,
+            base: None,
             environment,
             made: Some(made),
         })

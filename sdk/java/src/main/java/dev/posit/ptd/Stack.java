@@ -364,14 +364,18 @@ public class Stack extends com.pulumi.resources.CustomResource {
         return this.onDelete;
     }
     /**
-     * The inner stack&#39;s outputs; secret ones stay secret.
+     * The inner stack&#39;s outputs; secret ones stay secret. A resource among them is its id, a component its URN. Assets and archives
+     * name files of `directory` by their paths from the outer program&#39;s directory; of files in a program that is fetched or made only
+     * the hash is left, as a text.
      * 
      */
     @Export(name="outputs", refs={Map.class,String.class,Object.class}, tree="[0,1,2]")
     private Output</* @Nullable */ Map<String,Object>> outputs;
 
     /**
-     * @return The inner stack&#39;s outputs; secret ones stay secret.
+     * @return The inner stack&#39;s outputs; secret ones stay secret. A resource among them is its id, a component its URN. Assets and archives
+     * name files of `directory` by their paths from the outer program&#39;s directory; of files in a program that is fetched or made only
+     * the hash is left, as a text.
      * 
      */
     public Output<Optional<Map<String,Object>>> outputs() {
