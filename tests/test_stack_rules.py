@@ -181,7 +181,7 @@ def test_bad_inputs_fail_their_check(pipeline, inputs, path, reason):
 
 def test_a_look_tells_what_has_drifted_and_writes_nothing(pipeline, boto):
     program = {"resources": {"kept": {"type": "ptd:aws:Secret", "properties": {"name": "acme.posit.team", "allowDelete": True, "description": "a"}}}}
-    pipeline.inner("vault", program, onDelete="destroy")
+    inputs = pipeline.inner("vault", program, onDelete="destroy")
     outer = pipeline.write().init()
     outer.up()
     stored = (pipeline.backend / ".pulumi/stacks/vault/dev.json").read_bytes()
@@ -195,7 +195,33 @@ def test_a_look_tells_what_has_drifted_and_writes_nothing(pipeline, boto):
     assert (pipeline.backend / ".pulumi/stacks/vault/dev.json").read_bytes() == stored
     assert len(pipeline.updates("vault")) == 1
     assert json.loads(pipeline.by_hand("vault", "export"))["version"] == 3
+
+    # Whoever wants it is healed by the update after the look; the wish alone runs nothing.
+    boto("secretsmanager").update_secret(SecretId="acme.posit.team", Description="a")
+    outer.refresh()
+    inputs["refresh"] = True
+    pipeline.write().up()
+    assert outer.resource("vault")["outputs"]["drift"] == {} and len(pipeline.updates("vault")) == 1
+    boto("secretsmanager").update_secret(SecretId="acme.posit.team", Description="b")
+    healed = outer.up("--refresh")
+    assert healed.changes == {"update": 1}, healed.changes
+    assert boto("secretsmanager").describe_secret(SecretId="acme.posit.team")["Description"] == "a"
+    assert outer.resource("vault")["outputs"]["drift"] == {} and len(pipeline.updates("vault")) == 2
+    assert not outer.up("--refresh").changes
     outer.destroy()
+
+
+def test_what_deleting_does_is_recorded_even_of_a_stack_that_is_skipped(pipeline):
+    inputs = pipeline.inner("web")
+    outer = pipeline.write().init()
+    outer.up()
+    inputs |= {"skip": True, "config": {"greeting": "bye"}, "onDelete": "destroyAndRemove"}
+    pipeline.write().up()
+    stored = outer.resource("web")["inputs"]
+    assert stored["onDelete"] == "destroyAndRemove" and "config" not in stored and len(pipeline.updates("web")) == 1
+    assert not outer.up().changes
+    outer.destroy()
+    assert list((pipeline.backend / ".pulumi/stacks").rglob("dev.json")) == []
 
 
 def test_another_secrets_provider_is_followed_once_the_stack_has_it(pipeline):

@@ -189,7 +189,8 @@ export class Stack extends pulumi.CustomResource {
      */
     declare public readonly python: pulumi.Output<outputs.PythonSource | undefined>;
     /**
-     * Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
+     * Whether each update of the inner stack first brings its state to what its resources really are. A change of it alone runs
+     * nothing; a stack of which a refresh has found `drift` runs, with or without other changes. Default `false`.
      */
     declare public readonly refresh: pulumi.Output<boolean>;
     /**
@@ -479,7 +480,8 @@ export interface StackArgs {
      */
     python?: pulumi.Input<inputs.PythonSourceArgs | undefined>;
     /**
-     * Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
+     * Whether each update of the inner stack first brings its state to what its resources really are. A change of it alone runs
+     * nothing; a stack of which a refresh has found `drift` runs, with or without other changes. Default `false`.
      */
     refresh?: pulumi.Input<boolean | undefined>;
     /**

@@ -111,7 +111,8 @@ type Stack struct {
 	Program pulumi.MapOutput `pulumi:"program"`
 	// The inner program as a class of a Python module.
 	Python PythonSourcePtrOutput `pulumi:"python"`
-	// Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
+	// Whether each update of the inner stack first brings its state to what its resources really are. A change of it alone runs
+	// nothing; a stack of which a refresh has found `drift` runs, with or without other changes. Default `false`.
 	Refresh pulumi.BoolOutput `pulumi:"refresh"`
 	// These resources of the inner stack are replaced by each update, by URN.
 	Replace pulumi.StringArrayOutput `pulumi:"replace"`
@@ -294,7 +295,8 @@ type stackArgs struct {
 	Program map[string]interface{} `pulumi:"program"`
 	// The inner program as a class of a Python module.
 	Python *PythonSource `pulumi:"python"`
-	// Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
+	// Whether each update of the inner stack first brings its state to what its resources really are. A change of it alone runs
+	// nothing; a stack of which a refresh has found `drift` runs, with or without other changes. Default `false`.
 	Refresh *bool `pulumi:"refresh"`
 	// These resources of the inner stack are replaced by each update, by URN.
 	Replace []string `pulumi:"replace"`
@@ -390,7 +392,8 @@ type StackArgs struct {
 	Program pulumi.MapInput
 	// The inner program as a class of a Python module.
 	Python PythonSourcePtrInput
-	// Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
+	// Whether each update of the inner stack first brings its state to what its resources really are. A change of it alone runs
+	// nothing; a stack of which a refresh has found `drift` runs, with or without other changes. Default `false`.
 	Refresh pulumi.BoolPtrInput
 	// These resources of the inner stack are replaced by each update, by URN.
 	Replace pulumi.StringArrayInput
@@ -673,7 +676,8 @@ func (o StackOutput) Python() PythonSourcePtrOutput {
 	return o.ApplyT(func(v *Stack) PythonSourcePtrOutput { return v.Python }).(PythonSourcePtrOutput)
 }
 
-// Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
+// Whether each update of the inner stack first brings its state to what its resources really are. A change of it alone runs
+// nothing; a stack of which a refresh has found `drift` runs, with or without other changes. Default `false`.
 func (o StackOutput) Refresh() pulumi.BoolOutput {
 	return o.ApplyT(func(v *Stack) pulumi.BoolOutput { return v.Refresh }).(pulumi.BoolOutput)
 }

@@ -98,7 +98,8 @@ class StackArgs:
                `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program's: a YAML program as the outer
                one must write them as `$${...}`. It is written to a file in plain text: secrets in it are refused, and belong in `config`.
         :param pulumi.Input['PythonSourceArgs'] python: The inner program as a class of a Python module.
-        :param pulumi.Input[_builtins.bool] refresh: Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
+        :param pulumi.Input[_builtins.bool] refresh: Whether each update of the inner stack first brings its state to what its resources really are. A change of it alone runs
+               nothing; a stack of which a refresh has found `drift` runs, with or without other changes. Default `false`.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] replace: These resources of the inner stack are replaced by each update, by URN.
         :param pulumi.Input[_builtins.bool] replace_on_identity_change: Whether another `stack` or `backendUrl` replaces the resource: the new stack is created, and what `onDelete` says happens to
                the old one. Default `false`: it is refused, and the commands that move a state are told.
@@ -481,7 +482,8 @@ class StackArgs:
     @pulumi.getter
     def refresh(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
-        Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
+        Whether each update of the inner stack first brings its state to what its resources really are. A change of it alone runs
+        nothing; a stack of which a refresh has found `drift` runs, with or without other changes. Default `false`.
         """
         return pulumi.get(self, "refresh")
 
@@ -730,7 +732,8 @@ class Stack(pulumi.CustomResource):
                `name` and `runtime` need not be given. References in texts (`${...}`) are the inner program's: a YAML program as the outer
                one must write them as `$${...}`. It is written to a file in plain text: secrets in it are refused, and belong in `config`.
         :param pulumi.Input[Union['PythonSourceArgs', 'PythonSourceArgsDict']] python: The inner program as a class of a Python module.
-        :param pulumi.Input[_builtins.bool] refresh: Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
+        :param pulumi.Input[_builtins.bool] refresh: Whether each update of the inner stack first brings its state to what its resources really are. A change of it alone runs
+               nothing; a stack of which a refresh has found `drift` runs, with or without other changes. Default `false`.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] replace: These resources of the inner stack are replaced by each update, by URN.
         :param pulumi.Input[_builtins.bool] replace_on_identity_change: Whether another `stack` or `backendUrl` replaces the resource: the new stack is created, and what `onDelete` says happens to
                the old one. Default `false`: it is refused, and the commands that move a state are told.
@@ -1221,7 +1224,8 @@ class Stack(pulumi.CustomResource):
     @pulumi.getter
     def refresh(self) -> pulumi.Output[_builtins.bool]:
         """
-        Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
+        Whether each update of the inner stack first brings its state to what its resources really are. A change of it alone runs
+        nothing; a stack of which a refresh has found `drift` runs, with or without other changes. Default `false`.
         """
         return pulumi.get(self, "refresh")
 

@@ -268,7 +268,8 @@ pub struct StackArgs {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub parallel: Option<u32>,
-    /// Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
+    /// Whether each update of the inner stack first brings its state to what its resources really are. A change of it alone runs
+    /// nothing; a stack of which a refresh has found `drift` runs, with or without other changes. Default `false`.
     #[serde(default)]
     pub refresh: bool,
     /// A message for the inner stack's history. A change of it alone runs nothing.
@@ -335,6 +336,7 @@ impl StackArgs {
             on_delete: OnDelete::default(),
             credentials: StackCredentials::default(),
             parallel: None,
+            refresh: false,
             install_dependencies: false,
             environment: self
                 .environment
@@ -357,6 +359,18 @@ impl StackArgs {
     #[must_use]
     pub fn runs(&self, new: &Self) -> bool {
         !new.observe && !new.skip && !self.observe && self.running() != new.running()
+    }
+
+    /// Whether an update is due although no input has changed: the stack is to be brought to what its resources are, and a look has
+    /// found that some are other than its state says.
+    pub(super) fn heals(&self, state: &StackState) -> bool {
+        self.refresh && !self.skip && !self.observe && !state.drift.is_empty()
+    }
+
+    /// Whether going from `self` to `new` leaves the inner stack alone.
+    pub(super) fn rests(&self, new: &Self, state: &StackState) -> bool {
+        let due = !new.skip && !new.observe && (state.pending || new.heals(state));
+        !due && !self.runs(new)
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path as FilePath;
 use pulumi_automation::Location;
 use pulumi_provider::{Checking, Path, PropertyValue};
 
-use super::args::{GitSource, PythonSource, StackNaming};
+use super::args::{GitSource, OnDelete, PythonSource, StackNaming};
 use super::in_quotes;
 use super::{git, identity, run, source};
 
@@ -42,6 +42,7 @@ pub(super) fn check(checking: &mut Checking<'_>) {
             );
         }
     }
+    check_config(checking);
     if checking.is_ok() {
         digest(checking);
         warn_of_taking(checking);
@@ -56,6 +57,26 @@ fn warn_of_taking(checking: &mut Checking<'_>) {
             "takes its program and configuration as those that it was last run with, and runs nothing: where they are others, \
              a change of triggers applies them",
         );
+    }
+}
+
+/// Two ways to write one key: which value wins nobody could tell.
+fn check_config(checking: &mut Checking<'_>) {
+    let Some(stack) = checking.known::<String>("stack") else {
+        return;
+    };
+    let namespace = stack.split('/').nth(1).unwrap_or_default();
+    let Some(config) = checking.input("config").and_then(PropertyValue::as_map) else {
+        return;
+    };
+    let twice: Vec<String> = config
+        .keys()
+        .filter(|key| !key.contains(':') && config.contains_key(&format!("{namespace}:{key}")))
+        .cloned()
+        .collect();
+    for key in twice {
+        let reason = format!("is given as '{namespace}:{key}' as well, which is the same key");
+        checking.fail(Path::root().key("config").key(&key), reason);
     }
 }
 
@@ -308,6 +329,12 @@ fn digest(checking: &mut Checking<'_>) {
     };
     // Hashing a large program takes long enough to disturb others on this thread.
     let (found, failed) = tokio::task::block_in_place(|| source::all_digests(checking, &stack));
+    // What is never run needs no program.
+    let failed = if checking.known("skip") == Some(true) {
+        Vec::new()
+    } else {
+        failed
+    };
     for (path, reason) in failed {
         checking.fail(path, reason);
     }
@@ -316,16 +343,20 @@ fn digest(checking: &mut Checking<'_>) {
     checking.set("sourceDigests", found);
 }
 
-/// Leaves a resource that is skipped as it was, and says when that leaves something out.
+/// Leaves a resource that is skipped as it was, and says when that leaves something out. What deleting it does is no part of that: it
+/// is read from the state.
 fn skip(checking: &mut Checking<'_>) -> bool {
+    let on_delete = checking.known::<OnDelete>("onDelete");
     let before = checking.old::<BTreeMap<String, String>>("sourceDigests");
     let now = checking
         .known::<String>("stack")
-        .map(|stack| tokio::task::block_in_place(|| source::all_digests(checking, &stack)).0);
+        .map(|stack| tokio::task::block_in_place(|| source::all_digests(checking, &stack)));
     if !checking.keep_old() {
         return false;
     }
-    if let (Some(before), Some(now)) = (before, now)
+    // A program that is gone or half written is none to compare with.
+    if let (Some(before), Some((now, failed))) = (before, now)
+        && failed.is_empty()
         && before != now
     {
         let changed: Vec<&String> = now
@@ -349,5 +380,8 @@ fn skip(checking: &mut Checking<'_>) -> bool {
         ));
     }
     checking.set("skip", true);
+    if let Some(on_delete) = on_delete {
+        checking.set("onDelete", on_delete);
+    }
     true
 }

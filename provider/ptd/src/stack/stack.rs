@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use pulumi_automation::{Operation, Outcome, Settings};
 use pulumi_provider::{
-    Checking, Context, Created, Diff, Error, Observed, Path, Prediction, Preview, Prior,
+    Change, Checking, Context, Created, Diff, Error, Observed, Path, Prediction, Preview, Prior,
     PropertyMap, Resource, Step,
 };
 
@@ -330,7 +330,8 @@ impl Resource for Stack {
         let Some(olds) = &old.args else { return };
         let pending = old.state.as_ref().is_some_and(|state| state.pending);
         let all: Vec<Path> = diff.changes().map(|(path, _)| path.clone()).collect();
-        let quiet = news.as_ref().is_some_and(|news| news.skip || news.observe) || olds.observe;
+        let observes = olds.observe || news.as_ref().is_some_and(|news| news.observe);
+        let skips = news.as_ref().is_some_and(|news| news.skip);
         for path in &all {
             let top = path.top().unwrap_or_default();
             let identity = matches!(top, "stack" | "backendUrl");
@@ -340,9 +341,15 @@ impl Resource for Stack {
                 }
                 _ => false,
             };
+            let quiet = observes || (skips && top != "onDelete");
             if (quiet && !identity) || (top == "skip" && !pending) || same_work {
                 diff.ignore(path);
             }
+        }
+        if let (Some(news), Some(state)) = (&news, &old.state)
+            && news.heals(state)
+        {
+            diff.add(Path::root().key("drift"), Change::Update);
         }
         // Whether another stack is meant is known only when both are.
         let Some(news) = news else { return };
@@ -412,8 +419,7 @@ impl Resource for Stack {
             ))
             .await;
         } else if let Some(before) = &old.args
-            && (args.skip || args.observe || !state.pending)
-            && !before.runs(&args)
+            && before.rests(&args, state)
         {
             foresee::known(state).promise(prediction);
             prediction.known("spec", Spec::of(&args));
@@ -521,8 +527,7 @@ impl Resource for Stack {
         let mut before = old.state.clone().unwrap_or_default();
         before.spec = Some(Spec::of(&args));
         if let Some(was) = &old.args
-            && (args.skip || args.observe || !before.pending)
-            && !was.runs(&args)
+            && was.rests(&args, &before)
         {
             return Ok(before);
         }

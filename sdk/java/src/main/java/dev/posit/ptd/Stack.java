@@ -488,14 +488,16 @@ public class Stack extends com.pulumi.resources.CustomResource {
         return Codegen.optional(this.python);
     }
     /**
-     * Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
+     * Whether each update of the inner stack first brings its state to what its resources really are. A change of it alone runs
+     * nothing; a stack of which a refresh has found `drift` runs, with or without other changes. Default `false`.
      * 
      */
     @Export(name="refresh", refs={Boolean.class}, tree="[0]")
     private Output<Boolean> refresh;
 
     /**
-     * @return Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
+     * @return Whether each update of the inner stack first brings its state to what its resources really are. A change of it alone runs
+     * nothing; a stack of which a refresh has found `drift` runs, with or without other changes. Default `false`.
      * 
      */
     public Output<Boolean> refresh() {

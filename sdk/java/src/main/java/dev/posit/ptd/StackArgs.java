@@ -385,14 +385,16 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
+     * Whether each update of the inner stack first brings its state to what its resources really are. A change of it alone runs
+     * nothing; a stack of which a refresh has found `drift` runs, with or without other changes. Default `false`.
      * 
      */
     @Import(name="refresh")
     private @Nullable Output<Boolean> refresh;
 
     /**
-     * @return Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
+     * @return Whether each update of the inner stack first brings its state to what its resources really are. A change of it alone runs
+     * nothing; a stack of which a refresh has found `drift` runs, with or without other changes. Default `false`.
      * 
      */
     public Optional<Output<Boolean>> refresh() {
@@ -1145,7 +1147,8 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param refresh Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
+         * @param refresh Whether each update of the inner stack first brings its state to what its resources really are. A change of it alone runs
+         * nothing; a stack of which a refresh has found `drift` runs, with or without other changes. Default `false`.
          * 
          * @return builder
          * 
@@ -1156,7 +1159,8 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param refresh Whether each update of the inner stack first brings its state to what its resources really are. Default `false`.
+         * @param refresh Whether each update of the inner stack first brings its state to what its resources really are. A change of it alone runs
+         * nothing; a stack of which a refresh has found `drift` runs, with or without other changes. Default `false`.
          * 
          * @return builder
          * 
