@@ -538,7 +538,7 @@ def test_the_commands_to_open_a_stack_by_hand_work(pipeline, new_workspace):
     full = f"organization/{project('eks')}/{TARGET}"
     assert (found["stack"], found["directory"]) == (full, str(other.folder / "programs/eks"))
     assert found["environment"] == {
-        "PULUMI_BACKEND_URL": pipeline.url, "PULUMI_STACK_NAME": full, "PTD_ROOT": str(other.folder / "infra"),
+        "PULUMI_BACKEND_URL": pipeline.url, "PULUMI_STACK": full, "PULUMI_STACK_NAME": full, "PTD_ROOT": str(other.folder / "infra"),
         "PTD_WORKON": f"{TARGET}:eks", "PULUMI_K8S_DELETE_UNREACHABLE": "false", "PULUMI_K8S_ENABLE_PATCH_FORCE": "true",
         "PULUMI_K8S_ENABLE_SERVER_SIDE_APPLY": "true",
     }  # fmt: skip

@@ -87,7 +87,8 @@ export interface StackCommandResult {
      */
     readonly secretsProvider: string;
     /**
-     * What to enter in a shell to work on the stack: it sets the environment and shows the stack.
+     * What to enter in a shell to work on the stack: it sets the environment, which selects the stack, and shows it. From then on
+     * commands in that shell concern this stack, unless they name another with `--stack`.
      */
     readonly shell: string;
     /**

@@ -76,7 +76,8 @@ type StackCommandResult struct {
 	Project string `pulumi:"project"`
 	// How it encrypts its secrets.
 	SecretsProvider string `pulumi:"secretsProvider"`
-	// What to enter in a shell to work on the stack: it sets the environment and shows the stack.
+	// What to enter in a shell to work on the stack: it sets the environment, which selects the stack, and shows it. From then on
+	// commands in that shell concern this stack, unless they name another with `--stack`.
 	Shell string `pulumi:"shell"`
 	// The stack's full name.
 	Stack string `pulumi:"stack"`
@@ -165,7 +166,8 @@ func (o StackCommandResultOutput) SecretsProvider() pulumi.StringOutput {
 	return o.ApplyT(func(v StackCommandResult) string { return v.SecretsProvider }).(pulumi.StringOutput)
 }
 
-// What to enter in a shell to work on the stack: it sets the environment and shows the stack.
+// What to enter in a shell to work on the stack: it sets the environment, which selects the stack, and shows it. From then on
+// commands in that shell concern this stack, unless they name another with `--stack`.
 func (o StackCommandResultOutput) Shell() pulumi.StringOutput {
 	return o.ApplyT(func(v StackCommandResult) string { return v.Shell }).(pulumi.StringOutput)
 }

@@ -193,7 +193,8 @@ pub struct StackCommandResult {
     /// Command lines by what they do: `show`, `export`, `history`, `cancel`, `repair`, and with a project also `preview`, `refresh` and
     /// `up`.
     pub commands: BTreeMap<String, String>,
-    /// What to enter in a shell to work on the stack: it sets the environment and shows the stack.
+    /// What to enter in a shell to work on the stack: it sets the environment, which selects the stack, and shows it. From then on
+    /// commands in that shell concern this stack, unless they name another with `--stack`.
     pub shell: String,
 }
 
@@ -266,6 +267,8 @@ fn command(
         ("PULUMI_BACKEND_URL".to_owned(), backend_url.clone()),
         ("PULUMI_STACK_NAME".to_owned(), stack.clone()),
         (
+        // The first selects the stack for every command, wherever it is entered; scripts in the field read the second.
+        ("PULUMI_STACK".to_owned(), stack.clone()),
             "PTD_ROOT".to_owned(),
             targets_dir.to_string_lossy().into_owned(),
         ),

@@ -45,7 +45,8 @@ public final class StackCommandResult {
      */
     private String secretsProvider;
     /**
-     * @return What to enter in a shell to work on the stack: it sets the environment and shows the stack.
+     * @return What to enter in a shell to work on the stack: it sets the environment, which selects the stack, and shows it. From then on
+     * commands in that shell concern this stack, unless they name another with `--stack`.
      * 
      */
     private String shell;
@@ -105,7 +106,8 @@ public final class StackCommandResult {
         return this.secretsProvider;
     }
     /**
-     * @return What to enter in a shell to work on the stack: it sets the environment and shows the stack.
+     * @return What to enter in a shell to work on the stack: it sets the environment, which selects the stack, and shows it. From then on
+     * commands in that shell concern this stack, unless they name another with `--stack`.
      * 
      */
     public String shell() {
