@@ -101,7 +101,7 @@ def test_the_programs_of_the_readme_and_of_pipelines_run(folder, project):  # no
     program, selecting = map(yaml.safe_load, blocks("docs/pipeline.md", "yaml"))
     program["config"] = {"databaseServer": {"type": "string", "default": "postgres://db"}, "kubeconfig": {"type": "string", "default": "none"}}
     program["config"] |= selecting["config"]
-    program["resources"]["acme"]["properties"]["onlySteps"] = "${onlySteps}"
+    program["resources"]["acme"]["properties"] |= {name: f"${{{name}}}" for name in selecting["config"]}
     assert {"acme-persistent", "acme-sites"} <= steps(project.yaml(program)), "all, by default"
     [command] = re.findall("`pulumi (config set .*onlySteps.*)`", (cli.ROOT / "docs/pipeline.md").read_text())
     project.run(*shlex.split(command))

@@ -257,14 +257,14 @@ def test_the_control_room_in_its_own_account_gets_the_password(pipeline, boto):
 
 
 def test_a_missing_output_is_named_and_the_next_run_goes_on(pipeline):
-    pipeline.program("eks", kubeconfigs=None)
+    pipeline.program("postgres_config", grafana_db_name=None)
     outer = pipeline.write().init()
     failed = outer.up(fails=True)
-    for part in ("clusters", "kubeconfigs", "step 'eks'", f"organization/{project('eks')}/{TARGET}", "consumes"):
+    for part in ("clusters", "grafana_db_name", "step 'postgres_config'", f"organization/{project('postgres_config')}/{TARGET}", "consumes"):
         assert part in failed.text, part
     assert "helm, sites" in failed.text
     assert project("clusters") not in pipeline.stacks() and project("postgres_config") in pipeline.stacks()
-    pipeline.program("eks")
+    pipeline.program("postgres_config")
     outer.up()
     assert len(pipeline.stacks()) == 6
 
@@ -301,7 +301,8 @@ def test_custom_steps_run_where_the_manifest_puts_them(pipeline):
         pipeline.timed(step)
     outer = pipeline.write(steps={"then": {"consumes": {"address": "persistent.db_address"}}}).init()
     outer.up()
-    assert outer.outputs()["names"] == ["persistent", "audit_logs", "then", "postgres_config", "gate", "eks", "clusters", "helm", "sites"]
+    names = ["persistent", "audit_logs", "then", "postgres_config", "gate", "eks", "clusters", "helm", "sites", "off"]
+    assert outer.outputs()["names"] == names
     pipeline.before("persistent", "audit_logs", "then", "gate", "eks", "clusters")
     pipeline.before("then", "postgres_config", "clusters")
     audit, gate = pipeline.seen("audit_logs"), pipeline.seen("gate")
@@ -452,10 +453,12 @@ def test_projects_are_checked_one_by_one(pipeline):
     ("steps", "text"),
     [
         ([{"name": "eks", "path": "ok"}], "belongs to the standard step `eks`"),
+        ([{"name": "persistent_reprise", "path": "ok"}], "belongs to the standard step `persistent_reprise`"),
         ([{"name": "x", "path": "ok", "insertAfter": "hlem"}], "did you mean `helm`?"),
         ([{"name": "x", "path": "ok", "insertAfter": "y"}, {"name": "y", "path": "ok", "insertBefore": "x"}], "x -> y -> x"),
         ([{"name": "x", "path": "../.."}], "leaves the folder"),
-        ([{"name": "x", "path": "gone", "enabled": False}], "does not exist"),
+        ([{"name": "x", "path": "gone"}], "does not exist"),
+        ([{"name": "x", "path": "..", "enabled": False}], "leaves the folder"),
         ([{"name": "x", "path": "ok", "insert_after": "helm"}], "it is spelt `insertAfter`"),
         ([{"name": "x", "path": "go"}], "go has no Pulumi.yaml"),
         ([{"name": "x", "path": "ok"}], f"called '{project('ok')}'"),

@@ -154,7 +154,8 @@ export interface ControlRoomArgs {
      */
     stackInputs?: pulumi.Input<{[key: string]: any} | undefined>;
     /**
-     * The first step to run: those before it keep their state and go on giving their outputs. Default: the first of all.
+     * The first step to run: those before it keep their state and go on giving their outputs. Default and when empty: the
+     * first of all.
      */
     startAtStep?: pulumi.Input<string | undefined>;
     /**

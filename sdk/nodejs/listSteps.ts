@@ -46,7 +46,7 @@ export interface ListStepsArgs {
      */
     persistentReprise?: boolean;
     /**
-     * The first step to run. Default: the first of all.
+     * The first step to run. Default and when empty: the first of all.
      */
     startAtStep?: string;
     /**
@@ -124,7 +124,7 @@ export interface ListStepsOutputArgs {
      */
     persistentReprise?: pulumi.Input<boolean | undefined>;
     /**
-     * The first step to run. Default: the first of all.
+     * The first step to run. Default and when empty: the first of all.
      */
     startAtStep?: pulumi.Input<string | undefined>;
     /**

@@ -92,7 +92,8 @@ type controlRoomArgs struct {
 	SecretsProvider *string `pulumi:"secretsProvider"`
 	// More inputs of every step's `Stack` resource, by their names there.
 	StackInputs map[string]interface{} `pulumi:"stackInputs"`
-	// The first step to run: those before it keep their state and go on giving their outputs. Default: the first of all.
+	// The first step to run: those before it keep their state and go on giving their outputs. Default and when empty: the
+	// first of all.
 	StartAtStep *string `pulumi:"startAtStep"`
 	// How single steps differ from the standard, by step.
 	Steps map[string]StepOverrides `pulumi:"steps"`
@@ -138,7 +139,8 @@ type ControlRoomArgs struct {
 	SecretsProvider pulumi.StringPtrInput
 	// More inputs of every step's `Stack` resource, by their names there.
 	StackInputs pulumi.MapInput
-	// The first step to run: those before it keep their state and go on giving their outputs. Default: the first of all.
+	// The first step to run: those before it keep their state and go on giving their outputs. Default and when empty: the
+	// first of all.
 	StartAtStep pulumi.StringPtrInput
 	// How single steps differ from the standard, by step.
 	Steps StepOverridesMapInput

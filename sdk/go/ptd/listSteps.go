@@ -34,7 +34,7 @@ type ListStepsArgs struct {
 	OnlySteps []string `pulumi:"onlySteps"`
 	// Whether `persistent` runs again at the end. Default `false`.
 	PersistentReprise *bool `pulumi:"persistentReprise"`
-	// The first step to run. Default: the first of all.
+	// The first step to run. Default and when empty: the first of all.
 	StartAtStep *string `pulumi:"startAtStep"`
 	// The target's name: that of its directory below `__work__` or `__ctrl__`.
 	Target string `pulumi:"target"`
@@ -93,7 +93,7 @@ type ListStepsOutputArgs struct {
 	OnlySteps pulumi.StringArrayInput `pulumi:"onlySteps"`
 	// Whether `persistent` runs again at the end. Default `false`.
 	PersistentReprise pulumi.BoolPtrInput `pulumi:"persistentReprise"`
-	// The first step to run. Default: the first of all.
+	// The first step to run. Default and when empty: the first of all.
 	StartAtStep pulumi.StringPtrInput `pulumi:"startAtStep"`
 	// The target's name: that of its directory below `__work__` or `__ctrl__`.
 	Target pulumi.StringInput `pulumi:"target"`

@@ -8527,7 +8527,7 @@ func (o TargetCustomRolePtrOutput) RoleArn() pulumi.StringPtrOutput {
 type TargetCustomStep struct {
 	// What it is for. Absent when not said.
 	Description *string `pulumi:"description"`
-	// Whether it runs at all. Default true.
+	// Whether it runs at all; one that does not keeps its stack, and needs no program. Default true.
 	Enabled bool `pulumi:"enabled"`
 	// Step after which it runs; `eks` and `aks` read `kubernetes`. Absent when not said.
 	InsertAfter *string `pulumi:"insertAfter"`
@@ -8561,7 +8561,7 @@ func (o TargetCustomStepOutput) Description() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v TargetCustomStep) *string { return v.Description }).(pulumi.StringPtrOutput)
 }
 
-// Whether it runs at all. Default true.
+// Whether it runs at all; one that does not keeps its stack, and needs no program. Default true.
 func (o TargetCustomStepOutput) Enabled() pulumi.BoolOutput {
 	return o.ApplyT(func(v TargetCustomStep) bool { return v.Enabled }).(pulumi.BoolOutput)
 }

@@ -1619,7 +1619,7 @@ export interface TargetCustomStep {
      */
     description?: string;
     /**
-     * Whether it runs at all. Default true.
+     * Whether it runs at all; one that does not keeps its stack, and needs no program. Default true.
      */
     enabled: boolean;
     /**

@@ -114,7 +114,7 @@ def list_steps(bootstrap: Optional[_builtins.bool] = None,
     :param _builtins.bool custom_steps: Whether the steps of `customizations/manifest.yaml` take part. Default `true`.
     :param Sequence[_builtins.str] only_steps: Only these steps would run. Default and when empty: all.
     :param _builtins.bool persistent_reprise: Whether `persistent` runs again at the end. Default `false`.
-    :param _builtins.str start_at_step: The first step to run. Default: the first of all.
+    :param _builtins.str start_at_step: The first step to run. Default and when empty: the first of all.
     :param _builtins.str target: The target's name: that of its directory below `__work__` or `__ctrl__`.
     :param _builtins.str targets_dir: The directory that holds `__work__` and `__ctrl__`, relative to the program's directory. Default: the environment
            variable `PTD_TARGETS_CONFIG_DIR`, else `infra`.
@@ -152,7 +152,7 @@ def list_steps_output(bootstrap: pulumi.Input[Optional[Optional[_builtins.bool]]
     :param _builtins.bool custom_steps: Whether the steps of `customizations/manifest.yaml` take part. Default `true`.
     :param Sequence[_builtins.str] only_steps: Only these steps would run. Default and when empty: all.
     :param _builtins.bool persistent_reprise: Whether `persistent` runs again at the end. Default `false`.
-    :param _builtins.str start_at_step: The first step to run. Default: the first of all.
+    :param _builtins.str start_at_step: The first step to run. Default and when empty: the first of all.
     :param _builtins.str target: The target's name: that of its directory below `__work__` or `__ctrl__`.
     :param _builtins.str targets_dir: The directory that holds `__work__` and `__ctrl__`, relative to the program's directory. Default: the environment
            variable `PTD_TARGETS_CONFIG_DIR`, else `infra`.

@@ -4473,7 +4473,7 @@ class TargetCustomStep(dict):
         """
         A step that a target adds to the standard ones.
 
-        :param _builtins.bool enabled: Whether it runs at all. Default true.
+        :param _builtins.bool enabled: Whether it runs at all; one that does not keeps its stack, and needs no program. Default true.
         :param _builtins.str name: Name, unique among all steps.
         :param _builtins.str path: Folder of its Pulumi program, below `customizations`.
         :param _builtins.bool proxy_required: Whether it needs the proxy into the network. Default false.
@@ -4496,7 +4496,7 @@ class TargetCustomStep(dict):
     @pulumi.getter
     def enabled(self) -> _builtins.bool:
         """
-        Whether it runs at all. Default true.
+        Whether it runs at all; one that does not keeps its stack, and needs no program. Default true.
         """
         return pulumi.get(self, "enabled")
 

@@ -72,7 +72,8 @@ class WorkloadArgs:
         :param pulumi.Input[_builtins.str] secrets_provider: How the stacks encrypt their secrets. Default: the bootstrap step's key,
                `awskms://alias/posit-team-dedicated?region=<region>`, or `azurekeyvault://<vault>.vault.azure.net/keys/posit-team-dedicated`.
         :param pulumi.Input[Mapping[str, Any]] stack_inputs: More inputs of every step's `Stack` resource, by their names there.
-        :param pulumi.Input[_builtins.str] start_at_step: The first step to run: those before it keep their state and go on giving their outputs. Default: the first of all.
+        :param pulumi.Input[_builtins.str] start_at_step: The first step to run: those before it keep their state and go on giving their outputs. Default and when empty: the
+               first of all.
         :param pulumi.Input[Mapping[str, pulumi.Input['StepOverridesArgs']]] steps: How single steps differ from the standard, by step.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] target_resources: Only these resources of the inner stacks are updated, by URN; steps without any of them do not run. Not together with
                `excludeResources`.
@@ -336,7 +337,8 @@ class WorkloadArgs:
     @pulumi.getter(name="startAtStep")
     def start_at_step(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The first step to run: those before it keep their state and go on giving their outputs. Default: the first of all.
+        The first step to run: those before it keep their state and go on giving their outputs. Default and when empty: the
+        first of all.
         """
         return pulumi.get(self, "start_at_step")
 
@@ -471,7 +473,8 @@ class Workload(pulumi.ComponentResource):
         :param pulumi.Input[_builtins.str] secrets_provider: How the stacks encrypt their secrets. Default: the bootstrap step's key,
                `awskms://alias/posit-team-dedicated?region=<region>`, or `azurekeyvault://<vault>.vault.azure.net/keys/posit-team-dedicated`.
         :param pulumi.Input[Mapping[str, Any]] stack_inputs: More inputs of every step's `Stack` resource, by their names there.
-        :param pulumi.Input[_builtins.str] start_at_step: The first step to run: those before it keep their state and go on giving their outputs. Default: the first of all.
+        :param pulumi.Input[_builtins.str] start_at_step: The first step to run: those before it keep their state and go on giving their outputs. Default and when empty: the
+               first of all.
         :param pulumi.Input[Mapping[str, pulumi.Input[Union['StepOverridesArgs', 'StepOverridesArgsDict']]]] steps: How single steps differ from the standard, by step.
         :param pulumi.Input[_builtins.str] target: The target's name: that of its directory below `__work__` or `__ctrl__`.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] target_resources: Only these resources of the inner stacks are updated, by URN; steps without any of them do not run. Not together with

@@ -112,7 +112,9 @@ impl Function for PlanTakeover {
 }
 
 fn takeover(target: &Target, plan: &Plan, name: Option<&str>, backend: &str) -> PlanTakeoverResult {
-    let projects = plan.steps.iter().filter(|step| step.is_project());
+    // Of a step that is turned off nobody knows whether it has a stack.
+    let projects = plan.steps.iter();
+    let projects = projects.filter(|step| step.is_project() && !step.off);
     let stacks: Vec<TakeoverStack> = projects
         .map(|step| {
             let resource_name =
@@ -265,10 +267,10 @@ fn command(
     environment.extend(azure(target));
     environment.extend([
         ("PULUMI_BACKEND_URL".to_owned(), backend_url.clone()),
-        ("PULUMI_STACK_NAME".to_owned(), stack.clone()),
-        (
         // The first selects the stack for every command, wherever it is entered; scripts in the field read the second.
         ("PULUMI_STACK".to_owned(), stack.clone()),
+        ("PULUMI_STACK_NAME".to_owned(), stack.clone()),
+        (
             "PTD_ROOT".to_owned(),
             targets_dir.to_string_lossy().into_owned(),
         ),

@@ -13,7 +13,7 @@ use super::prepare::{Prepared, Request, prepare};
 use super::settings::{self, KUBERNETES_ENVIRONMENT};
 use super::standard::{BOOTSTRAP, PERSISTENT, REPRISE};
 use super::steps::{self, Step};
-use super::values::{entries, joined, over, settled, texts};
+use super::values::{bare, entries, joined, over, settled, texts};
 use super::{actions, list_steps};
 use crate::Ptd;
 use crate::aws::bootstrap::Bootstrap;
@@ -295,6 +295,7 @@ impl<'a> Pipeline<'a> {
     fn stack(self, step: &Step, done: &HashMap<String, Arc<Finished>>) -> Result<Child, Error> {
         let (cx, prepared) = (self.cx, self.prepared);
         let said = |field: &str| prepared.said(&step.name, field);
+        let project = steps::project(&prepared.target, &step.name);
         let either = |field: &str| match said(field) {
             PropertyValue::Null => cx.input(field),
             value => value,
@@ -313,14 +314,17 @@ impl<'a> Pipeline<'a> {
             .input("stack", steps::stack(&prepared.target, &step.name))
             .input("backendUrl", self.backend(bootstrap))
             .input("secretsProvider", self.secrets_provider(bootstrap))
-            .input("config", over(&over(&own, &taken), &said("config")))
+            .input(
+                "config",
+                over(&over(&own, &taken), &bare(&said("config"), &project)),
+            )
             .input("environment", over(&environment, &said("environment")))
             .input(
                 "inheritEnvironment",
                 joined(&cx.input("inheritEnvironment"), &said("inheritEnvironment")),
             )
             .input("triggers", self.triggers(step, done))
-            .input("watch", joined(&cx.input("watch"), &said("watch")))
+            .input("watch", self.watched(step))
             .typed("targets", &targets)
             .typed("excludes", &excludes)
             .input("refresh", either("refresh"))
@@ -334,6 +338,16 @@ impl<'a> Pipeline<'a> {
             child = child.input(&name, value);
         }
         Ok(child)
+    }
+
+    /// What lies beside the step's project and runs it.
+    fn watched(self, step: &Step) -> PropertyValue {
+        let prepared = self.prepared;
+        let said = prepared.said(&step.name, "watch");
+        let given = joined(&self.cx.input("watch"), &said);
+        // Which of its values the program reads nobody knows.
+        let own = step.custom.as_ref().map(|_| prepared.target_file().into());
+        joined(&PropertyValue::List(own.into_iter().collect()), &given)
     }
 
     /// `persistent` once more, when what came after it has changed.
@@ -383,11 +397,12 @@ impl<'a> Pipeline<'a> {
                 Some(value) => {
                     taken.insert(setting.clone(), value);
                 }
-                None if skip => {}
+                None if skip || source.optional => {}
                 None => return Err(self.missing(step, setting, &source.step, &source.output)),
             }
         }
-        Ok(PropertyValue::Map(taken))
+        let project = steps::project(&self.prepared.target, &step.name);
+        Ok(bare(&PropertyValue::Map(taken), &project))
     }
 
     fn missing(self, step: &Step, setting: &str, from: &str, output: &str) -> Error {

@@ -111,7 +111,8 @@ macro_rules! pipeline_args {
             /// Only these steps run; the others keep their state and go on giving their outputs. Default and when empty: all. `kubernetes`,
             /// `eks` and `aks` all mean the cluster step.
             pub only_steps: Option<Vec<String>>,
-            /// The first step to run: those before it keep their state and go on giving their outputs. Default: the first of all.
+            /// The first step to run: those before it keep their state and go on giving their outputs. Default and when empty: the
+            /// first of all.
             pub start_at_step: Option<String>,
             /// Only these resources of the inner stacks are updated, by URN; steps without any of them do not run. Not together with
             /// `excludeResources`.

@@ -28,7 +28,7 @@ pub struct ListStepsArgs {
     pub targets_dir: String,
     /// Only these steps would run. Default and when empty: all.
     pub only_steps: Option<Vec<String>>,
-    /// The first step to run. Default: the first of all.
+    /// The first step to run. Default and when empty: the first of all.
     pub start_at_step: Option<String>,
     /// Whether the steps of `customizations/manifest.yaml` take part. Default `true`.
     pub custom_steps: Option<bool>,

@@ -18,6 +18,8 @@ pub(crate) struct Request {
     pub(crate) targets_dir: String,
     pub(crate) programs: String,
     pub(crate) ask: Ask,
+    /// Whether the steps' states lie elsewhere than in what bootstrap makes.
+    pub(crate) backend: bool,
     /// The options of bootstrap that are given.
     pub(crate) bootstrap: Vec<String>,
     /// Overrides, by step as the user calls it.
@@ -49,7 +51,10 @@ impl Request {
         let bootstrap = entries(&get("bootstrap"))?;
         let manage = bootstrap.get("manage").cloned().unwrap_or_default();
         let options = bootstrap.iter().filter(|(_, value)| !value.is_null());
+        let more = entries(&get("stackInputs"));
         Some(Self {
+            backend: !get("backendUrl").is_null()
+                || more.is_none_or(|inputs| inputs.contains_key("backendUrl")),
             bootstrap: options.map(|(name, _)| name.clone()).collect(),
             target: given(&get("target"))?,
             targets_dir: given::<Option<String>>(&get("targetsDir"))?
@@ -94,6 +99,12 @@ impl Prepared {
             .unwrap_or_default()
     }
 
+    /// The target's file, as the user wrote the directories.
+    pub(crate) fn target_file(&self) -> String {
+        let folder = target_folder(&self.target, FilePath::new(&self.request.targets_dir));
+        folder.join("ptd.yaml").to_string_lossy().into_owned()
+    }
+
     /// Where a step's project is, as the user wrote the directories.
     pub(crate) fn directory(&self, step: &Step) -> String {
         let said = self.said(&step.name, "directory");
@@ -122,18 +133,20 @@ pub(crate) fn directory(
     let Some(custom) = &step.custom else {
         return programs.join(&step.name);
     };
-    let parent = match target.target_type {
-        TargetType::Workload => target::WORKLOADS,
-        TargetType::ControlRoom => target::CONTROL_ROOMS,
-    };
-    let folder = targets_dir
-        .join(parent)
-        .join(&target.name)
-        .join("customizations");
+    let folder = target_folder(target, targets_dir).join("customizations");
     let parts = inside(&custom.path).unwrap_or_default();
     parts
         .into_iter()
         .fold(folder, |folder, part| folder.join(part))
+}
+
+/// The directory with a target's files.
+fn target_folder(target: &Target, targets_dir: &FilePath) -> PathBuf {
+    let parent = match target.target_type {
+        TargetType::Workload => target::WORKLOADS,
+        TargetType::ControlRoom => target::CONTROL_ROOMS,
+    };
+    targets_dir.join(parent).join(&target.name)
 }
 
 /// Reads the target and everything that the steps need of the file system. Blocks.
@@ -167,7 +180,9 @@ pub(crate) fn prepare(request: Request, kind: TargetType) -> Result<Prepared, Ve
         plan,
     };
     faults.extend(overrides(&prepared));
-    for step in prepared.plan.steps.iter().filter(|step| step.is_project()) {
+    faults.extend(unplaced(&prepared));
+    let projects = prepared.plan.steps.iter();
+    for step in projects.filter(|step| step.is_project() && !step.off) {
         faults.extend(project(&prepared, step));
     }
     if faults.is_empty() {
@@ -201,6 +216,26 @@ fn overrides(prepared: &Prepared) -> Vec<Fault> {
         }));
     }
     faults
+}
+
+/// Steps before `bootstrap` whose state would lie in what it has yet to make.
+fn unplaced(prepared: &Prepared) -> impl Iterator<Item = Fault> {
+    let steps = &prepared.plan.steps;
+    let first = steps.iter().position(|step| step.name == BOOTSTRAP);
+    let early = steps.iter().take(first.unwrap_or_default());
+    let placed = |step: &&Step| {
+        let own = entries(&prepared.said(&step.name, "stackInputs"));
+        // What is not known may give one.
+        prepared.request.backend || own.is_none_or(|inputs| inputs.contains_key("backendUrl"))
+    };
+    early.filter(move |step| !placed(step)).map(|step| Fault {
+        path: Path::root().key("customSteps"),
+        reason: format!(
+            "step '{}' runs before '{BOOTSTRAP}', which makes the bucket for the states of all steps: insert it after '{BOOTSTRAP}', or \
+             give backendUrl",
+            step.name
+        ),
+    })
 }
 
 /// What is wrong with the project of a step.

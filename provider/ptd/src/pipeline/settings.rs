@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::standard::PERSISTENT;
+use super::standard::{PERSISTENT, WORKSPACES};
 use super::steps::Step;
 use crate::target::{Target, TargetCloud, inside};
 
@@ -97,7 +97,7 @@ fn own(target: &Target, step: &str) -> Vec<(&'static str, Value)> {
     }
     if let Some(spec) = &target.aws_control_room {
         match step {
-            "workspaces" => found.push(("workspaces_enabled", spec.workspaces_enabled.into())),
+            WORKSPACES => found.push(("workspaces_enabled", spec.workspaces_enabled.into())),
             PERSISTENT => {
                 found.push(("db_engine_version", spec.db_engine_version.clone().into()));
             }

@@ -1,8 +1,10 @@
 //! The standard steps of each kind of target: what they wait for, and what they take from each other.
 
 use crate::target::TargetKind;
+pub(crate) use crate::target::{BOOTSTRAP, REPRISE};
 
-/// What one step takes from an earlier one: that step, and the outputs, which become settings of the same names.
+/// What one step takes from an earlier one: that step, and the outputs, which become settings of the same names. A question mark ends
+/// the name of one that the step need not have.
 pub(crate) type Takes = (&'static str, &'static [&'static str]);
 
 /// A step that every target of a kind has.
@@ -22,12 +24,11 @@ pub(crate) struct Standard {
     pub(crate) rerun: &'static str,
 }
 
-/// The step that is no Pulumi project.
-pub(crate) const BOOTSTRAP: &str = "bootstrap";
 /// The step whose outputs most others live on.
 pub(crate) const PERSISTENT: &str = "persistent";
-/// The step that runs `persistent` again.
-pub(crate) const REPRISE: &str = "persistent_reprise";
+
+/// The step that a control room can do without.
+pub(crate) const WORKSPACES: &str = "workspaces";
 
 const SAFE: &str = "Safe: without changes it does nothing.";
 const CREATE_ONLY: &str = "Safe: it makes what is missing, brings settings up to date, and never changes the value of a secret.";
@@ -52,7 +53,8 @@ const WORKLOAD_PERSISTENT: Standard = Standard {
     reads_secret: false,
     rerun: DATA,
 };
-const DATABASE_ADDRESS: Takes = (PERSISTENT, &["db_address", "db_port", "db_secret_arn"]);
+const DATABASE_ADDRESS: Takes = (PERSISTENT, &["db_address", "db_port?", "db_secret_arn"]);
+const KUBECONFIGS: Takes = ("eks", &["kubeconfigs?"]);
 
 /// Everything that 1.4 of the reference's edges asks for, and the order of Kubernetes layers: charts need the operator's
 /// namespaces, sites need the ingress that the charts bring, and on destroy the other way round.
@@ -82,8 +84,8 @@ const AWS_WORKLOAD: [Standard; 7] = [
         name: "clusters",
         after: &["postgres_config", "eks"],
         takes: &[
-            ("eks", &["kubeconfigs"]),
-            (PERSISTENT, &["db_address", "db_port"]),
+            KUBECONFIGS,
+            (PERSISTENT, &["db_address", "db_port?"]),
             ("postgres_config", &["grafana_db_name", "db_grafana_pw"]),
         ],
         proxy: true,
@@ -93,7 +95,7 @@ const AWS_WORKLOAD: [Standard; 7] = [
     Standard {
         name: "helm",
         after: &["clusters"],
-        takes: &[("eks", &["kubeconfigs"]), (PERSISTENT, &["cert_arns"])],
+        takes: &[KUBECONFIGS, (PERSISTENT, &["cert_arns"])],
         proxy: true,
         reads_secret: true,
         rerun: SAFE,
@@ -101,7 +103,7 @@ const AWS_WORKLOAD: [Standard; 7] = [
     Standard {
         name: "sites",
         after: &["helm"],
-        takes: &[("eks", &["kubeconfigs"]), (PERSISTENT, &["db_secret_arn"])],
+        takes: &[KUBECONFIGS, (PERSISTENT, &["db_secret_arn"])],
         proxy: true,
         reads_secret: true,
         rerun: SAFE,
@@ -155,7 +157,7 @@ const AZURE_WORKLOAD: [Standard; 7] = [
 
 const CONTROL_ROOM: [Standard; 4] = [
     Standard {
-        name: "workspaces",
+        name: WORKSPACES,
         after: &[],
         takes: &[],
         proxy: false,

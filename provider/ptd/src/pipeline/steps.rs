@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use pulumi_provider::Path;
 
-use super::standard::{self, BOOTSTRAP, REPRISE, Standard};
+use super::standard::{self, BOOTSTRAP, REPRISE, Standard, WORKSPACES};
 use crate::target::{
     KUBERNETES, KUBERNETES_STEPS, Target, TargetCloud, TargetCustomStep, TargetType, naming,
     nearest,
@@ -17,10 +17,13 @@ pub(crate) struct Source {
     pub(crate) step: String,
     /// Its output.
     pub(crate) output: String,
+    /// Whether the setting is left out where there is no such output.
+    pub(crate) optional: bool,
 }
 
 /// A step of a pipeline.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Step {
     /// Its name; the cluster step's is `eks` or `aks`.
     pub(crate) name: String,
@@ -36,6 +39,8 @@ pub(crate) struct Step {
     pub(crate) reads_secret: bool,
     /// What running it again does.
     pub(crate) rerun: &'static str,
+    /// Whether the target's files turn it off: its stack stays as it is, and it needs no program.
+    pub(crate) off: bool,
     /// Whether this run selects it.
     pub(crate) selected: bool,
 }
@@ -136,7 +141,7 @@ impl Plan {
         if bootstrap && !usual {
             self.steps.push(of_standard(standard::bootstrap()));
         }
-        for name in &target.steps {
+        for name in &target.order {
             let name = self.canonical(name);
             if let Some(step) = standard.iter().find(|step| step.name == name) {
                 if bootstrap || step.name != BOOTSTRAP {
@@ -148,6 +153,12 @@ impl Plan {
                 self.steps.push(of_custom(step));
             }
         }
+        let room = target.aws_control_room.as_ref();
+        if room.is_some_and(|room| !room.workspaces_enabled)
+            && let Some(step) = self.steps.iter_mut().find(|step| step.name == WORKSPACES)
+        {
+            step.off = true;
+        }
         if ask.reprise {
             self.steps.push(Step {
                 name: REPRISE.to_owned(),
@@ -157,6 +168,7 @@ impl Plan {
                 proxy: false,
                 reads_secret: false,
                 rerun: standard::REPRISE_RERUN,
+                off: false,
                 selected: true,
             });
         }
@@ -212,6 +224,7 @@ impl Plan {
         Ok(Source {
             step: step.name.clone(),
             output: output.to_owned(),
+            optional: false,
         })
     }
 
@@ -312,7 +325,8 @@ impl Plan {
         }
         let only: BTreeSet<&str> = ask.only.iter().map(|name| self.canonical(name)).collect();
         let mut from = 0;
-        if let Some(start) = &ask.start {
+        // Programs in YAML have no setting that may be absent.
+        if let Some(start) = ask.start.as_deref().filter(|start| !start.is_empty()) {
             let path = Path::root().key("startAtStep");
             let canonical = self.canonical(start);
             match self.steps.iter().position(|step| step.name == canonical) {
@@ -339,7 +353,8 @@ impl Plan {
         }
         let only: BTreeSet<String> = only.into_iter().map(str::to_owned).collect();
         for (at, step) in self.steps.iter_mut().enumerate() {
-            step.selected = at >= from && (only.is_empty() || only.contains(&step.name));
+            let asked = at >= from && (only.is_empty() || only.contains(&step.name));
+            step.selected = asked && !step.off;
         }
         faults
     }
@@ -348,11 +363,13 @@ impl Plan {
 fn of_standard(step: &Standard) -> Step {
     let takes = step.takes.iter().flat_map(|(from, outputs)| {
         outputs.iter().map(|output| {
+            let name = output.trim_end_matches('?');
             let source = Source {
                 step: (*from).to_owned(),
-                output: (*output).to_owned(),
+                output: name.to_owned(),
+                optional: name != *output,
             };
-            ((*output).to_owned(), source)
+            (name.to_owned(), source)
         })
     });
     Step {
@@ -363,6 +380,7 @@ fn of_standard(step: &Standard) -> Step {
         proxy: step.proxy,
         reads_secret: step.reads_secret,
         rerun: step.rerun,
+        off: false,
         selected: true,
     }
 }
@@ -376,6 +394,7 @@ fn of_custom(step: &TargetCustomStep) -> Step {
         proxy: step.proxy_required,
         reads_secret: false,
         rerun: standard::CUSTOM_RERUN,
+        off: !step.enabled,
         selected: true,
     }
 }

@@ -11,7 +11,7 @@ fn fixture(name: &str) -> Target {
 fn workload(custom: &[TargetCustomStep], order: &[&str]) -> Target {
     let mut target = fixture("acme01-production");
     target.custom_steps = custom.to_vec();
-    target.steps = order.iter().map(ToString::to_string).collect();
+    target.order = order.iter().map(ToString::to_string).collect();
     target
 }
 

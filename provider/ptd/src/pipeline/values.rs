@@ -75,6 +75,22 @@ pub(crate) fn over(first: &PropertyValue, second: &PropertyValue) -> PropertyVal
     }
 }
 
+/// Settings by the names that they have without the project's namespace, so that one goes over another however it is written. One that
+/// is given in both ways stays as it is, for the stack to refuse.
+pub(crate) fn bare(settings: &PropertyValue, project: &str) -> PropertyValue {
+    let Some(all) = entries(settings) else {
+        return PropertyValue::UNKNOWN;
+    };
+    let name = |key: &String| {
+        let rest = key.strip_prefix(project)?.strip_prefix(':')?;
+        (!all.contains_key(rest)).then(|| rest.to_owned())
+    };
+    let each = all
+        .iter()
+        .map(|(key, value)| (name(key).unwrap_or_else(|| key.clone()), value.clone()));
+    PropertyValue::Map(each.collect())
+}
+
 /// Two lists in one.
 pub(crate) fn joined(first: &PropertyValue, second: &PropertyValue) -> PropertyValue {
     let list = |value: &PropertyValue| {
@@ -134,6 +150,22 @@ mod tests {
             panic!("no map");
         };
         assert!(matches!(&map["a"], PropertyValue::Secret(text) if **text == "x".into()));
+    }
+
+    #[test]
+    fn settings_lose_their_projects_namespace() {
+        let keys = |given: &[&str]| {
+            let each = given.iter().map(|key| ((*key).to_owned(), "x".into()));
+            let found = entries(&bare(&PropertyValue::Map(each.collect()), "web"));
+            found.map(|map| map.into_keys().collect::<Vec<_>>())
+        };
+        let expected = |keys: &[&str]| Some(keys.iter().map(ToString::to_string).collect());
+        assert_eq!(
+            keys(&["web:a", "aws:b", "c"]),
+            expected(&["a", "aws:b", "c"])
+        );
+        assert_eq!(keys(&["web:a", "a"]), expected(&["a", "web:a"]));
+        assert_eq!(bare(&PropertyValue::UNKNOWN, "web"), PropertyValue::UNKNOWN);
     }
 
     #[test]

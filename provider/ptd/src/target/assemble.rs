@@ -80,8 +80,13 @@ pub(crate) fn load(located: &Located, name: &str) -> Result<Target, LoadErrors> 
     match spec {
         Some(spec) if problems.is_empty() => {
             let mut target = build(name, spec, site_files);
+            let runs = |name: &&String| {
+                let mut disabled = custom_steps.iter().filter(|step| !step.enabled);
+                disabled.all(|step| step.name != **name)
+            };
+            target.steps = steps.iter().filter(runs).cloned().collect();
+            target.order = steps;
             target.custom_steps = custom_steps;
-            target.steps = steps;
             target.manifest_warnings = lines(manifest_warnings);
             target.warnings = lines(warnings);
             Ok(target)
@@ -273,6 +278,7 @@ fn skeleton(name: &str, kind: TargetKind, region: &str) -> Target {
         aws_control_room: None,
         custom_steps: Vec::new(),
         steps: Vec::new(),
+        order: Vec::new(),
         warnings: Vec::new(),
         manifest_warnings: Vec::new(),
     }

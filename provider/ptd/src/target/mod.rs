@@ -51,8 +51,8 @@ pub(crate) use problem::nearest;
 pub use problem::{LoadErrors, Problem};
 pub(crate) use project::project_name;
 pub use site::SiteTlsSecret;
+pub(crate) use steps::{BOOTSTRAP, KUBERNETES, KUBERNETES_STEPS, REPRISE, inside};
 pub use steps::{CONTROL_ROOM_STEPS, TargetCustomStep, WORKLOAD_STEPS};
-pub(crate) use steps::{KUBERNETES, KUBERNETES_STEPS, inside};
 pub use types::{
     Target, TargetCloud, TargetCluster, TargetControlRoom, TargetKind, TargetNames, TargetSite,
     TargetSiteNames, TargetType, TargetUrls,

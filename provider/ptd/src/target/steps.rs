@@ -15,7 +15,7 @@ use super::yaml::{Document, NodeId};
 
 /// The steps of a workload, in order.
 pub const WORKLOAD_STEPS: [&str; 7] = [
-    "bootstrap",
+    BOOTSTRAP,
     "persistent",
     "postgres_config",
     "kubernetes",
@@ -30,6 +30,10 @@ pub const CONTROL_ROOM_STEPS: [&str; 4] =
 pub(crate) const KUBERNETES: &str = "kubernetes";
 /// What `kubernetes` stands for on each cloud; stacks carry these names.
 pub(crate) const KUBERNETES_STEPS: [&str; 2] = ["eks", "aks"];
+/// The step that is no Pulumi project; a control room has it when asked to.
+pub(crate) const BOOTSTRAP: &str = "bootstrap";
+/// The step that runs `persistent` again, in a pipeline that is asked to.
+pub(crate) const REPRISE: &str = "persistent_reprise";
 const MANIFEST: &str = "customizations/manifest.yaml";
 
 /// A step that a target adds to the standard ones.
@@ -48,7 +52,7 @@ pub struct TargetCustomStep {
     pub insert_before: Option<String>,
     /// Whether it needs the proxy into the network. Default false.
     pub proxy_required: bool,
-    /// Whether it runs at all. Default true.
+    /// Whether it runs at all; one that does not keeps its stack, and needs no program. Default true.
     pub enabled: bool,
 }
 
@@ -106,7 +110,7 @@ fn placed_steps(cx: &mut Cx<'_>, node: Option<NodeId>) -> Vec<(NodeId, ManifestS
         .unwrap_or_default()
 }
 
-/// The custom steps of a target in manifest order, and the names of all its steps in the order in which they run.
+/// The custom steps of a target in manifest order, and the names of all its steps in the order of the pipeline, disabled ones included.
 pub(crate) fn load(
     located: &Located,
     standard: &[&str],
@@ -143,10 +147,7 @@ pub(crate) fn load(
         .into_iter()
         .filter_map(|place| match place {
             Place::Standard(index) => standard.get(index).map(ToString::to_string),
-            Place::Custom(index) => steps
-                .get(index)
-                .filter(|step| step.enabled)
-                .map(|step| step.name.clone()),
+            Place::Custom(index) => steps.get(index).map(|step| step.name.clone()),
         })
         .collect();
     (steps, order)
@@ -290,6 +291,7 @@ impl Check<'_, '_> {
             .standard
             .iter()
             .chain(&KUBERNETES_STEPS)
+            .chain(&[BOOTSTRAP, REPRISE])
             .find(|standard| standard.replace('_', "-") == project);
         if let Some(taken) = taken {
             let message = format!(
@@ -327,6 +329,10 @@ impl Check<'_, '_> {
                     .fold(self.folder.to_path_buf(), |directory, part| {
                         directory.join(part)
                     });
+                if !step.enabled {
+                    // Nothing is run there, and what was made from it stays.
+                    return;
+                }
                 if !directory.exists() {
                     format!("step directory does not exist: {path}")
                 } else if !directory.is_dir() {

@@ -104,6 +104,9 @@ pub struct Target {
     pub custom_steps: Vec<TargetCustomStep>,
     /// Names of all steps in the order in which they run, enabled custom ones included.
     pub steps: Vec<String>,
+    /// The same with disabled steps, which keep their stacks.
+    #[serde(skip)]
+    pub(crate) order: Vec<String>,
     /// What is accepted but hardly meant, one line each: file, line, column, path, and what is odd.
     pub warnings: Vec<String>,
     /// Those of the warnings that concern the manifest of the custom steps: a pipeline does not pass over them.

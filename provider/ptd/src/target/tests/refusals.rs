@@ -334,7 +334,7 @@ fn manifests() {
             "3:62: customSteps[0].insertBefore: manifest validation failed: custom step x: insertAfter 'persistent' and insertBefore 'sites' are not adjacent steps",
         ),
         (
-            "- {name: x, path: none, enabled: false}",
+            "- {name: x, path: none}",
             "3:19: customSteps[0].path: manifest validation failed: custom step x: step directory does not exist: none",
         ),
         (

@@ -213,14 +213,16 @@ public final class ControlRoomArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The first step to run: those before it keep their state and go on giving their outputs. Default: the first of all.
+     * The first step to run: those before it keep their state and go on giving their outputs. Default and when empty: the
+     * first of all.
      * 
      */
     @Import(name="startAtStep")
     private @Nullable Output<String> startAtStep;
 
     /**
-     * @return The first step to run: those before it keep their state and go on giving their outputs. Default: the first of all.
+     * @return The first step to run: those before it keep their state and go on giving their outputs. Default and when empty: the
+     * first of all.
      * 
      */
     public Optional<Output<String>> startAtStep() {
@@ -639,7 +641,8 @@ public final class ControlRoomArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param startAtStep The first step to run: those before it keep their state and go on giving their outputs. Default: the first of all.
+         * @param startAtStep The first step to run: those before it keep their state and go on giving their outputs. Default and when empty: the
+         * first of all.
          * 
          * @return builder
          * 
@@ -650,7 +653,8 @@ public final class ControlRoomArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param startAtStep The first step to run: those before it keep their state and go on giving their outputs. Default: the first of all.
+         * @param startAtStep The first step to run: those before it keep their state and go on giving their outputs. Default and when empty: the
+         * first of all.
          * 
          * @return builder
          * 

@@ -80,14 +80,14 @@ public final class ListStepsArgs extends com.pulumi.resources.InvokeArgs {
     }
 
     /**
-     * The first step to run. Default: the first of all.
+     * The first step to run. Default and when empty: the first of all.
      * 
      */
     @Import(name="startAtStep")
     private @Nullable Output<String> startAtStep;
 
     /**
-     * @return The first step to run. Default: the first of all.
+     * @return The first step to run. Default and when empty: the first of all.
      * 
      */
     public Optional<Output<String>> startAtStep() {
@@ -251,7 +251,7 @@ public final class ListStepsArgs extends com.pulumi.resources.InvokeArgs {
         }
 
         /**
-         * @param startAtStep The first step to run. Default: the first of all.
+         * @param startAtStep The first step to run. Default and when empty: the first of all.
          * 
          * @return builder
          * 
@@ -262,7 +262,7 @@ public final class ListStepsArgs extends com.pulumi.resources.InvokeArgs {
         }
 
         /**
-         * @param startAtStep The first step to run. Default: the first of all.
+         * @param startAtStep The first step to run. Default and when empty: the first of all.
          * 
          * @return builder
          * 

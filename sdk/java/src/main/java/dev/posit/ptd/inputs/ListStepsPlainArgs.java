@@ -79,14 +79,14 @@ public final class ListStepsPlainArgs extends com.pulumi.resources.InvokeArgs {
     }
 
     /**
-     * The first step to run. Default: the first of all.
+     * The first step to run. Default and when empty: the first of all.
      * 
      */
     @Import(name="startAtStep")
     private @Nullable String startAtStep;
 
     /**
-     * @return The first step to run. Default: the first of all.
+     * @return The first step to run. Default and when empty: the first of all.
      * 
      */
     public Optional<String> startAtStep() {
@@ -210,7 +210,7 @@ public final class ListStepsPlainArgs extends com.pulumi.resources.InvokeArgs {
         }
 
         /**
-         * @param startAtStep The first step to run. Default: the first of all.
+         * @param startAtStep The first step to run. Default and when empty: the first of all.
          * 
          * @return builder
          * 

@@ -19,7 +19,7 @@ public final class TargetCustomStep {
      */
     private @Nullable String description;
     /**
-     * @return Whether it runs at all. Default true.
+     * @return Whether it runs at all; one that does not keeps its stack, and needs no program. Default true.
      * 
      */
     private Boolean enabled;
@@ -58,7 +58,7 @@ public final class TargetCustomStep {
         return Optional.ofNullable(this.description);
     }
     /**
-     * @return Whether it runs at all. Default true.
+     * @return Whether it runs at all; one that does not keeps its stack, and needs no program. Default true.
      * 
      */
     public Boolean enabled() {
