@@ -179,6 +179,46 @@ def test_bad_inputs_fail_their_check(pipeline, inputs, path, reason):
     assert list(pipeline.backend.iterdir()) == []
 
 
+HIDDEN = {"fn::secret": PASSWORD}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "path"),
+    [
+        ({"message": HIDDEN}, "message"),
+        ({"backendUrl": {"fn::secret": f"file:///{PASSWORD}"}}, "backendUrl"),
+        ({"stack": {"fn::secret": f"organization/web/{PASSWORD}"}}, "stack"),
+        ({"stack": None, "naming": {"cloud": "aws", "kind": "workload", "step": "eks", "target": HIDDEN}}, "naming.target"),
+        ({"secretsProvider": HIDDEN}, "secretsProvider"),
+        ({"targets": ["urn:a", HIDDEN]}, "targets[1]"),
+        ({"excludes": {"fn::secret": [PASSWORD]}}, "excludes"),
+        ({"replace": [HIDDEN]}, "replace[0]"),
+        ({"directory": None, "git": {"url": {"fn::secret": f"/nowhere/{PASSWORD}"}, "ref": "main"}}, "git.url"),
+        ({"directory": None, "git": {"url": HIDDEN, "ref": "main"}, "skip": True}, "git.url"),
+    ],
+)
+def test_a_secret_is_refused_where_it_would_be_shown(pipeline, inputs, path):
+    pipeline.inner("web", **inputs)
+    failed = pipeline.write().init().preview(fails=True)
+    assert path in failed.text and "must not be a secret" in failed.text and PASSWORD not in failed.text
+    assert list(pipeline.backend.iterdir()) == []
+
+
+def test_a_secret_message_of_another_run_is_refused(pipeline):
+    pipeline.inner("web")
+    again = {"spec": "${web.spec}", "message": HIDDEN}
+    pipeline.resources["again"] = {"type": "ptd:index:StackUpdate", "properties": again}
+    failed = pipeline.write().init().preview(fails=True)
+    assert "message" in failed.text and "must not be a secret" in failed.text and PASSWORD not in failed.text
+
+
+@pytest.mark.parametrize(("user", "query"), [(f"ptd:{PASSWORD}", ""), ("ptd", f"?password={PASSWORD}")])
+def test_a_backend_with_a_password_in_its_url_is_refused(pipeline, user, query):
+    pipeline.inner("web", backendUrl=f"postgres://{user}@db.example.com/state{query}")
+    failed = pipeline.write().init().preview(fails=True)
+    assert "backendUrl must not hold a password" in failed.text and "PGPASSWORD" in failed.text and PASSWORD not in failed.text
+
+
 def test_a_look_tells_what_has_drifted_and_writes_nothing(pipeline, boto):
     program = {"resources": {"kept": {"type": "ptd:aws:Secret", "properties": {"name": "acme.posit.team", "allowDelete": True, "description": "a"}}}}
     inputs = pipeline.inner("vault", program, onDelete="destroy")

@@ -18,6 +18,9 @@ import * as utilities from "./utilities";
  * The inner program does not inherit the variables of the outer run that begin with `PULUMI`, except `PULUMI_HOME`: what it
  * needs of them is given in `environment` or named in `inheritEnvironment`.
  *
+ * Secrets belong into `config`, `environment` and `triggers`. In inputs that say which stack and program it is and what is done with it,
+ * such as `backendUrl` and `message`, they are refused: arguments of processes and the stack's history would show them.
+ *
  * The program is one of `directory`, `archive`, `program`, `git` and `python`. With `observe` there is none: the stack is only
  * looked at.
  *
@@ -61,7 +64,7 @@ export class Stack extends pulumi.CustomResource {
     /**
      * The URL of the backend that holds the inner stack's state, such as `s3://ptd-acme01-staging?region=us-east-2`. Another
      * backend (another bucket or directory, not merely another way to write the URL) means another stack, which is refused unless
-     * `replaceOnIdentityChange` is set.
+     * `replaceOnIdentityChange` is set. A password in it is refused: it belongs into `environment`, as `PGPASSWORD` say.
      */
     declare public readonly backendUrl: pulumi.Output<string>;
     /**
@@ -384,7 +387,7 @@ export interface StackArgs {
     /**
      * The URL of the backend that holds the inner stack's state, such as `s3://ptd-acme01-staging?region=us-east-2`. Another
      * backend (another bucket or directory, not merely another way to write the URL) means another stack, which is refused unless
-     * `replaceOnIdentityChange` is set.
+     * `replaceOnIdentityChange` is set. A password in it is refused: it belongs into `environment`, as `PGPASSWORD` say.
      */
     backendUrl: pulumi.Input<string>;
     /**

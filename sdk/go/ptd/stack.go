@@ -22,6 +22,9 @@ import (
 // The inner program does not inherit the variables of the outer run that begin with `PULUMI`, except `PULUMI_HOME`: what it
 // needs of them is given in `environment` or named in `inheritEnvironment`.
 //
+// Secrets belong into `config`, `environment` and `triggers`. In inputs that say which stack and program it is and what is done with it,
+// such as `backendUrl` and `message`, they are refused: arguments of processes and the stack's history would show them.
+//
 // The program is one of `directory`, `archive`, `program`, `git` and `python`. With `observe` there is none: the stack is only
 // looked at.
 //
@@ -37,7 +40,7 @@ type Stack struct {
 	Archive pulumi.StringPtrOutput `pulumi:"archive"`
 	// The URL of the backend that holds the inner stack's state, such as `s3://ptd-acme01-staging?region=us-east-2`. Another
 	// backend (another bucket or directory, not merely another way to write the URL) means another stack, which is refused unless
-	// `replaceOnIdentityChange` is set.
+	// `replaceOnIdentityChange` is set. A password in it is refused: it belongs into `environment`, as `PGPASSWORD` say.
 	BackendUrl pulumi.StringOutput `pulumi:"backendUrl"`
 	// Whether a lock of the inner stack is removed when its holder was a process of this host that is there no more. Default
 	// `false`: the update fails and says who held the lock.
@@ -239,7 +242,7 @@ type stackArgs struct {
 	Archive *string `pulumi:"archive"`
 	// The URL of the backend that holds the inner stack's state, such as `s3://ptd-acme01-staging?region=us-east-2`. Another
 	// backend (another bucket or directory, not merely another way to write the URL) means another stack, which is refused unless
-	// `replaceOnIdentityChange` is set.
+	// `replaceOnIdentityChange` is set. A password in it is refused: it belongs into `environment`, as `PGPASSWORD` say.
 	BackendUrl string `pulumi:"backendUrl"`
 	// Whether a lock of the inner stack is removed when its holder was a process of this host that is there no more. Default
 	// `false`: the update fails and says who held the lock.
@@ -336,7 +339,7 @@ type StackArgs struct {
 	Archive pulumi.StringPtrInput
 	// The URL of the backend that holds the inner stack's state, such as `s3://ptd-acme01-staging?region=us-east-2`. Another
 	// backend (another bucket or directory, not merely another way to write the URL) means another stack, which is refused unless
-	// `replaceOnIdentityChange` is set.
+	// `replaceOnIdentityChange` is set. A password in it is refused: it belongs into `environment`, as `PGPASSWORD` say.
 	BackendUrl pulumi.StringInput
 	// Whether a lock of the inner stack is removed when its holder was a process of this host that is there no more. Default
 	// `false`: the update fails and says who held the lock.
@@ -521,7 +524,7 @@ func (o StackOutput) Archive() pulumi.StringPtrOutput {
 
 // The URL of the backend that holds the inner stack's state, such as `s3://ptd-acme01-staging?region=us-east-2`. Another
 // backend (another bucket or directory, not merely another way to write the URL) means another stack, which is refused unless
-// `replaceOnIdentityChange` is set.
+// `replaceOnIdentityChange` is set. A password in it is refused: it belongs into `environment`, as `PGPASSWORD` say.
 func (o StackOutput) BackendUrl() pulumi.StringOutput {
 	return o.ApplyT(func(v *Stack) pulumi.StringOutput { return v.BackendUrl }).(pulumi.StringOutput)
 }

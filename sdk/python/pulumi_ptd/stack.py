@@ -60,7 +60,7 @@ class StackArgs:
 
         :param pulumi.Input[_builtins.str] backend_url: The URL of the backend that holds the inner stack's state, such as `s3://ptd-acme01-staging?region=us-east-2`. Another
                backend (another bucket or directory, not merely another way to write the URL) means another stack, which is refused unless
-               `replaceOnIdentityChange` is set.
+               `replaceOnIdentityChange` is set. A password in it is refused: it belongs into `environment`, as `PGPASSWORD` say.
         :param pulumi.Input[_builtins.str] archive: An archive of the inner project's directory: a `.tar`, `.tar.gz` or `.tgz` file, relative to the program's directory. Naming
                an earlier one rolls back.
         :param pulumi.Input[_builtins.bool] cancel_stale_lock: Whether a lock of the inner stack is removed when its holder was a process of this host that is there no more. Default
@@ -213,7 +213,7 @@ class StackArgs:
         """
         The URL of the backend that holds the inner stack's state, such as `s3://ptd-acme01-staging?region=us-east-2`. Another
         backend (another bucket or directory, not merely another way to write the URL) means another stack, which is refused unless
-        `replaceOnIdentityChange` is set.
+        `replaceOnIdentityChange` is set. A password in it is refused: it belongs into `environment`, as `PGPASSWORD` say.
         """
         return pulumi.get(self, "backend_url")
 
@@ -682,6 +682,9 @@ class Stack(pulumi.CustomResource):
         The inner program does not inherit the variables of the outer run that begin with `PULUMI`, except `PULUMI_HOME`: what it
         needs of them is given in `environment` or named in `inheritEnvironment`.
 
+        Secrets belong into `config`, `environment` and `triggers`. In inputs that say which stack and program it is and what is done with it,
+        such as `backendUrl` and `message`, they are refused: arguments of processes and the stack's history would show them.
+
         The program is one of `directory`, `archive`, `program`, `git` and `python`. With `observe` there is none: the stack is only
         looked at.
 
@@ -696,7 +699,7 @@ class Stack(pulumi.CustomResource):
                an earlier one rolls back.
         :param pulumi.Input[_builtins.str] backend_url: The URL of the backend that holds the inner stack's state, such as `s3://ptd-acme01-staging?region=us-east-2`. Another
                backend (another bucket or directory, not merely another way to write the URL) means another stack, which is refused unless
-               `replaceOnIdentityChange` is set.
+               `replaceOnIdentityChange` is set. A password in it is refused: it belongs into `environment`, as `PGPASSWORD` say.
         :param pulumi.Input[_builtins.bool] cancel_stale_lock: Whether a lock of the inner stack is removed when its holder was a process of this host that is there no more. Default
                `false`: the update fails and says who held the lock.
         :param pulumi.Input[Mapping[str, Any]] config: The inner stack's configuration. A key without a namespace gets the project's name as one. Values are texts, numbers, booleans,
@@ -769,6 +772,9 @@ class Stack(pulumi.CustomResource):
 
         The inner program does not inherit the variables of the outer run that begin with `PULUMI`, except `PULUMI_HOME`: what it
         needs of them is given in `environment` or named in `inheritEnvironment`.
+
+        Secrets belong into `config`, `environment` and `triggers`. In inputs that say which stack and program it is and what is done with it,
+        such as `backendUrl` and `message`, they are refused: arguments of processes and the stack's history would show them.
 
         The program is one of `directory`, `archive`, `program`, `git` and `python`. With `observe` there is none: the stack is only
         looked at.
@@ -988,7 +994,7 @@ class Stack(pulumi.CustomResource):
         """
         The URL of the backend that holds the inner stack's state, such as `s3://ptd-acme01-staging?region=us-east-2`. Another
         backend (another bucket or directory, not merely another way to write the URL) means another stack, which is refused unless
-        `replaceOnIdentityChange` is set.
+        `replaceOnIdentityChange` is set. A password in it is refused: it belongs into `environment`, as `PGPASSWORD` say.
         """
         return pulumi.get(self, "backend_url")
 

@@ -170,6 +170,9 @@ impl StackNaming {
 /// The inner program does not inherit the variables of the outer run that begin with `PULUMI`, except `PULUMI_HOME`: what it
 /// needs of them is given in `environment` or named in `inheritEnvironment`.
 ///
+/// Secrets belong into `config`, `environment` and `triggers`. In inputs that say which stack and program it is and what is done with it,
+/// such as `backendUrl` and `message`, they are refused: arguments of processes and the stack's history would show them.
+///
 /// The program is one of `directory`, `archive`, `program`, `git` and `python`. With `observe` there is none: the stack is only
 /// looked at.
 ///
@@ -220,7 +223,7 @@ pub struct StackArgs {
     pub naming: Option<StackNaming>,
     /// The URL of the backend that holds the inner stack's state, such as `s3://ptd-acme01-staging?region=us-east-2`. Another
     /// backend (another bucket or directory, not merely another way to write the URL) means another stack, which is refused unless
-    /// `replaceOnIdentityChange` is set.
+    /// `replaceOnIdentityChange` is set. A password in it is refused: it belongs into `environment`, as `PGPASSWORD` say.
     pub backend_url: String,
     /// Whether another `stack` or `backendUrl` replaces the resource: the new stack is created, and what `onDelete` says happens to
     /// the old one. Default `false`: it is refused, and the commands that move a state are told.

@@ -13,8 +13,27 @@ use super::{git, identity, run, source};
 /// The inputs that say where the program comes from.
 const SOURCES: [&str; 5] = ["directory", "archive", "program", "git", "python"];
 
+/// The inputs that others can read: in arguments of processes, the stack's history, ids of resources.
+const SHOWN: [&str; 9] = [
+    "stack",
+    "naming",
+    "backendUrl",
+    "secretsProvider",
+    "git",
+    "message",
+    "targets",
+    "excludes",
+    "replace",
+];
+
 /// Checks the inputs, and sets those that follow from others.
 pub(super) fn check(checking: &mut Checking<'_>) {
+    // Before anything is done with them.
+    refuse_secrets(checking, &SHOWN);
+    refuse_passwords(checking);
+    if !checking.is_ok() {
+        return;
+    }
     normalize_paths(checking);
     if checking.known("skip") == Some(true) && skip(checking) {
         return;
@@ -230,6 +249,59 @@ fn own_stack(checking: &mut Checking<'_>, backend: &str, stack: &str) {
     }
 }
 
+/// Refuses secrets in inputs that others can read.
+pub(super) fn refuse_secrets(checking: &mut Checking<'_>, names: &[&str]) {
+    for name in names {
+        if let Some(at) = checking
+            .input(name)
+            .and_then(|value| secret_in(value, Path::root().key(*name)))
+        {
+            checking.fail(
+                at,
+                "must not be a secret, as the state, the stack's history or arguments of processes show it: credentials belong into \
+                 environment as secret variables, and what the program needs into config. What is merely marked as one, such as an \
+                 output beside a secret one, is taken from plainOutputs, or unmarked (unsecret)",
+            );
+        }
+    }
+}
+
+/// Refuses URLs with passwords, which the state and arguments of processes would show. The engine shows the value of a property that a
+/// failure is of: these are of none.
+fn refuse_passwords(checking: &mut Checking<'_>) {
+    if checking
+        .known::<String>("backendUrl")
+        .is_some_and(|url| git::holds_password(&url) || has_password_parameter(&url))
+    {
+        checking.fail(
+            Path::root(),
+            "backendUrl must not hold a password or token, which would stand in the state and in arguments of processes: leave it out of \
+             the URL, and give it as a secret variable in environment, such as PGPASSWORD for a Postgres database",
+        );
+    }
+    if checking
+        .known::<GitSource>("git")
+        .is_some_and(|git| git::holds_password(&git.url))
+    {
+        checking.fail(
+            Path::root(),
+            "git.url must not hold a password or token, which would stand in the state and in arguments of processes: leave it out of the URL, \
+             and give it as a secret variable in environment, say GIT_TOKEN, with a helper of git that tells it: GIT_CONFIG_COUNT=1, \
+             GIT_CONFIG_KEY_0=credential.helper, \
+             GIT_CONFIG_VALUE_0='!f() { echo username=git; echo \"password=$GIT_TOKEN\"; }; f'",
+        );
+    }
+}
+
+/// Whether a URL names a password in its query, as databases take it.
+fn has_password_parameter(url: &str) -> bool {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .any(|(name, value)| matches!(name, "password" | "sslpassword") && !value.is_empty())
+}
+
 /// Where the first secret in a value is.
 fn secret_in(value: &PropertyValue, at: Path) -> Option<Path> {
     if value.is_secret() {
@@ -282,16 +354,6 @@ fn check_source(checking: &mut Checking<'_>) {
         );
     }
     if let Some(git) = checking.known::<GitSource>("git") {
-        if git::holds_password(&git.url) {
-            // The engine shows the value of a property that a failure is of.
-            checking.fail(
-                Path::root(),
-                "git.url must not hold a password or token, which would stand in the state and in arguments of processes: leave it out of the URL, \
-                 and give it as a secret variable in environment, say GIT_TOKEN, with a helper of git that tells it: GIT_CONFIG_COUNT=1, \
-                 GIT_CONFIG_KEY_0=credential.helper, \
-                 GIT_CONFIG_VALUE_0='!f() { echo username=git; echo \"password=$GIT_TOKEN\"; }; f'",
-            );
-        }
         if git.url.starts_with('-') || git.reference.starts_with('-') || git.reference.is_empty() {
             checking.refuse(
                 "git",

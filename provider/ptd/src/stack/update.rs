@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::args::{StackArgs, StackState};
+use super::check::refuse_secrets;
 use super::run::{self, Inner, Previewed};
 use super::spec::Spec;
 use super::stack::{Stack, not_run};
@@ -162,6 +163,7 @@ impl Resource for StackUpdate {
             checking.set("skip", true);
             return;
         }
+        refuse_secrets(checking, &["message"]);
         if let Some(spec) = checking.known::<String>("spec")
             && let Err(error) = Spec::parse(&spec)
         {

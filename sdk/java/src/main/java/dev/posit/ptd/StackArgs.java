@@ -51,7 +51,7 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * The URL of the backend that holds the inner stack&#39;s state, such as `s3://ptd-acme01-staging?region=us-east-2`. Another
      * backend (another bucket or directory, not merely another way to write the URL) means another stack, which is refused unless
-     * `replaceOnIdentityChange` is set.
+     * `replaceOnIdentityChange` is set. A password in it is refused: it belongs into `environment`, as `PGPASSWORD` say.
      * 
      */
     @Import(name="backendUrl", required=true)
@@ -60,7 +60,7 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return The URL of the backend that holds the inner stack&#39;s state, such as `s3://ptd-acme01-staging?region=us-east-2`. Another
      * backend (another bucket or directory, not merely another way to write the URL) means another stack, which is refused unless
-     * `replaceOnIdentityChange` is set.
+     * `replaceOnIdentityChange` is set. A password in it is refused: it belongs into `environment`, as `PGPASSWORD` say.
      * 
      */
     public Output<String> backendUrl() {
@@ -662,7 +662,7 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param backendUrl The URL of the backend that holds the inner stack&#39;s state, such as `s3://ptd-acme01-staging?region=us-east-2`. Another
          * backend (another bucket or directory, not merely another way to write the URL) means another stack, which is refused unless
-         * `replaceOnIdentityChange` is set.
+         * `replaceOnIdentityChange` is set. A password in it is refused: it belongs into `environment`, as `PGPASSWORD` say.
          * 
          * @return builder
          * 
@@ -675,7 +675,7 @@ public final class StackArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param backendUrl The URL of the backend that holds the inner stack&#39;s state, such as `s3://ptd-acme01-staging?region=us-east-2`. Another
          * backend (another bucket or directory, not merely another way to write the URL) means another stack, which is refused unless
-         * `replaceOnIdentityChange` is set.
+         * `replaceOnIdentityChange` is set. A password in it is refused: it belongs into `environment`, as `PGPASSWORD` say.
          * 
          * @return builder
          * 
