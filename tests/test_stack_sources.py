@@ -346,6 +346,24 @@ def test_running_a_stack_again(pipeline):
     assert not (pipeline.backend / ".pulumi/stacks/web/dev.json").exists()
 
 
+@pytest.mark.parametrize("moved", ["backendUrl", "stack"])
+def test_running_again_what_has_moved(pipeline, moved):
+    inputs = pipeline.inner("web", replaceOnIdentityChange=True, onDelete="retain")
+    again = {"type": "ptd:index:StackUpdate", "properties": {"spec": "${web.spec}"}, "options": {"dependsOn": ["${web}"]}}
+    pipeline.resources["again"] = again
+    outer = pipeline.write(fixed="${again.plainOutputs.fixed}").init()
+    outer.up()
+    backend = pipeline.backend.parent / "elsewhere"
+    backend.mkdir()
+    inputs[moved] = {"backendUrl": f"file://{backend}", "stack": "organization/web/other"}[moved]
+    preview = pipeline.write(fixed="${again.plainOutputs.fixed}").preview()
+    assert all("replace" in preview.steps[name] for name in (f"{STACK}::web", "ptd:index:StackUpdate::again"))
+    outer.up()
+    place = Path(inputs["backendUrl"].removeprefix("file://")) / ".pulumi/history" / inputs["stack"].removeprefix("organization/")
+    assert len(list(place.glob("*.history.json"))) == 2
+    assert outer.resource("again")["id"] == f"{inputs['backendUrl']}#{inputs['stack']}" and not outer.up().changes
+
+
 def test_last_known_values_serve_a_preview_alone(pipeline):
     pipeline.inner("one")
     pipeline.inner("two", config={"greeting": "${one.outputs.greeting}"}, previewInputs="lastKnown")

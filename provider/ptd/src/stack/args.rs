@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::identity::identity;
 use crate::target::naming;
 
 /// What happens to the inner stack when the resource is deleted.
@@ -374,6 +375,11 @@ impl StackArgs {
     pub(super) fn rests(&self, new: &Self, state: &StackState) -> bool {
         let due = !new.skip && !new.observe && (state.pending || new.heals(state));
         !due && !self.runs(new)
+    }
+
+    /// Whether the same inner stack is meant, however its backend's URL is written.
+    pub(super) fn is_same_stack(&self, other: &Self) -> bool {
+        identity(&self.backend_url, &self.stack) == identity(&other.backend_url, &other.stack)
     }
 }
 

@@ -70,7 +70,16 @@ impl Spec {
     pub(super) fn same(one: &str, other: &str) -> bool {
         let parse = |text: &str| Self::parse(&Zeroizing::new(text.to_owned())).ok();
         match (parse(one), parse(other)) {
-            (Some(one), Some(other)) => !one.runs(&other),
+            (Some(one), Some(other)) => one.is_same_stack(&other) && !one.runs(&other),
+            _ => false,
+        }
+    }
+
+    /// Whether two texts are known to stand for runs of different stacks.
+    pub(super) fn moves(one: &str, other: &str) -> bool {
+        let parse = |text: &str| Self::parse(&Zeroizing::new(text.to_owned())).ok();
+        match (parse(one), parse(other)) {
+            (Some(one), Some(other)) => !one.is_same_stack(&other),
             _ => false,
         }
     }
@@ -99,7 +108,12 @@ mod tests {
         assert_eq!(again, args);
         args.message = Some("another".to_owned());
         assert!(Spec::same(text.expose(), Spec::of(&args).expose()));
+        args.backend_url = "file:///elsewhere".to_owned();
+        assert!(!Spec::same(text.expose(), Spec::of(&args).expose()));
+        assert!(Spec::moves(text.expose(), Spec::of(&args).expose()));
+        args.backend_url.clear();
         args.config.remove("size");
+        assert!(!Spec::moves(text.expose(), Spec::of(&args).expose()));
         assert!(!Spec::same(text.expose(), Spec::of(&args).expose()));
         assert!(Spec::parse("{}").is_err());
     }

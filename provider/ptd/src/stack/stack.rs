@@ -353,8 +353,7 @@ impl Resource for Stack {
         }
         // Whether another stack is meant is known only when both are.
         let Some(news) = news else { return };
-        let same = identity::identity(&olds.backend_url, &olds.stack)
-            == identity::identity(&news.backend_url, &news.stack);
+        let same = olds.is_same_stack(&news);
         for name in ["stack", "backendUrl"] {
             if !same && diff.touches(name) {
                 diff.replace(Path::root().key(name));
@@ -379,6 +378,7 @@ impl Resource for Stack {
             let there = run::is_there(args).await;
             let absent = there != Some(true)
                 || matches!(
+            prediction.known("spec", Spec::of(args));
                     Inner::preview(cx, args, None, None).await?,
                     Previewed::Absent
                 );

@@ -24,7 +24,8 @@ use crate::Ptd;
 ///
 /// It is run when this resource is created, when what the stack is run with has changed, and when a trigger changes.
 ///
-/// Deleting this resource does nothing: the stack is its owner's. It cannot be imported.
+/// Where the `Stack` is replaced by one of another name or in another backend, so is this resource. Deleting it does nothing: the stack
+/// is its owner's. It cannot be imported.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StackUpdateArgs {
@@ -175,8 +176,11 @@ impl Resource for StackUpdate {
         let news: Option<StackUpdateArgs> = pulumi_provider::from_properties(news).ok();
         let pending = old.state.as_ref().is_some_and(|state| state.pending);
         if let (Some(news), Some(olds)) = (news, &old.args) {
-            if Spec::same(olds.spec.expose(), news.spec.expose()) {
-                diff.ignore(&Path::root().key("spec"));
+            let spec = Path::root().key("spec");
+            if Spec::moves(olds.spec.expose(), news.spec.expose()) {
+                diff.replace(spec);
+            } else if Spec::same(olds.spec.expose(), news.spec.expose()) {
+                diff.ignore(&spec);
             }
             if news.skip || !pending {
                 diff.ignore(&Path::root().key("skip"));
