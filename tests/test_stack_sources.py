@@ -296,24 +296,30 @@ def test_a_lock_file_that_was_there_before_counts(pipeline, installing):
 
 
 def test_a_class_of_a_python_module(pipeline):
-    pipeline.outer.file(
-        "lib/platform_steps/web.py",
-        """
+    text = """
 import pulumi
 
 class Web:
     @classmethod
     def autoload(cls):
         pulumi.export("greeting", pulumi.get_stack())
-""",
-    )
+"""
+    pipeline.outer.file("lib/platform_steps/web.py", text)
     pipeline.outer.file("lib/platform_steps/__init__.py", "")
     source = {"module": "platform_steps.web", "class": "Web", "root": "lib"}
-    pipeline.stack("web", directory=None, python=source)
+    inputs = pipeline.stack("web", directory=None, python=source)
     outer = pipeline.write(greeting="${web.outputs.greeting}").init()
     outer.up()
     assert outer.outputs() == {"greeting": "dev"} and not outer.up().changes
     assert "platform_steps/web.py" in outer.resource("web")["inputs"]["sourceDigests"]
+    # A search path of its own is asked after the root.
+    text = text.replace("pulumi.get_stack()", "beside.NAME").replace("import", "import beside,", 1)
+    pipeline.outer.file("lib/platform_steps/web.py", text)
+    pipeline.outer.file("more/beside.py", "NAME = 'beside'\n")
+    pipeline.outer.file("more/platform_steps/__init__.py", "")
+    inputs["environment"]["PYTHONPATH"] = str(pipeline.outer.folder / "more")
+    pipeline.write(greeting="${web.outputs.greeting}").up()
+    assert outer.outputs() == {"greeting": "beside"}
 
 
 def test_paths_of_this_machine_stay_out_of_the_state(pipeline):

@@ -7308,8 +7308,8 @@ type PythonSource struct {
 	Class string `pulumi:"class"`
 	// The module, such as `ptd.pulumi_resources.aws_workload_persistent`.
 	Module string `pulumi:"module"`
-	// The directory that holds the module's top package, relative to the program's directory; it is put on the module path, and
-	// its files are digested.
+	// The directory that holds the module's top package, relative to the program's directory; it is put on the module path, before
+	// what `PYTHONPATH` names, and its files are digested.
 	Root string `pulumi:"root"`
 	// The virtual environment with what the module needs, relative to the program's directory. Default: the `python3` on the PATH.
 	Virtualenv *string `pulumi:"virtualenv"`
@@ -7332,8 +7332,8 @@ type PythonSourceArgs struct {
 	Class pulumi.StringInput `pulumi:"class"`
 	// The module, such as `ptd.pulumi_resources.aws_workload_persistent`.
 	Module pulumi.StringInput `pulumi:"module"`
-	// The directory that holds the module's top package, relative to the program's directory; it is put on the module path, and
-	// its files are digested.
+	// The directory that holds the module's top package, relative to the program's directory; it is put on the module path, before
+	// what `PYTHONPATH` names, and its files are digested.
 	Root pulumi.StringInput `pulumi:"root"`
 	// The virtual environment with what the module needs, relative to the program's directory. Default: the `python3` on the PATH.
 	Virtualenv pulumi.StringPtrInput `pulumi:"virtualenv"`
@@ -7427,8 +7427,8 @@ func (o PythonSourceOutput) Module() pulumi.StringOutput {
 	return o.ApplyT(func(v PythonSource) string { return v.Module }).(pulumi.StringOutput)
 }
 
-// The directory that holds the module's top package, relative to the program's directory; it is put on the module path, and
-// its files are digested.
+// The directory that holds the module's top package, relative to the program's directory; it is put on the module path, before
+// what `PYTHONPATH` names, and its files are digested.
 func (o PythonSourceOutput) Root() pulumi.StringOutput {
 	return o.ApplyT(func(v PythonSource) string { return v.Root }).(pulumi.StringOutput)
 }
@@ -7482,8 +7482,8 @@ func (o PythonSourcePtrOutput) Module() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The directory that holds the module's top package, relative to the program's directory; it is put on the module path, and
-// its files are digested.
+// The directory that holds the module's top package, relative to the program's directory; it is put on the module path, before
+// what `PYTHONPATH` names, and its files are digested.
 func (o PythonSourcePtrOutput) Root() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *PythonSource) *string {
 		if v == nil {

@@ -363,8 +363,8 @@ export interface PythonSourceArgs {
      */
     module: pulumi.Input<string>;
     /**
-     * The directory that holds the module's top package, relative to the program's directory; it is put on the module path, and
-     * its files are digested.
+     * The directory that holds the module's top package, relative to the program's directory; it is put on the module path, before
+     * what `PYTHONPATH` names, and its files are digested.
      */
     root: pulumi.Input<string>;
     /**

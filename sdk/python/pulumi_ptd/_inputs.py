@@ -1300,8 +1300,8 @@ class PythonSourceArgsDict(TypedDict):
     """
     root: pulumi.Input[_builtins.str]
     """
-    The directory that holds the module's top package, relative to the program's directory; it is put on the module path, and
-    its files are digested.
+    The directory that holds the module's top package, relative to the program's directory; it is put on the module path, before
+    what `PYTHONPATH` names, and its files are digested.
     """
     virtualenv: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
@@ -1320,8 +1320,8 @@ class PythonSourceArgs:
 
         :param pulumi.Input[_builtins.str] class_: The class in it, such as `AWSWorkloadPersistent`.
         :param pulumi.Input[_builtins.str] module: The module, such as `ptd.pulumi_resources.aws_workload_persistent`.
-        :param pulumi.Input[_builtins.str] root: The directory that holds the module's top package, relative to the program's directory; it is put on the module path, and
-               its files are digested.
+        :param pulumi.Input[_builtins.str] root: The directory that holds the module's top package, relative to the program's directory; it is put on the module path, before
+               what `PYTHONPATH` names, and its files are digested.
         :param pulumi.Input[_builtins.str] virtualenv: The virtual environment with what the module needs, relative to the program's directory. Default: the `python3` on the PATH.
         """
         pulumi.set(__self__, "class_", class_)
@@ -1358,8 +1358,8 @@ class PythonSourceArgs:
     @pulumi.getter
     def root(self) -> pulumi.Input[_builtins.str]:
         """
-        The directory that holds the module's top package, relative to the program's directory; it is put on the module path, and
-        its files are digested.
+        The directory that holds the module's top package, relative to the program's directory; it is put on the module path, before
+        what `PYTHONPATH` names, and its files are digested.
         """
         return pulumi.get(self, "root")
 

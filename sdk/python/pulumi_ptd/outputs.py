@@ -3983,8 +3983,8 @@ class PythonSource(dict):
 
         :param _builtins.str class_: The class in it, such as `AWSWorkloadPersistent`.
         :param _builtins.str module: The module, such as `ptd.pulumi_resources.aws_workload_persistent`.
-        :param _builtins.str root: The directory that holds the module's top package, relative to the program's directory; it is put on the module path, and
-               its files are digested.
+        :param _builtins.str root: The directory that holds the module's top package, relative to the program's directory; it is put on the module path, before
+               what `PYTHONPATH` names, and its files are digested.
         :param _builtins.str virtualenv: The virtual environment with what the module needs, relative to the program's directory. Default: the `python3` on the PATH.
         """
         pulumi.set(__self__, "class_", class_)
@@ -4013,8 +4013,8 @@ class PythonSource(dict):
     @pulumi.getter
     def root(self) -> _builtins.str:
         """
-        The directory that holds the module's top package, relative to the program's directory; it is put on the module path, and
-        its files are digested.
+        The directory that holds the module's top package, relative to the program's directory; it is put on the module path, before
+        what `PYTHONPATH` names, and its files are digested.
         """
         return pulumi.get(self, "root")
 

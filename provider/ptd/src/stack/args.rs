@@ -123,8 +123,8 @@ pub struct PythonSource {
     pub module: String,
     /// The class in it, such as `AWSWorkloadPersistent`.
     pub class: String,
-    /// The directory that holds the module's top package, relative to the program's directory; it is put on the module path, and
-    /// its files are digested.
+    /// The directory that holds the module's top package, relative to the program's directory; it is put on the module path, before
+    /// what `PYTHONPATH` names, and its files are digested.
     pub root: String,
     /// The virtual environment with what the module needs, relative to the program's directory. Default: the `python3` on the PATH.
     #[serde(default, skip_serializing_if = "Option::is_none")]

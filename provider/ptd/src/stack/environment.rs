@@ -1,5 +1,8 @@
 //! The environment of an inner run.
 
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
 use pulumi_automation::Environment;
 
 use super::args::StackArgs;
@@ -44,13 +47,24 @@ pub(super) fn environment(
             environment.set(name, value);
         }
     }
-    for (name, value) in &program.environment {
-        environment.set(*name, value);
-    }
     for (name, value) in &args.environment {
         environment.set(name, &value.value);
     }
+    for (name, place) in &program.search {
+        let path = before(place, environment.get(name));
+        environment.set(*name, path);
+    }
     environment
+}
+
+/// A search path with one place more, at its beginning.
+fn before(place: &Path, path: Option<&OsStr>) -> OsString {
+    let mut all = place.as_os_str().to_owned();
+    if let Some(path) = path.filter(|path| !path.is_empty()) {
+        all.push(":");
+        all.push(path);
+    }
+    all
 }
 
 /// The environment of `git`, which has no use for what is Pulumi's: of `given` it gets the rest.

@@ -161,8 +161,8 @@ pub(super) struct Program {
     pub(super) directory: Option<PathBuf>,
     /// Where it runs, unless that is a directory that is thrown away.
     pub(super) base: Option<PathBuf>,
-    /// Variables that the program needs.
-    pub(super) environment: Vec<(&'static str, PathBuf)>,
+    /// Places where its code is searched first, by the variable that lists them.
+    pub(super) search: Vec<(&'static str, PathBuf)>,
     made: Option<TempDir>,
 }
 
@@ -209,7 +209,7 @@ impl Program {
                 .map(PathBuf::from)
                 .filter(|place| project_file(place).is_some()),
             base: directory.map(super::foreign::base),
-            environment: Vec::new(),
+            search: Vec::new(),
             made: None,
         }
     }
@@ -219,7 +219,7 @@ impl Program {
         if args.directory.is_some() {
             return Ok(Self::there(args.directory.as_deref()));
         }
-        let mut environment = Vec::new();
+        let mut search = Vec::new();
         let made = tempfile::Builder::new().prefix("ptd-program-").tempdir()?;
         let place = made.path();
         let directory = if let Some(archive) = &args.archive {
@@ -247,7 +247,7 @@ impl Program {
                 args.stack.split('/').nth(1).unwrap_or_default(),
                 place,
             )?;
-            environment.push(("PYTHONPATH", std::path::absolute(&source.root)?));
+            search.push(("PYTHONPATH", std::path::absolute(&source.root)?));
             Some(place.to_owned())
         } else {
             None
@@ -255,7 +255,7 @@ impl Program {
         Ok(Self {
             directory,
             base: None,
-            environment,
+            search,
             made: Some(made),
         })
     }

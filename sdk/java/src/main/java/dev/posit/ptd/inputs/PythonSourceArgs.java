@@ -51,16 +51,16 @@ public final class PythonSourceArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The directory that holds the module&#39;s top package, relative to the program&#39;s directory; it is put on the module path, and
-     * its files are digested.
+     * The directory that holds the module&#39;s top package, relative to the program&#39;s directory; it is put on the module path, before
+     * what `PYTHONPATH` names, and its files are digested.
      * 
      */
     @Import(name="root", required=true)
     private Output<String> root;
 
     /**
-     * @return The directory that holds the module&#39;s top package, relative to the program&#39;s directory; it is put on the module path, and
-     * its files are digested.
+     * @return The directory that holds the module&#39;s top package, relative to the program&#39;s directory; it is put on the module path, before
+     * what `PYTHONPATH` names, and its files are digested.
      * 
      */
     public Output<String> root() {
@@ -152,8 +152,8 @@ public final class PythonSourceArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param root The directory that holds the module&#39;s top package, relative to the program&#39;s directory; it is put on the module path, and
-         * its files are digested.
+         * @param root The directory that holds the module&#39;s top package, relative to the program&#39;s directory; it is put on the module path, before
+         * what `PYTHONPATH` names, and its files are digested.
          * 
          * @return builder
          * 
@@ -164,8 +164,8 @@ public final class PythonSourceArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param root The directory that holds the module&#39;s top package, relative to the program&#39;s directory; it is put on the module path, and
-         * its files are digested.
+         * @param root The directory that holds the module&#39;s top package, relative to the program&#39;s directory; it is put on the module path, before
+         * what `PYTHONPATH` names, and its files are digested.
          * 
          * @return builder
          * 

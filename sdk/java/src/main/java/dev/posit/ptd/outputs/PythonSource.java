@@ -23,8 +23,8 @@ public final class PythonSource {
      */
     private String module;
     /**
-     * @return The directory that holds the module&#39;s top package, relative to the program&#39;s directory; it is put on the module path, and
-     * its files are digested.
+     * @return The directory that holds the module&#39;s top package, relative to the program&#39;s directory; it is put on the module path, before
+     * what `PYTHONPATH` names, and its files are digested.
      * 
      */
     private String root;
@@ -50,8 +50,8 @@ public final class PythonSource {
         return this.module;
     }
     /**
-     * @return The directory that holds the module&#39;s top package, relative to the program&#39;s directory; it is put on the module path, and
-     * its files are digested.
+     * @return The directory that holds the module&#39;s top package, relative to the program&#39;s directory; it is put on the module path, before
+     * what `PYTHONPATH` names, and its files are digested.
      * 
      */
     public String root() {
