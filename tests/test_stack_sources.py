@@ -322,6 +322,59 @@ class Web:
     assert outer.outputs() == {"greeting": "beside"}
 
 
+DYNAMIC = """
+import pulumi
+from pulumi import dynamic
+
+
+class Provider(dynamic.ResourceProvider):
+    def create(self, props):
+        return dynamic.CreateResult("one", props)
+
+    def delete(self, id, props):
+        from steps import helper
+
+        open(props["file"], "a").write(helper.TEXT)
+
+
+class Thing(dynamic.Resource):
+    def __init__(self, name):
+        super().__init__(Provider(), name, {"file": FILE})
+"""
+
+
+@pytest.mark.parametrize("source", ["python", "archive", "git"])
+def test_resources_whose_provider_is_in_the_program_are_destroyed(pipeline, installing, source):
+    """Code of the program deletes its dynamic resources, with a module that is beside it or that an installation brings."""
+    place, installed = installing
+    folder, deleted = pipeline.outer.folder, pipeline.outer.folder / "deleted"
+    text, helper = DYNAMIC.replace("FILE", repr(str(deleted))), "TEXT = 'x'\n"
+    pipeline.project("web", f"{text}\n\nThing('thing')\n")
+    if source == "python":
+        pipeline.outer.file("lib/steps/web.py", f"{text}\n\nclass Web:\n    @classmethod\n    def autoload(cls):\n        Thing('thing')\n")
+        pipeline.outer.file("lib/steps/helper.py", helper)
+        given = {"python": {"module": "steps.web", "class": "Web", "root": "lib"}}
+    elif source == "archive":
+        with tarfile.open(folder / "web.tgz", "w:gz") as archive:
+            archive.add(folder / "web", "web")
+        given = {"archive": "web.tgz", "installDependencies": True}
+    else:
+        pipeline.outer.file("web/steps/helper.py", helper)
+        git(folder / "web", "init", "--quiet", "--initial-branch", "main")
+        git(folder / "web", "add", ".")
+        git(folder / "web", "commit", "--quiet", "-m", "web")
+        given = {"git": {"url": f"file://{folder}/web", "ref": "main"}}
+    inputs = pipeline.stack("web", directory=None, onDelete="destroyAndRemove", **given)
+    inputs["environment"] |= {"PATH": place(f"mkdir steps\nprintf %s {helper.strip()!r} > steps/helper.py")}
+    outer = pipeline.write().init()
+    outer.up()
+    assert not any("cannot be told" in text for text in outer.refresh().messages("warning"))
+    outer.destroy()
+    assert deleted.read_text() == "x" and not list((pipeline.backend / ".pulumi/stacks").rglob("dev.json"))
+    if source == "archive":
+        assert installed() == 2
+
+
 def test_paths_of_this_machine_stay_out_of_the_state(pipeline):
     pipeline.inner("web", directory=str(pipeline.outer.folder / "web"), watch=[str(pipeline.outer.folder / "shared")])
     pipeline.outer.file("shared/a.txt", "x")

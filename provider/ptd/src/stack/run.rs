@@ -73,14 +73,16 @@ impl Inner {
         Self::with(cx, args, state, Box::pin(Program::of(cx, args))).await
     }
 
-    /// The same for what needs the stack's state only: of a program that would have to be fetched or made nothing is needed, and it
-    /// may be gone.
+    /// The same for what needs the stack's state and no program but for the providers in it, which some languages have: it may be gone,
+    /// and is fetched only if told to.
     pub(super) async fn open_stored(
         cx: &Context<Ptd>,
         args: &StackArgs,
         state: Option<&StackState>,
+        fetch: bool,
     ) -> Result<Self, Error> {
-        Self::with(cx, args, state, Program::in_place(args)).await
+        let program = Program::stored(cx, args, fetch);
+        Self::with(cx, args, state, Box::pin(program)).await
     }
 
     async fn with(

@@ -191,11 +191,47 @@ impl Program {
         Ok(program)
     }
 
-    /// The program where it is there without fetching or making it.
-    pub(super) async fn in_place(args: &StackArgs) -> Result<Self, Error> {
-        let directory = args.directory.clone();
-        let found = aside(move || Ok(Self::there(directory.as_deref()))).await;
-        found.map_err(|error| unusable(args, &error))
+    /// The program for what can do without one, as it may be gone. A repository is asked only if told to.
+    pub(super) async fn stored(
+        cx: &Context<Ptd>,
+        args: &StackArgs,
+        fetch: bool,
+    ) -> Result<Self, Error> {
+        let given = args.clone();
+        let program = async {
+            if args.git.is_some() && !fetch {
+                return Ok(Self::there(None));
+            }
+            let mut program = Self::of(cx, args).await?;
+            let checked = move || {
+                if !program.is_whole(&given) {
+                    program.directory = None;
+                }
+                Ok(program)
+            };
+            aside(checked).await.map_err(|error| unusable(args, &error))
+        };
+        match program.await {
+            Ok(program) => Ok(program),
+            Err(error) => {
+                cx.alive()?;
+                cx.info(format!("goes on without the program: {error}"))
+                    .await;
+                Ok(Self::there(None))
+            }
+        }
+    }
+
+    /// Whether all is there that the CLI opens.
+    fn is_whole(&self, args: &StackArgs) -> bool {
+        let project = args.stack.split('/').nth(1);
+        let named = self.directory.as_deref().map(project_name);
+        let python = args.python.as_ref().is_none_or(|source| {
+            let virtualenv = source.virtualenv.as_ref();
+            Path::new(&source.root).is_dir()
+                && virtualenv.is_none_or(|place| Path::new(place).is_dir())
+        });
+        python && named.is_some_and(|name| name.ok().as_deref() == project)
     }
 
     /// Whether it is in a directory of its own, which is thrown away.

@@ -177,7 +177,8 @@ impl Stack {
         args: &StackArgs,
         state: Option<&StackState>,
     ) -> Result<(), Error> {
-        let mut inner = Inner::open_stored(cx, args, state).await?;
+        let destroys = args.on_delete != OnDelete::Refuse;
+        let mut inner = Inner::open_stored(cx, args, state, destroys).await?;
         let Some(exported) = inner.export(cx, args).await? else {
             return Ok(());
         };
@@ -203,6 +204,12 @@ impl Stack {
         if foresee::holds_any(&exported) {
             inner.adopt(&exported);
             inner.configure(cx, args, Some(args)).await?;
+            if let Err(error) = inner.install(cx, args).await {
+                cx.alive()?;
+                // Few programs have providers of their own.
+                cx.warn(format!("goes on without an installation: {error}"))
+                    .await;
+            }
             let whole = StackArgs {
                 targets: Vec::new(),
                 excludes: Vec::new(),
@@ -371,6 +378,7 @@ impl Resource for Stack {
             let Some(args) = &request.args else {
                 return Self::waits(cx, request).await;
             };
+            prediction.known("spec", Spec::of(args));
             if args.skip || args.observe || args.views == StackViews::None {
                 cx.status("previewed once it exists").await;
                 return Ok(());
@@ -378,7 +386,6 @@ impl Resource for Stack {
             let there = run::is_there(args).await;
             let absent = there != Some(true)
                 || matches!(
-            prediction.known("spec", Spec::of(args));
                     Inner::preview(cx, args, None, None).await?,
                     Previewed::Absent
                 );
@@ -475,7 +482,7 @@ impl Resource for Stack {
         };
         let args = prior.require_args()?;
         let before = prior.state.unwrap_or_default();
-        let mut inner = Inner::open_stored(cx, &args, Some(&before)).await?;
+        let mut inner = Inner::open_stored(cx, &args, Some(&before), false).await?;
         cx.alive()?;
         inner.forgo_secrets = args.observe;
         let state = Self::recorded(cx, &mut inner, &args, before).await?;
