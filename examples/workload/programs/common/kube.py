@@ -99,9 +99,10 @@ class Object(dynamic.Kind):
         return live and {"manifest": _like(props["manifest"], live), "uid": live["metadata"]["uid"]}
 
     def drop(self, id, props):
+        # A bare API server has no controller that would finish a namespace, and none that would put its first account there.
+        bare = props["manifest"]["kind"] == "Namespace" and not call(props["kubeconfig"], "GET", f"{id}/serviceaccounts/default")
         call(props["kubeconfig"], "DELETE", id, {"propagationPolicy": "Background"})
-        if props["manifest"]["kind"] == "Namespace":
-            # A bare API server has no controller that would finish the namespace.
+        if bare:
             body = {**props["manifest"], "spec": {"finalizers": []}}
             call(props["kubeconfig"], "PUT", f"{id}/finalize", body)
         look = functools.partial(call, props["kubeconfig"], "GET", id)
