@@ -73,12 +73,24 @@ def look_around(example: Example, workspace: cli.Workspace, kube_get) -> None:
     assert site["domain"] == "research.acme.example.com" and site["mainDatabaseId"] == f"{TARGET}-main"
 
 
-def nothing_runs_again(example: Example, workspace: cli.Workspace) -> None:
-    before = example.objects()
+def nothing_runs_again(example: Example, workspace: cli.Workspace, target: str = TARGET) -> None:
+    before = example.objects(target)
     again = workspace.up()
     assert not again.changes, again
     # Not even a lock was taken.
-    assert example.objects() == before
+    assert example.objects(target) == before
+
+
+def nothing_is_found_changed(example: Example, workspace: cli.Workspace, target: str = TARGET) -> None:
+    """By a preview, and by a refresh, which looks at what all the stacks made."""
+    before = example.objects(target)
+    planned = workspace.preview()
+    assert not planned.changes, planned
+    looked = workspace.refresh()
+    found = {one["urn"].split("::")[-1]: one["outputs"]["drift"] for one in workspace.resources() if one["type"] == STACK}
+    assert found and found == dict.fromkeys(found, {}), looked
+    assert example.objects(target) == before
+    nothing_runs_again(example, workspace, target)
 
 
 def up_in_order(example: Example) -> None:
@@ -106,6 +118,7 @@ def test_one_program_from_nothing_to_nothing(example, kube_get):
     places = {"what was shown": first.text, **example.written(workspace), **example.texts(versions=True)}
     assert leaks(secrets, places) == []
     nothing_runs_again(example, workspace)
+    nothing_is_found_changed(example, workspace)
 
     # Another password: its step runs, and the one that is given it; helm and sites are given nothing else than before.
     program = workspace.folder.parent / "programs/postgres_config/__main__.py"
@@ -204,6 +217,43 @@ def test_the_control_room_in_one_program(example, kube_get):
     assert leaks(secrets, {"what was shown": first.text, **example.written(workspace), **example.texts(ROOM)}) == []
     before = example.objects(ROOM)
     assert not workspace.up().changes and example.objects(ROOM) == before
+    workspace.destroy()
+    assert workspace.resources() == []
+    no_servers_of(example, kube_get)
+
+
+def test_the_control_room_by_its_component_in_yaml(example, kube_get):
+    """With a bootstrap of its own, and what only people have filled in between."""
+    consent = {"allowDelete": True}
+    bucket = {"forceDestroy": True, "tlsOnly": False}
+    bootstrap = {"target": ROOM, "kind": "controlRoom", "stateBucket": bucket, "encryptionKey": consent, "secrets": consent}
+    key = {"secret": f"{ROOM}.ctrl.posit.team", "fields": {"opsgenie-api-key": "${opsgenieApiKey}"}}
+    room = {
+        "target": ROOM, "targetsDir": "../infra", "programs": "../control-room", "watch": ["../programs/common"],
+        "onDelete": "destroyAndRemove", "backendUrl": "${bootstrap.backendUrl}", "secretsProvider": "${bootstrap.secretsProviderUrl}",
+        "steps": {
+            "persistent": {"config": {"database_server": "${databaseServer}"}},
+            "cluster": {"config": {"kubeconfig": "${kubeconfig}"}},
+        },
+    }  # fmt: skip
+    (folder := example.folder / "control-room-yaml").mkdir()
+    cli.Workspace(folder, example.env, "control-room-yaml").yaml({
+        "config": {name: {"type": "string", "secret": True} for name in ("databaseServer", "kubeconfig", "opsgenieApiKey")},
+        "resources": {
+            "bootstrap": {"type": "ptd:aws:Bootstrap", "properties": bootstrap},
+            "alerts": {"type": "ptd:aws:SecretFields", "properties": key, "options": {"dependsOn": ["${bootstrap}"]}},
+            "room": {"type": "ptd:index:ControlRoom", "properties": room, "options": {"dependsOn": ["${bootstrap}", "${alerts}"]}},
+        },
+        "outputs": {"steps": "${room.stepNames}", "cluster": '${room.steps["cluster"]["cluster_name"]}'},
+    })  # fmt: skip
+    workspace = example.open("control-room-yaml").secret_config(opsgenieApiKey="key-of-the-alerting-service")
+    first = workspace.up()
+    assert workspace.outputs() == {"steps": ["workspaces", "persistent", "postgres_config", "cluster"], "cluster": ROOM}
+    stored = kube_get("/api/v1/namespaces/control-room-grafana/secrets/opsgenie")["data"]
+    assert base64.b64decode(stored["api-key"]).decode() == "key-of-the-alerting-service"
+    secrets = {"the master password": example.secret(f"rds-{ROOM}-main")["password"], "the key": "key-of-the-alerting-service"}
+    assert leaks(secrets, {"what was shown": first.text, **example.written(workspace), **example.texts(ROOM)}) == []
+    nothing_runs_again(example, workspace, ROOM)
     workspace.destroy()
     assert workspace.resources() == []
     no_servers_of(example, kube_get)

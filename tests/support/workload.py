@@ -139,6 +139,6 @@ def no_servers_of(example: Example, get: Callable[[str], dict | None]) -> None:
     assert spaces <= {"default", "kube-system", "kube-public", "kube-node-lease"}
     assert get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/sites.core.posit.team") is None
     # Of temporary files only those stay that the provider's processes lock, without a program or its settings.
-    kinds = ("slot-", "owner-", "made-", "turn-", "attendance", "report.")
+    kinds = ("slot-", "next", "owner-", "made-", "turn-", "attendance", "report.")
     left = [path.name for path in example.temp.rglob("*") if path.is_file()]
     assert [name for name in left if name != "cli" and not name.startswith(kinds)] == []
