@@ -95,7 +95,8 @@ down() {
     local project backend
     if [ -s "$demo/projects" ] && environment; then
         while read -r project backend; do
-            (cd "$demo/workload/$project" && PULUMI_BACKEND_URL=$backend pulumi destroy --yes --skip-preview --suppress-progress --stack "$stack") ||
+            (cd "$demo/workload/$project" && export PULUMI_BACKEND_URL=$backend &&
+                pulumi destroy --yes --skip-preview --suppress-progress --stack "$stack") ||
                 echo "destroy of $project did not succeed; the machines end now, and what is left ends with them" >&2
         done <"$demo/projects"
     fi
