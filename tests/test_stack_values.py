@@ -86,3 +86,13 @@ def test_a_secret_of_the_inputs_goes_over_the_projects_own_after_an_import(pipel
     done = pipeline.write().up()
     found = json.loads(pipeline.by_hand("web", "output", "--json", "--show-secrets"))
     assert found == {"password": "of-the-inputs", "count": 1}, done.text
+
+
+def test_what_is_empty_is_as_good_as_not_given(pipeline):
+    """A refresh leaves it out."""
+    pipeline.inner("web", targets=[], excludes=[], inheritEnvironment=[], triggers={}, config={})
+    outer = pipeline.write().init()
+    outer.up()
+    outer.refresh()
+    assert not outer.up("--expect-no-changes").changes
+    assert not outer.preview().steps

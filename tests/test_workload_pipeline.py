@@ -253,7 +253,7 @@ def test_the_control_room_by_its_component_in_yaml(example, kube_get):
     assert base64.b64decode(stored["api-key"]).decode() == "key-of-the-alerting-service"
     secrets = {"the master password": example.secret(f"rds-{ROOM}-main")["password"], "the key": "key-of-the-alerting-service"}
     assert leaks(secrets, {"what was shown": first.text, **example.written(workspace), **example.texts(ROOM)}) == []
-    nothing_runs_again(example, workspace, ROOM)
+    nothing_is_found_changed(example, workspace, ROOM)
     workspace.destroy()
     assert workspace.resources() == []
     no_servers_of(example, kube_get)

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use pulumi_automation::{Operation, Outcome, Settings};
 use pulumi_provider::{
     Change, Checking, Context, Created, Diff, Error, Observed, Path, Prediction, Preview, Prior,
-    PropertyMap, Resource, Step,
+    PropertyMap, PropertyValue, Resource, Step,
 };
 
 use super::args::{OnDelete, PreviewInputs, StackArgs, StackState, StackViews};
@@ -333,6 +333,15 @@ impl Resource for Stack {
     }
 
     fn diff(diff: &mut Diff, old: &Prior<Self>, news: &PropertyMap, _: Option<&Ptd>) {
+        // A refresh leaves out what is empty, a program may say it.
+        let nothing = |path: &Path| {
+            let top = path.top().unwrap_or_default();
+            is_empty(old.inputs.get(top)) && is_empty(news.get(top))
+        };
+        let empty: Vec<Path> = diff.changes().map(|(path, _)| path.clone()).collect();
+        for path in empty.iter().filter(|path| nothing(path)) {
+            diff.ignore(path);
+        }
         let news: Option<StackArgs> = pulumi_provider::from_properties(news).ok();
         let Some(olds) = &old.args else { return };
         let pending = old.state.as_ref().is_some_and(|state| state.pending);
@@ -582,6 +591,16 @@ impl Resource for Stack {
         run::be_patient(cx);
         let work = Self::end(cx, &args, old.state.as_ref());
         report::noted(cx, &args.stack, Operation::Destroy, Box::pin(work)).await
+    }
+}
+
+/// Whether a list or a map has nothing in it, or is not given at all.
+fn is_empty(value: Option<&PropertyValue>) -> bool {
+    match value.map(PropertyValue::bare) {
+        None | Some(Some(PropertyValue::Null)) => true,
+        Some(Some(PropertyValue::List(items))) => items.is_empty(),
+        Some(Some(PropertyValue::Map(fields))) => fields.is_empty(),
+        Some(_) => false,
     }
 }
 
