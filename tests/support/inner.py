@@ -143,7 +143,7 @@ class Pipeline(Backend):
         (self.outer.folder / name / "Pulumi.dev.yaml").unlink(missing_ok=True)
 
     def updates(self, name: str) -> list[dict]:
-        return json.loads(self.by_hand(name, "history", "--output", "json"))
+        return json.loads(self.by_hand(name, "history", "--json"))
 
     def files(self) -> str:
         return "\n".join(path.read_text(errors="replace") for path in self.backend.rglob("*") if path.is_file())

@@ -174,12 +174,16 @@ impl Stack {
         self.flush().await?;
         // What a command that fails has left in the file is not known.
         self.written = None;
+        // The CLI takes one end of a line for none of the value; not all versions can be told that there is none.
+        let mut line = Zeroizing::new(String::with_capacity(value.len() + 1));
+        line.push_str(&value);
+        line.push('\n');
         let command = self
             .command("config")
-            .args(["set", "--secret", "--raw", "--config-file"])
+            .args(["set", "--secret", "--config-file"])
             .arg(self.settings_file())
             .args(["--", key])
-            .input(value);
+            .input(line);
         let ended = command.run().await?;
         self.check("config set", &ended)?;
         self.settings = self.read().await?;
@@ -381,9 +385,9 @@ impl Stack {
     /// The latest updates, newest first.
     pub async fn history(&self, count: u32) -> Result<Vec<Update>, Error> {
         let count = count.to_string();
-        let command =
-            self.command("stack")
-                .args(["history", "--output", "json", "--page-size", &count]);
+        let command = self
+            .command("stack")
+            .args(["history", "--json", "--page-size", &count]);
         self.json("stack history", command).await
     }
 

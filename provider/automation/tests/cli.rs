@@ -219,6 +219,29 @@ async fn a_stack_from_nothing_to_nothing() {
 }
 
 #[tokio::test]
+async fn a_secret_keeps_all_its_lines() {
+    let place = Place::new("name: inner\nruntime: yaml\n");
+    let mut stack = place.stack_with(old(&place), &place.backend()).await;
+    stack.create(None).await.unwrap();
+    assert!(stack.history(1).await.unwrap().is_empty());
+    let values = ["", "\n", "one\ntwo", "one\n", "one\n\n", "one\r\n", " one "];
+    for (index, value) in values.iter().enumerate() {
+        let key = format!("inner:k{index}");
+        stack
+            .set_secret(&key, (*value).to_owned().into())
+            .await
+            .unwrap();
+    }
+    let file = place.path("project/Pulumi.dev.yaml");
+    fs::write(file, stack.settings().to_text()).unwrap();
+    let told = place.by_hand(&["config", "--json", "--show-secrets"]).await;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    for (index, value) in values.iter().enumerate() {
+        assert_eq!(told[format!("inner:k{index}")]["value"], *value);
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_written_by_looking() {
     let place = Place::new(PROGRAM);
     let mut stack = place.stack().await;
@@ -387,6 +410,23 @@ fn script(path: &Path, body: &str) -> PathBuf {
     fs::write(path, format!("#!/bin/sh\n{body}\n")).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     path.to_owned()
+}
+
+/// The CLI without what came to it after the oldest version that will do.
+fn old(place: &Place) -> Environment {
+    let environment = place.environment();
+    let path = environment.get("PATH").unwrap().to_owned();
+    let pulumi = std::env::split_paths(&path)
+        .map(|folder| folder.join("pulumi"))
+        .find(|file| file.exists())
+        .unwrap();
+    let bin = place.path("old");
+    fs::create_dir(&bin).unwrap();
+    let newer = r#"for flag; do case $flag in --raw|--output) echo "unknown flag: $flag" >&2; exit 1;; esac; done"#;
+    let run = format!("{newer}\nexec {} \"$@\"", pulumi.display());
+    script(&bin.join("pulumi"), &run);
+    let all = std::iter::once(bin).chain(std::env::split_paths(&path));
+    environment.with("PATH", std::env::join_paths(all).unwrap())
 }
 
 /// A language host that starts a child and does not end by itself.
