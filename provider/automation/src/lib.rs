@@ -15,7 +15,7 @@
 //! let cli = Cli::find(environment).await?;
 //! let location = Location::new("file:///var/lib/states", "organization/web/staging")?;
 //! let mut stack = Stack::open(cli, location, "projects/web").await?;
-//! stack.create(Some("passphrase")).await?;
+//! stack.ensure(Some("passphrase")).await?;
 //! stack.settings_mut().set("aws:region", "us-east-2");
 //! stack.set_secret("web:password", "s3cret".to_owned().into()).await?;
 //! let done = stack.up(&Run::default(), |event| println!("{event:?}")).await?;

@@ -41,7 +41,12 @@ impl Settings {
     /// How an exported state is encrypted; `None` when the backend does it by itself or nothing was stored yet.
     #[must_use]
     pub fn of_state(state: &Value) -> Option<Self> {
-        let provider = state.pointer("/deployment/secrets_providers/state")?;
+        let providers = state.pointer("/deployment/secrets_providers")?;
+        // A service has a URL too, which says nothing of keys.
+        if providers.get("type").is_some_and(|kind| kind == "service") {
+            return None;
+        }
+        let provider = providers.get("state")?;
         let fields = [
             ("salt", "encryptionsalt"),
             ("url", "secretsprovider"),
@@ -143,6 +148,13 @@ impl Settings {
         self.0.insert("secretsprovider".to_owned(), provider.into());
     }
 
+    /// Whether they say with which key secrets are encrypted.
+    pub(crate) fn have_key(&self) -> bool {
+        ["encryptionsalt", "encryptedkey"]
+            .iter()
+            .any(|field| self.0.contains_key(*field))
+    }
+
     /// Takes over how `other` encrypts: its provider, salt and encrypted key.
     pub fn encrypt_like(&mut self, other: &Self) {
         for field in ["secretsprovider", "encryptionsalt", "encryptedkey"] {
@@ -203,6 +215,23 @@ mod tests {
         );
         settings.retain(|key, _| key == "aws:region");
         assert_eq!(settings.config().count(), 1);
+    }
+
+    #[test]
+    fn a_state_tells_how_it_is_encrypted() {
+        let of = |providers: Value| {
+            let state = serde_json::json!({"deployment": {"secrets_providers": providers}});
+            Settings::of_state(&state)
+        };
+        let cloud = of(serde_json::json!(
+            {"type": "cloud", "state": {"url": "awskms://alias/a", "encryptedkey": "AQ=="}}
+        ));
+        let expected = "{secretsprovider: awskms://alias/a, encryptedkey: AQ==}";
+        assert_eq!(cloud, Settings::parse(expected).ok());
+        let service = of(serde_json::json!(
+            {"type": "service", "state": {"url": "https://api.pulumi.com", "owner": "a", "project": "b", "stack": "c"}}
+        ));
+        assert_eq!(service, None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod reader;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -68,6 +69,8 @@ pub struct Stack {
     settings: Settings,
     /// What the file holds, so that it is written only when it must be.
     written: Option<Settings>,
+    /// Whether all is known that can be of how the stack encrypts, or there is no stack.
+    settled: AtomicBool,
 }
 
 impl Stack {
@@ -108,6 +111,7 @@ impl Stack {
             private,
             settings: Settings::default(),
             written: None,
+            settled: AtomicBool::new(false),
         })
     }
 
@@ -159,11 +163,34 @@ impl Stack {
         let made = self.read().await?;
         self.settings = config;
         self.settings.encrypt_like(&made);
+        *self.settled.get_mut() = true;
         Ok(())
     }
 
-    /// Takes over how an existing stack encrypts its secrets, as its exported state tells.
+    /// Creates the stack as [`Stack::create`] does, or takes the one that is there with how it encrypts its secrets. Whether it was
+    /// there.
+    pub async fn ensure(&mut self, secrets_provider: Option<&str>) -> Result<bool, Error> {
+        let Err(failed) = self.create(secrets_provider).await else {
+            return Ok(false);
+        };
+        // Locked is what exists, or what somebody else is creating.
+        let locked = matches!(failed, Error::Locked { .. });
+        if !locked && !matches!(failed, Error::StackExists { .. }) {
+            return Err(failed);
+        }
+        match self.export().await {
+            Err(Error::NoStack { .. }) if locked => Err(failed),
+            state => {
+                self.adopt(&state?);
+                Ok(true)
+            }
+        }
+    }
+
+    /// Takes over how an existing stack encrypts its secrets, as its exported state tells. Nobody has to: where neither that nor the
+    /// settings say it, the state is asked for before it is needed.
     pub fn adopt(&mut self, state: &Value) {
+        *self.settled.get_mut() = true;
         if let Some(found) = Settings::of_state(state) {
             self.settings.encrypt_like(&found);
         }
@@ -171,6 +198,7 @@ impl Stack {
 
     /// Sets a secret of the configuration. The value reaches the CLI by its standard input, and is kept encrypted.
     pub async fn set_secret(&mut self, key: &str, value: Zeroizing<String>) -> Result<(), Error> {
+        self.settle().await?;
         self.flush().await?;
         // What a command that fails has left in the file is not known.
         self.written = None;
@@ -235,6 +263,7 @@ impl Stack {
                 "targets and excludes cannot be given together".to_owned(),
             ));
         }
+        self.settle().await?;
         self.flush().await?;
         let log = self.private.path().join("events");
         write(&log, "").await?;
@@ -368,8 +397,12 @@ impl Stack {
 
     /// The stack's state, secrets encrypted.
     pub async fn export(&self) -> Result<Value, Error> {
-        self.json("stack export", self.command("stack").arg("export"))
-            .await
+        let command = self.command("stack").arg("export");
+        let state = self.json("stack export", command).await;
+        if matches!(state, Err(Error::NoStack { .. })) {
+            self.settled.store(true, Ordering::Relaxed);
+        }
+        state
     }
 
     /// Replaces the stack's state.
@@ -473,6 +506,22 @@ impl Stack {
         let text = Zeroizing::new(ended.stdout);
         serde_json::from_slice(&text)
             .map_err(|e| Error::Invalid(format!("pulumi {name} gave no such JSON: {e}")))
+    }
+
+    /// Finds out how the stack encrypts, where nobody said it: of settings without a key the CLI makes some with a new one, and encrypts
+    /// the state with that.
+    async fn settle(&mut self) -> Result<(), Error> {
+        let known = *self.settled.get_mut() || self.settings.have_key();
+        if known || !self.location.is_self_managed() {
+            return Ok(());
+        }
+        match self.export().await {
+            Ok(state) => self.adopt(&state),
+            // Whoever needs it says so.
+            Err(Error::NoStack { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     async fn flush(&mut self) -> Result<(), Error> {

@@ -121,7 +121,7 @@ async fn a_stack_from_nothing_to_nothing() {
     let absent = stack.preview(&Run::default(), |_| {}).await.unwrap_err();
     assert!(matches!(absent, Error::NoStack { .. }), "{absent}");
 
-    stack.create(None).await.unwrap();
+    assert!(!stack.ensure(None).await.unwrap());
     assert!(stack.exists().await.unwrap());
     assert!(matches!(
         stack.create(None).await,
@@ -193,23 +193,22 @@ async fn a_stack_from_nothing_to_nothing() {
             .has_changes()
     );
 
-    drop(stack);
-    // Without them, the state tells how it is encrypted.
-    let mut stack = place.stack().await;
-    stack.adopt(&stack.export().await.unwrap());
-    stack.settings_mut().set("inner:size", 3);
-    stack
-        .set_secret("inner:password", SECRET.to_owned().into())
-        .await
-        .unwrap();
-    assert!(
-        !stack
-            .up(&Run::default(), |_| {})
+    // Without them, the state tells how it is encrypted, whether that is asked for or not.
+    let before = Settings::of_state(&stack.export().await.unwrap());
+    for asked in [true, false] {
+        stack = place.stack().await;
+        if asked {
+            assert!(stack.ensure(Some("passphrase")).await.unwrap());
+        }
+        stack.settings_mut().set("inner:size", 3);
+        stack
+            .set_secret("inner:password", SECRET.to_owned().into())
             .await
-            .unwrap()
-            .changes
-            .has_changes()
-    );
+            .unwrap();
+        let again = stack.up(&Run::default(), |_| {}).await.unwrap();
+        assert!(!again.changes.has_changes());
+        assert_eq!(Settings::of_state(&stack.export().await.unwrap()), before);
+    }
 
     stack.destroy(&Run::default(), |_| {}).await.unwrap();
     stack.remove().await.unwrap();

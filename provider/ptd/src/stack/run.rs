@@ -212,17 +212,9 @@ impl Inner {
         cx: &Context<Ptd>,
         args: &StackArgs,
     ) -> Result<bool, Error> {
-        let found = trying!(
-            self.place,
-            cx,
-            args,
-            create_or_find(&mut self.stack, args.secrets_provider.as_deref())
-        );
-        let found = found.map_err(|e| refused(args, &e))?;
-        if let Some(state) = &found {
-            self.stack.adopt(state);
-        }
-        Ok(found.is_some())
+        let secrets_provider = args.secrets_provider.as_deref();
+        let ensured = trying!(self.place, cx, args, self.stack.ensure(secrets_provider));
+        ensured.map_err(|e| refused(args, &e))
     }
 
     /// Takes over how the stack encrypts, as its exported state tells.
@@ -468,24 +460,6 @@ impl Inner {
 /// Whether the events of a run do not tell an output.
 fn is_untold(value: &Value) -> bool {
     is_secret(value) || is_masked(value) || is_elided(value)
-}
-
-/// Creates a stack, or gives the state of the one that is there.
-async fn create_or_find(
-    stack: &mut automation::Stack,
-    secrets_provider: Option<&str>,
-) -> Result<Option<Value>, automation::Error> {
-    match stack.create(secrets_provider).await {
-        Ok(()) => Ok(None),
-        // Where an answer was lost, that may be what was just created.
-        Err(automation::Error::StackExists { .. }) => stack.export().await.map(Some),
-        // Locked is what exists, or what somebody else is creating.
-        Err(locked @ automation::Error::Locked { .. }) => match stack.export().await {
-            Err(automation::Error::NoStack { .. }) => Err(locked),
-            state => state.map(Some),
-        },
-        Err(error) => Err(error),
-    }
 }
 
 /// Whether the inputs give this part of the configuration, as a secret.
