@@ -24,6 +24,8 @@
 //! # }
 //! ```
 
+#![warn(unnameable_types)]
+
 /// Keeps the example in the README compiling.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
@@ -43,8 +45,8 @@ mod tool;
 pub use cli::{Cli, Environment, MINIMUM_VERSION};
 pub use error::Error;
 pub use events::{
-    Diagnostic, Event, EventKind, Policy, Special, Step, StepMetadata, Summary, holds, is_masked,
-    is_secret, secret_mark,
+    Diagnostic, Event, EventKind, Policy, Special, State, Step, StepMetadata, Summary, holds,
+    is_masked, is_secret, secret_mark,
 };
 pub use lock::{Holder, Lock};
 pub use process::{Cancelled, Ended};
