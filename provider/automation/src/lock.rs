@@ -88,7 +88,12 @@ pub(crate) fn folder(of: &Location) -> Option<PathBuf> {
 /// Removes the files that would have become locks.
 pub(crate) fn remove_halves(folder: &Path) -> io::Result<usize> {
     let mut removed = 0;
-    for entry in std::fs::read_dir(folder)? {
+    let entries = match std::fs::read_dir(folder) {
+        // It was never locked.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    for entry in entries {
         let path = entry?.path();
         let half = path.extension().is_some_and(|extension| extension == "tmp");
         let age = path.metadata().and_then(|file| file.modified())?.elapsed();

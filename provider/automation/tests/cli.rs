@@ -4,13 +4,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use pulumi_automation::{
     Cli, Environment, Error, Location, Run, Settings, Stack, Tool, Until, is_secret,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 const STACK: &str = "organization/inner/dev";
 const SECRET: &str = "s3cr3t-\"value\"-0123456789";
@@ -371,6 +372,59 @@ async fn a_lock_is_told_with_its_holder_and_can_be_freed() {
 }
 
 #[tokio::test]
+async fn half_a_lock_can_be_removed() {
+    let place = Place::new("name: inner\nruntime: yaml\n");
+    let mut stack = place.stack().await;
+    assert_eq!(stack.remove_half_locks().await.unwrap(), 0);
+    stack.create(None).await.unwrap();
+    let locks = place.path("backend/.pulumi/locks/organization/inner/dev");
+    fs::create_dir_all(&locks).unwrap();
+    let half = fs::File::create(locks.join("0.json.17.tmp")).unwrap();
+    half.set_modified(SystemTime::now() - Duration::from_mins(1))
+        .unwrap();
+    let error = stack.up(&Run::default(), |_| {}).await.unwrap_err();
+    assert!(matches!(error, Error::HalfLocked { .. }), "{error}");
+    assert_eq!(stack.remove_half_locks().await.unwrap(), 1);
+    stack.up(&Run::default(), |_| {}).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_installation_can_be_cancelled() {
+    let place = Place::new("name: inner\nruntime: yaml\n");
+    let mut stack = place.stack().await;
+    stack.install(&CancellationToken::new()).await.unwrap();
+    let body = format!(
+        "case $1 in version) echo v3.259.0;; install) echo $$ >{}; exec sleep 600;; *) exit 1;; esac",
+        place.path("home/pids").display()
+    );
+    let fake = script(&place.path("pulumi"), &body);
+    let cli = Cli::at(fake, place.environment()).await.unwrap();
+    let location = stack.location().clone();
+    stack = Stack::open(cli, location, place.path("project"))
+        .await
+        .unwrap();
+    let cancel = CancellationToken::new();
+    let (ended, pids) = tokio::join!(stack.install(&cancel), async {
+        let pids = pids(&place).await;
+        cancel.cancel();
+        pids
+    });
+    let error = ended.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Cancelled {
+                operation: "install",
+                killed: false,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(!lives(&pids[0]));
+}
+
+#[tokio::test]
 async fn each_obstacle_has_its_own_error() {
     let place = Place::new("name: inner\nruntime: yaml\n");
     let mut stack = place.stack().await;
@@ -384,6 +438,14 @@ async fn each_obstacle_has_its_own_error() {
     *other.settings_mut() = settings;
     let error = other.up(&Run::default(), |_| {}).await.unwrap_err();
     assert!(matches!(error, Error::Secrets { .. }), "{error}");
+
+    let both = Run {
+        targets: vec!["urn:a".to_owned()],
+        excludes: vec!["urn:b".to_owned()],
+        ..Run::default()
+    };
+    let error = stack.up(&both, |_| {}).await.unwrap_err();
+    assert!(matches!(error, Error::Invalid(_)), "{error}");
 
     let mut nowhere = place
         .stack_with(place.environment(), "file:///nowhere/at/all")
