@@ -239,7 +239,8 @@ def test_a_backend_that_is_not_there(pipeline):
     pipeline.inner("web", backendUrl=f"file://{pipeline.backend}/nowhere")
     outer = pipeline.write().init()
     failed = outer.up(fails=True)
-    assert "nowhere" in failed.text and "web" in failed.text
+    command = f"PULUMI_BACKEND_URL='file://{pipeline.backend}/nowhere' pulumi -C 'web' stack init --stack organization/web/dev"
+    assert "nowhere" in failed.text and command in failed.text
     (pipeline.backend / "nowhere").mkdir()
     assert outer.up().summary["create"] >= 1
 

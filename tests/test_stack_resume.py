@@ -13,6 +13,7 @@ import tarfile
 import time
 
 import pytest
+from support.inner import PASSPHRASE
 from support.protocol import until
 
 #: Fails until there is a file of that name beside the project.
@@ -160,6 +161,36 @@ def test_the_command_that_is_told_does_the_same_by_hand(pipeline):
     (outer.folder / "wanted.txt").write_text("by hand")
     subprocess.run(["bash", "-c", by_hand], cwd=outer.folder, env=pipeline.env, check=True, capture_output=True)
     assert json.loads(pipeline.by_hand("web", "output", "--json")) == {"greeting": "by hand"}
+
+
+@pytest.mark.parametrize("source", ["program", "python"])
+def test_what_is_told_of_a_program_that_is_made_does_the_same_by_hand(pipeline, tmp_path, source):
+    outer, place = pipeline.outer, tmp_path / "by hand"
+    place.mkdir()
+    wanted, cause = outer.folder / "wanted.txt", ""
+    if source == "program":
+        program = {"config": {"wanted": {"type": "string"}}, "outputs": {"greeting": "${wanted}"}}
+        cause = "--config 'wanted=by hand'"
+        (place / "Pulumi.yaml").write_text(json.dumps({"name": "web", "runtime": "yaml"} | program))
+        given = {"program": json.loads(json.dumps(program).replace("$", "$$"))}
+    else:
+        reads = f"import pulumi\nclass Web:\n    def autoload():\n        pulumi.export('greeting', open({str(wanted)!r}).read())\n"
+        outer.file("it's lib/steps.py", reads)
+        (place / "Pulumi.yaml").write_text(json.dumps({"name": "web", "runtime": "python"}))
+        (place / "__main__.py").write_text("from steps import Web; Web.autoload()")
+        given = {"python": {"module": "steps", "class": "Web", "root": "it's lib"}}
+    pipeline.stack("web", directory=None, **given)
+    failed = pipeline.write().init().up(fails=True).text
+    made, file = {"program": ("the input program", "yaml"), "python": ("(from steps import Web; Web.autoload())", "python")}[source]
+    assert made in failed and f"(name: web, runtime: {file})" in failed
+    assert "variables of the input environment: PULUMI_CONFIG_PASSPHRASE" in failed and PASSPHRASE not in failed
+    command = re.search(r"(PYTHONPATH='.*' )?PULUMI_BACKEND_URL='[^']*' pulumi up --stack [\w/]+", failed)
+    assert command, failed
+    wanted.write_text("by hand")
+    by_hand = f"{command[0]} {cause} --yes --skip-preview --non-interactive"
+    subprocess.run(["bash", "-c", by_hand], cwd=place, env=pipeline.env, check=True, capture_output=True)
+    look = ["pulumi", "stack", "output", "--json", "--stack", "organization/web/dev", "--non-interactive"]
+    assert json.loads(pipeline.look(look)) == {"greeting": "by hand"}
 
 
 def test_what_fails_early_and_what_was_done_before_are_reported(pipeline):

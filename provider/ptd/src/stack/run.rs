@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::args::{StackArgs, StackCredentials, StackState};
 use super::credentials::Served;
 use super::environment::environment;
-use super::failure::refused;
+use super::failure::{Doing, failed};
 use super::foreign::{is_elided, usable};
 use super::report::{self, InnerRun};
 use super::run_folder::{self, RunFolder};
@@ -94,7 +94,7 @@ impl Inner {
         let place = Place::take(cx).await?;
         cx.alive()?;
         let program = program.await?;
-        let fail = |e| refused(args, &e);
+        let fail = |e| failed(args, Doing::Preparing, &e);
         let location = Location::new(&args.backend_url, &args.stack).map_err(fail)?;
         let served = match args.credentials {
             StackCredentials::Inherit => None,
@@ -214,7 +214,7 @@ impl Inner {
     ) -> Result<bool, Error> {
         let secrets_provider = args.secrets_provider.as_deref();
         let ensured = trying!(self.place, cx, args, self.stack.ensure(secrets_provider));
-        ensured.map_err(|e| refused(args, &e))
+        ensured.map_err(|e| failed(args, Doing::Creating, &e))
     }
 
     /// Takes over how the stack encrypts, as its exported state tells.
@@ -309,7 +309,7 @@ impl Inner {
                 args,
                 self.stack.set_secret(&key, text.clone())
             );
-            done.map_err(|e| refused(args, &e))?;
+            done.map_err(|e| failed(args, Doing::Setting(&key), &e))?;
         }
         Ok(())
     }
@@ -325,7 +325,7 @@ impl Inner {
         cx.status("pulumi install").await;
         super::install::install(cx, &self.stack)
             .await
-            .map_err(|e| refused(args, &e))?;
+            .map_err(|e| failed(args, Doing::Installing, &e))?;
         super::install::note_done(directory).await;
         Ok(())
     }
@@ -405,7 +405,7 @@ impl Inner {
         let (values, last) = tokio::join!(values, last);
         let values = match values? {
             Err(automation::Error::Secrets { .. }) if self.forgo_secrets => None,
-            values => Some(values.map_err(|e| refused(args, &e))?),
+            values => Some(values.map_err(|e| failed(args, Doing::Revealing, &e))?),
         };
         let each = marked.iter().filter_map(|(name, value)| {
             let secret = is_secret(value);
@@ -429,7 +429,7 @@ impl Inner {
         match trying!(self.place, cx, args, self.stack.export()) {
             Ok(state) => Ok(Some(state)),
             Err(automation::Error::NoStack { .. }) => Ok(None),
-            Err(error) => Err(refused(args, &error)),
+            Err(error) => Err(failed(args, Doing::Reading, &error)),
         }
     }
 
@@ -442,7 +442,7 @@ impl Inner {
         match trying!(self.place, cx, args, self.stack.remove()) {
             // Where an answer was lost, it is gone already.
             Ok(()) | Err(automation::Error::NoStack { .. }) => Ok(()),
-            Err(error) => Err(refused(args, &error)),
+            Err(error) => Err(failed(args, Doing::Removing, &error)),
         }
     }
 

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Inner, is_given_secret};
 use crate::Ptd;
 use crate::stack::args::{StackArgs, StackViews};
-use crate::stack::failure::{ended, failed, refused};
+use crate::stack::failure::{Doing, ended, failed};
 use crate::stack::identity::identity;
 use crate::stack::progress::{Line, Progress, summary};
 use crate::stack::run_folder::{self, Slot};
@@ -93,9 +93,9 @@ impl Inner {
             {
                 self.release(cx).await;
             }
-            let failed = |error| failed(args, operation, error);
-            cx.alive()
-                .map_err(|why| ended(args, operation, &why, &error))?;
+            let doing = Doing::Running(operation);
+            let failed = |error: &_| failed(args, doing, error);
+            cx.alive().map_err(|why| ended(args, doing, &why, &error))?;
             self.came.absent = matches!(error, automation::Error::NoStack { .. });
             if matches!(error, automation::Error::NoStack { .. })
                 && operation == Operation::Up
@@ -109,7 +109,7 @@ impl Inner {
                 // Were one just being written, it is whole by then.
                 cx.sleep(HALF_LOCK).await?;
                 let removed = self.stack.remove_half_locks().await;
-                cleared = removed.map_err(|e| refused(args, &e))? > 0;
+                cleared = removed.map_err(|e| failed(&e))? > 0;
                 if cleared {
                     cx.warn(format!(
                         "removes what was left of a lock of stack {} that could not be written, as on a full disk",
@@ -189,7 +189,7 @@ impl Inner {
         match freed {
             // It is not simply repeated: it may have freed the stack all the same, and others have a lock by then.
             Err(error) if !self.place.again(cx, args, tries, &error).await? => {
-                Err(refused(args, &error))
+                Err(failed(args, Doing::Freeing, &error))
             }
             _ => Ok(true),
         }
