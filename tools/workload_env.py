@@ -318,10 +318,10 @@ class Kubernetes(Service):
         self.kubeconfig.touch(mode=0o600)
         # JSON is YAML.
         self.kubeconfig.write_text(json.dumps({
-            "apiVersion": "v1", "kind": "Config", "current-context": "cluster",
-            "clusters": [{"name": "cluster", "cluster": {"server": server, "certificate-authority-data": authority}}],
-            "users": [{"name": "admin", "user": {"token": token}}],
-            "contexts": [{"name": "cluster", "context": {"cluster": "cluster", "user": "admin"}}],
+            "apiVersion": "v1", "kind": "Config", "current-context": "workload-env",
+            "clusters": [{"name": "workload-env", "cluster": {"server": server, "certificate-authority-data": authority}}],
+            "users": [{"name": "workload-env-admin", "user": {"token": token}}],
+            "contexts": [{"name": "workload-env", "context": {"cluster": "workload-env", "user": "workload-env-admin"}}],
         }, indent=1))  # fmt: skip
         return {"server": server, "token": token}
 
