@@ -11,6 +11,7 @@ mod foresee;
 mod git;
 mod identity;
 mod install;
+mod preview;
 mod progress;
 mod report;
 mod run;
