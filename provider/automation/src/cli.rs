@@ -13,7 +13,7 @@ use crate::Error;
 use crate::process::{Command, Ended};
 use crate::tool::{Tool, on_path};
 
-/// The oldest CLI that has all that is used here.
+/// The oldest CLI that will do: the tests of this crate pass with it.
 pub const MINIMUM_VERSION: Version = Version::new(3, 200, 0);
 
 /// The environment that processes get: only what it was given.
