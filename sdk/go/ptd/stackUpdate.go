@@ -17,8 +17,9 @@ import (
 //
 // It is run when this resource is created, when what the stack is run with has changed, and when a trigger changes.
 //
-// Where the `Stack` is replaced by one of another name or in another backend, so is this resource. Deleting it does nothing: the stack
-// is its owner's. It cannot be imported.
+// Where the `Stack` is replaced by one of another name or in another backend, so is this resource.
+//
+// Deleting this resource does nothing: the stack is its owner's. It cannot be imported.
 type StackUpdate struct {
 	pulumi.CustomResourceState
 

@@ -107,8 +107,9 @@ class StackUpdate(pulumi.CustomResource):
 
         It is run when this resource is created, when what the stack is run with has changed, and when a trigger changes.
 
-        Where the `Stack` is replaced by one of another name or in another backend, so is this resource. Deleting it does nothing: the stack
-        is its owner's. It cannot be imported.
+        Where the `Stack` is replaced by one of another name or in another backend, so is this resource.
+
+        Deleting this resource does nothing: the stack is its owner's. It cannot be imported.
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
@@ -129,8 +130,9 @@ class StackUpdate(pulumi.CustomResource):
 
         It is run when this resource is created, when what the stack is run with has changed, and when a trigger changes.
 
-        Where the `Stack` is replaced by one of another name or in another backend, so is this resource. Deleting it does nothing: the stack
-        is its owner's. It cannot be imported.
+        Where the `Stack` is replaced by one of another name or in another backend, so is this resource.
+
+        Deleting this resource does nothing: the stack is its owner's. It cannot be imported.
 
         :param str resource_name: The name of the resource.
         :param StackUpdateArgs args: The arguments to use to populate this resource's properties.

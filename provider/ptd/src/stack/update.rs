@@ -24,8 +24,9 @@ use crate::Ptd;
 ///
 /// It is run when this resource is created, when what the stack is run with has changed, and when a trigger changes.
 ///
-/// Where the `Stack` is replaced by one of another name or in another backend, so is this resource. Deleting it does nothing: the stack
-/// is its owner's. It cannot be imported.
+/// Where the `Stack` is replaced by one of another name or in another backend, so is this resource.
+///
+/// Deleting this resource does nothing: the stack is its owner's. It cannot be imported.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StackUpdateArgs {
