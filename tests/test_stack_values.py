@@ -6,6 +6,7 @@ import json
 import subprocess
 
 from support.inner import INNER
+from support.vault import PROVIDER
 
 SECRET_ECHO = {
     "config": {"password": {"type": "string"}, "count": {"type": "string", "default": "0"}},
@@ -75,7 +76,8 @@ def test_a_stack_of_nothing_but_looks_at_others_can_be_removed(pipeline):
 def test_a_secret_of_the_inputs_goes_over_the_projects_own_after_an_import(pipeline):
     pipeline.project("web", SECRET_ECHO)
     pipeline.outer.folder.mkdir(parents=True, exist_ok=True)
-    for args in (["stack", "init", "--no-select"], ["config", "set", "--secret", "password", "of-the-file"], ["up", "--yes", "--skip-preview"]):
+    secret = ["config", "set", "--secret", "password", "of-the-file"]
+    for args in (["stack", "init", "--no-select"], secret, ["up", "--yes", "--skip-preview"]):
         subprocess.run(pipeline.command("web", *args), env=pipeline.env, check=True, capture_output=True)
     inputs = pipeline.stack("web", config={"password": {"fn::secret": "of-the-inputs"}})
     pipeline.resources["web"]["options"] = {"import": f"{pipeline.url}#organization/web/dev"}
@@ -96,3 +98,65 @@ def test_what_is_empty_is_as_good_as_not_given(pipeline):
     outer.refresh()
     assert not outer.up("--expect-no-changes").changes
     assert not outer.preview().steps
+
+
+def test_a_stack_that_was_removed_after_a_failure_is_made_anew(pipeline):
+    """Its secret has to be encrypted before the update finds that there is no stack."""
+    broken = SECRET_ECHO | {"variables": SECRET_ECHO["variables"] | {"file": {"fn::readFile": "nowhere"}}}
+    pipeline.inner("web", broken, config={"password": {"fn::secret": "the-password"}})
+    outer = pipeline.write(password="${web.outputs.password}").init()
+    outer.up(fails=True)
+    pipeline.by_hand("web", "rm", "--yes", "--force", "--preserve-config")
+    pipeline.project("web", SECRET_ECHO)
+    assert "is made anew" in pipeline.write(password="${web.outputs.password}").up(skip_preview=False).text
+    assert outer.outputs() == {"password": "the-password"}
+
+
+def test_after_its_key_was_changed_by_hand_a_stacks_secrets_are_encrypted_anew(pipeline):
+    inputs = pipeline.inner("web", SECRET_ECHO, config={"password": {"fn::secret": "the-password"}})
+    outer = pipeline.write(password="${web.outputs.password}").init()
+    outer.up()
+    pipeline.by_hand("web", "rm", "--yes", "--force", "--preserve-config")
+    pipeline.up_by_hand("web", "--config", "password=by-hand")
+    outer.refresh()
+    inputs["config"]["count"] = "1"
+    pipeline.write(password="${web.outputs.password}").up()
+    assert outer.outputs() == {"password": "the-password"}
+
+
+def test_a_stack_that_is_taken_over_keeps_how_it_encrypts(pipeline):
+    pipeline.project("web", SECRET_ECHO)
+    pipeline.outer.folder.mkdir(parents=True, exist_ok=True)
+    pipeline.up_by_hand("web", "--config", "password=by-hand")
+    inputs = pipeline.stack("web", config={"password": {"fn::secret": "the-password"}}, secretsProvider=PROVIDER)
+    outer = pipeline.write(password="${web.outputs.password}").init()
+    for count in (0, 1, 2):
+        inputs["config"]["count"] = str(count)
+        pipeline.write(password="${web.outputs.password}").up()
+        assert outer.outputs() == {"password": "the-password"}
+        state = json.loads(pipeline.by_hand("web", "export"))
+        assert state["deployment"]["secrets_providers"]["type"] == "passphrase"
+
+
+def test_an_output_that_a_program_forgot_to_mark_is_secret_all_the_same(pipeline):
+    program = """
+import pulumi
+
+user = pulumi.Config().require("user")
+password = pulumi.Config().require("password")
+pulumi.export("url", f"postgres://{user}:{password}@db")
+pulumi.export("user", f"the {user}")
+"""
+    config = {"user": {"fn::secret": "main"}, "password": {"fn::secret": "not-marked-in-the-program"}}
+    inputs = pipeline.inner("web", program, config=config)
+    outputs = {"url": "${web.outputs.url}", "user": "${web.plainOutputs.user}"}
+    outer = pipeline.write(**outputs).init()
+    outer.up()
+    found = {"url": "postgres://main:not-marked-in-the-program@db", "user": "the main"}
+    assert outer.outputs() == found
+    assert "not-marked-in-the-program" not in json.dumps(outer.export())
+    assert not outer.refresh().changes and not outer.up().changes
+    inputs["triggers"] = {"again": 1}
+    assert "not-marked-in-the-program" not in pipeline.write(**outputs).up(skip_preview=False).text
+    assert outer.outputs() == found
+

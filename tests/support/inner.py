@@ -135,10 +135,10 @@ class Pipeline(Backend):
         """What somebody finds who opens the inner stack without the provider."""
         return self.look(self.command(name, "stack", *args))
 
-    def up_by_hand(self, name: str) -> None:
+    def up_by_hand(self, name: str, *args: str) -> None:
         """Makes the inner stack without the provider."""
         init = [*self.command(name, "stack", "init", "--no-select")]
-        for command in (init, self.command(name, "up", "--yes", "--skip-preview")):
+        for command in (init, self.command(name, "up", "--yes", "--skip-preview", *args)):
             subprocess.run(command, env=self.env, check=True, capture_output=True)
         (self.outer.folder / name / "Pulumi.dev.yaml").unlink(missing_ok=True)
 

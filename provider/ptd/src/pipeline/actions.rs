@@ -4,7 +4,7 @@
 
 use pulumi_provider::{Child, ChildOptions, Error, PropertyMap, PropertyValue, Registered};
 
-use super::construct::Pipeline;
+use super::construct::{Pipeline, never_ran};
 use crate::aws::control_room::WorkloadControlRoom;
 use crate::aws::post_actions::{Persistent, WORKLOAD_FIELDS};
 use crate::aws::secret_fields::SecretFields;
@@ -56,9 +56,7 @@ pub(crate) async fn after_persistent(
     };
     let skips = pipeline.skips(super::standard::PERSISTENT);
     // A step that is skipped and never ran has nothing yet to put anywhere.
-    let never = skips
-        && persistent.known("pending") == Some(true)
-        && persistent.known::<String>("lastUpdateTime").is_none();
+    let never = skips && never_ran(persistent);
     // Both are made out before either is written.
     let mut lacks = Vec::new();
     let fields = match wanted(pipeline)

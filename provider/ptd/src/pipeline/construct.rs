@@ -328,7 +328,15 @@ impl<'a> Pipeline<'a> {
             .typed("targets", &targets)
             .typed("excludes", &excludes)
             .input("refresh", either("refresh"))
-            .input("onDelete", either("onDelete"))
+            .input(
+                "onDelete",
+                if step.off {
+                    // It may be a stack that this pipeline never ran.
+                    "retain".into()
+                } else {
+                    either("onDelete")
+                },
+            )
             .input("parallel", said("parallel"));
         if skip {
             child = child.input("skip", true);
@@ -397,7 +405,8 @@ impl<'a> Pipeline<'a> {
                 Some(value) => {
                     taken.insert(setting.clone(), value);
                 }
-                None if skip || source.optional => {}
+                None if skip => {}
+                None if source.optional && !from.child().is_some_and(never_ran) => {}
                 None => return Err(self.missing(step, setting, &source.step, &source.output)),
             }
         }
@@ -542,6 +551,11 @@ fn concerns(urn: &str, project: &str) -> bool {
         Some(of) if !of.contains('*') && !urn.starts_with("**") => of == project,
         _ => true,
     }
+}
+
+/// Whether nothing was ever made of a step that is left out.
+pub(super) fn never_ran(step: &Registered) -> bool {
+    step.known("pending") == Some(true) && step.known::<String>("lastUpdateTime").is_none()
 }
 
 #[cfg(test)]

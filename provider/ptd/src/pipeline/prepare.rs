@@ -228,7 +228,8 @@ fn unplaced(prepared: &Prepared) -> impl Iterator<Item = Fault> {
         // What is not known may give one.
         prepared.request.backend || own.is_none_or(|inputs| inputs.contains_key("backendUrl"))
     };
-    early.filter(move |step| !placed(step)).map(|step| Fault {
+    let early = early.filter(move |step| !step.off && !placed(step));
+    early.map(|step| Fault {
         path: Path::root().key("customSteps"),
         reason: format!(
             "step '{}' runs before '{BOOTSTRAP}', which makes the bucket for the states of all steps: insert it after '{BOOTSTRAP}', or \

@@ -45,13 +45,14 @@ pub(super) fn foreseen(state: &StackState, outcome: &Outcome, steady: bool) -> O
     let quiet = steady && !state.pending && !outcome.changes.has_changes();
     let each = outcome.outputs.as_ref()?.iter().map(|(name, now)| {
         let same = |before: &&Marked<Value>| match (before.secret, is_secret(now)) {
-            (false, false) if is_masked(now) => quiet,
+            (_, false) if is_masked(now) => quiet,
             (false, false) => hashed(&before.value) == hashed(&without_references(now)),
             (before, now) => quiet && before && now,
         };
         let value = state.outputs.get(name).filter(same);
         let value = value.map_or(PropertyValue::UNKNOWN, marked);
-        (name.clone(), (is_secret(now), value))
+        let secret = is_secret(now) || (is_masked(now) && value.is_secret());
+        (name.clone(), (secret, value))
     });
     Some(Known(each.collect()))
 }

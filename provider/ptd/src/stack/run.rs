@@ -132,7 +132,10 @@ impl Inner {
                 }
             }
         }
-        if let Some(provider) = &args.secrets_provider {
+        // Later it is how the stack was found, or was changed to by hand.
+        if let Some(provider) = &args.secrets_provider
+            && !Self::is_known(state)
+        {
             stack.settings_mut().set_secrets_provider(provider);
         }
         #[expect(
@@ -219,7 +222,18 @@ impl Inner {
 
     /// Takes over how the stack encrypts, as its exported state tells.
     pub(super) fn adopt(&mut self, state: &Value) {
+        let mut before = automation::Settings::default();
+        before.encrypt_like(self.stack.settings());
         self.stack.adopt(state);
+        let mut now = automation::Settings::default();
+        now.encrypt_like(self.stack.settings());
+        if before != now {
+            // Another key cannot read what the old one has encrypted.
+            let unreadable = std::mem::take(&mut self.carried);
+            self.stack
+                .settings_mut()
+                .retain(|key, _| !unreadable.contains(key));
+        }
     }
 
     /// Where the inputs name another secrets provider than before: follows a stack that was changed to it, and refuses otherwise, as
@@ -309,6 +323,10 @@ impl Inner {
                 args,
                 self.stack.set_secret(&key, text.clone())
             );
+            if matches!(done, Err(automation::Error::NoStack { .. })) {
+                // Whoever runs it finds that too, and knows what to do.
+                return Ok(());
+            }
             done.map_err(|e| failed(args, Doing::Setting(&key), &e))?;
         }
         Ok(())
@@ -408,13 +426,14 @@ impl Inner {
             values => Some(values.map_err(|e| failed(args, Doing::Revealing, &e))?),
         };
         let each = marked.iter().filter_map(|(name, value)| {
-            let secret = is_secret(value);
+            let mut secret = is_secret(value);
             let value = match (&values, is_untold(value)) {
                 (Some(values), true) => values.get(name).unwrap_or(&Value::Null),
                 (None, true) => return None,
                 (_, false) => value,
             };
             let value = usable(value, self.program.base.as_deref());
+            secret |= names_secret(&value, args);
             Some((name.clone(), Marked { secret, value }))
         });
         Ok((each.collect(), last))
@@ -454,6 +473,23 @@ impl Inner {
     /// Whether the settings say already how the stack encrypts: it was run from here before.
     pub(super) fn is_known(state: Option<&StackState>) -> bool {
         state.is_some_and(|state| state.settings.is_some())
+    }
+}
+
+/// Whether an output holds a secret of the configuration that is too long to be in it by chance: a program may forget to mark it.
+fn names_secret(value: &Value, args: &StackArgs) -> bool {
+    const BY_CHANCE: usize = 8;
+    let secrets = args.config.values().filter(|value| value.secret);
+    let mut texts = secrets.filter_map(|secret| secret.value.as_str());
+    texts.any(|secret| secret.len() >= BY_CHANCE && names(value, secret))
+}
+
+fn names(value: &Value, secret: &str) -> bool {
+    match value {
+        Value::String(text) => text.contains(secret),
+        Value::Array(items) => items.iter().any(|item| names(item, secret)),
+        Value::Object(fields) => fields.values().any(|field| names(field, secret)),
+        _ => false,
     }
 }
 

@@ -115,7 +115,11 @@ impl Stack {
 
     async fn make(cx: &Context<Ptd>, args: StackArgs) -> Result<Created<StackState>, Error> {
         let id = identity::id(&args.backend_url, &args.stack);
-        let mut inner = Inner::open(cx, &args, None).await?;
+        let mut inner = if args.observe || args.skip {
+            Inner::open_stored(cx, &args, None, false).await?
+        } else {
+            Inner::open(cx, &args, None).await?
+        };
         cx.alive()?;
         let none = StackState {
             spec: Some(Spec::of(&args)),
