@@ -128,6 +128,25 @@ def test_one_that_answers_no_more_ends_with_the_operation(pipeline, bucket, prox
     assert outer.outputs() == {"greeting": "hello"} and bucket("locks") == []
 
 
+def test_reading_from_one_that_answers_no_more_ends_when_the_time_is_up(pipeline, bucket, proxy):
+    pipeline.inner("web", onDelete="destroyAndRemove", options={"customTimeouts": {"delete": "4s"}})
+    outer = pipeline.write().init()
+    outer.up()
+    # Time to end what has begun is for updates: there is none.
+    outer.env["PTD_STACK_GRACE_SECONDS"] = "300"
+    proxy.latency = 600
+    began = time.monotonic()
+    failed = outer.destroy(fails=True).text
+    assert "its time, 4 s, is up: stack export of stack organization/web/dev was cancelled" in failed
+    assert time.monotonic() - began < 200
+    until(lambda: not pipeline.processes(), within=90)
+    proxy.reset()
+    pipeline.resources["web"].pop("options")
+    pipeline.write().up()
+    outer.destroy()
+    assert bucket("locks") == [] and ".pulumi/stacks/web/dev.json" not in bucket()
+
+
 def test_one_that_is_lost_in_the_middle_of_an_update_leaves_a_lock_that_is_known_to_be_stale(pipeline, bucket, proxy, boto):
     pipeline.inner("web", WAITS, cancelStaleLock=True)
     outer = pipeline.write(greeting="${web.outputs.greeting}").init()

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::args::{StackArgs, StackCredentials, StackState};
 use super::credentials::Served;
 use super::environment::environment;
-use super::failure::{Doing, failed};
+use super::failure::{Doing, ended, failed};
 use super::foreign::{is_elided, usable};
 use super::report::{self, InnerRun};
 use super::run_folder::{self, RunFolder};
@@ -27,6 +27,9 @@ use super::{aside, in_quotes};
 use crate::Ptd;
 use again::{Place, trying};
 use attempt::Came;
+
+/// How long reading may take once the operation is to end: what an update that has just ended gave is worth a moment.
+const LAST_LOOK: Duration = Duration::from_secs(5);
 
 /// What is left to do once an inner update had to be killed: freeing its lock, the report, the state.
 const AFTERWARDS: Duration = Duration::from_secs(40);
@@ -215,9 +218,11 @@ impl Inner {
         cx: &Context<Ptd>,
         args: &StackArgs,
     ) -> Result<bool, Error> {
+        // Not ended with the operation: the CLI locks first, dies of an interrupt without freeing the lock, and cannot free a stack
+        // that does not exist.
         let secrets_provider = args.secrets_provider.as_deref();
         let ensured = trying!(self.place, cx, args, self.stack.ensure(secrets_provider));
-        ensured.map_err(|e| failed(args, Doing::Creating, &e))
+        ensured.map_err(|e| told(cx, args, Doing::Creating, &e))
     }
 
     /// Takes over how the stack encrypts, as its exported state tells.
@@ -321,13 +326,18 @@ impl Inner {
                 self.place,
                 cx,
                 args,
-                self.stack.set_secret(&key, text.clone())
+                while_due(
+                    cx,
+                    args,
+                    "config set",
+                    self.stack.set_secret(&key, text.clone())
+                )
             );
             if matches!(done, Err(automation::Error::NoStack { .. })) {
                 // Whoever runs it finds that too, and knows what to do.
                 return Ok(());
             }
-            done.map_err(|e| failed(args, Doing::Setting(&key), &e))?;
+            done.map_err(|e| told(cx, args, Doing::Setting(&key), &e))?;
         }
         Ok(())
     }
@@ -407,23 +417,27 @@ impl Inner {
         let Self { stack, place, .. } = self;
         let values = async {
             if marked.values().any(is_untold) {
-                Ok::<_, Error>(trying!(place, cx, args, stack.outputs()))
+                Ok::<_, Error>(trying!(
+                    place,
+                    cx,
+                    args,
+                    while_due(cx, args, "stack output", stack.outputs())
+                ))
             } else {
                 Ok(Ok(BTreeMap::new()))
             }
         };
         let last = async {
-            let history = if dated {
-                stack.history(1).await
-            } else {
+            if !dated {
                 return None;
-            };
+            }
+            let history = while_due(cx, args, "stack history", stack.history(1)).await;
             history.ok()?.into_iter().next()
         };
         let (values, last) = tokio::join!(values, last);
         let values = match values? {
             Err(automation::Error::Secrets { .. }) if self.forgo_secrets => None,
-            values => Some(values.map_err(|e| failed(args, Doing::Revealing, &e))?),
+            values => Some(values.map_err(|e| told(cx, args, Doing::Revealing, &e))?),
         };
         let each = marked.iter().filter_map(|(name, value)| {
             let mut secret = is_secret(value);
@@ -445,10 +459,11 @@ impl Inner {
         cx: &Context<Ptd>,
         args: &StackArgs,
     ) -> Result<Option<Value>, Error> {
-        match trying!(self.place, cx, args, self.stack.export()) {
+        let export = || while_due(cx, args, "stack export", self.stack.export());
+        match trying!(self.place, cx, args, export()) {
             Ok(state) => Ok(Some(state)),
             Err(automation::Error::NoStack { .. }) => Ok(None),
-            Err(error) => Err(failed(args, Doing::Reading, &error)),
+            Err(error) => Err(told(cx, args, Doing::Reading, &error)),
         }
     }
 
@@ -461,7 +476,7 @@ impl Inner {
         match trying!(self.place, cx, args, self.stack.remove()) {
             // Where an answer was lost, it is gone already.
             Ok(()) | Err(automation::Error::NoStack { .. }) => Ok(()),
-            Err(error) => Err(failed(args, Doing::Removing, &error)),
+            Err(error) => Err(told(cx, args, Doing::Removing, &error)),
         }
     }
 
@@ -490,6 +505,36 @@ fn names(value: &Value, secret: &str) -> bool {
         Value::Array(items) => items.iter().any(|item| names(item, secret)),
         Value::Object(fields) => fields.values().any(|field| names(field, secret)),
         _ => false,
+    }
+}
+
+/// Does what leaves nothing behind when it ends early, and gives it up when the operation is to end.
+async fn while_due<T>(
+    cx: &Context<Ptd>,
+    args: &StackArgs,
+    operation: &'static str,
+    work: impl Future<Output = Result<T, automation::Error>>,
+) -> Result<T, automation::Error> {
+    let late = async {
+        cx.ending().await;
+        tokio::time::sleep(LAST_LOOK).await;
+    };
+    tokio::select! {
+        biased;
+        done = work => done,
+        () = late => Err(automation::Error::Cancelled {
+            stack: args.stack.clone(),
+            operation,
+            killed: false,
+        }),
+    }
+}
+
+/// What went wrong with the stack, or that its time is up.
+fn told(cx: &Context<Ptd>, args: &StackArgs, doing: Doing<'_>, error: &automation::Error) -> Error {
+    match cx.alive() {
+        Ok(()) => failed(args, doing, error),
+        Err(why) => ended(args, doing, &why, error),
     }
 }
 
