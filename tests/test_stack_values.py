@@ -152,7 +152,7 @@ pulumi.export("user", f"the {user}")
     outputs = {"url": "${web.outputs.url}", "user": "${web.plainOutputs.user}"}
     outer = pipeline.write(**outputs).init()
     outer.up()
-    found = {"url": "postgres://main:not-marked-in-the-program@db", "user": "the main"}
+    found = {"url": "postgres://main:not-marked-in-the-program@db", "user": "the main"}  # pragma: allowlist secret
     assert outer.outputs() == found
     assert "not-marked-in-the-program" not in json.dumps(outer.export())
     assert not outer.refresh().changes and not outer.up().changes
